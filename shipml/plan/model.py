@@ -1,0 +1,198 @@
+"""The plan: a value that says what the image will be. Every builder's only input; printed, saved, compared.
+
+All collections are tuples in a defined order, so that equal plans are equal bytes (`Plan.to_json`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+
+__all__ = [
+    "ApplicationFile",
+    "BasePin",
+    "DebianPackagePin",
+    "Decision",
+    "LayerPlan",
+    "LockedWheel",
+    "Plan",
+    "SmokeCheck",
+]
+
+PREFIX = "opt/venv"
+"""Where packages live in the image, relative to its root: a virtual environment."""
+WORKING_DIR = "/app"
+"""Where the application lives in the image."""
+USER_ID = 65532
+"""The user that the image runs as unless told otherwise (distroless's nonroot)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One choice that was made, and why."""
+
+    what: str
+    """One or two words: "python", "base", "command", "layer order", …"""
+    value: str
+    because: str
+    """A clause that completes "because …", without full stop."""
+
+    def to_json(self) -> dict[str, str]:
+        """As `--json` prints it."""
+        return {"what": self.what, "value": self.value, "because": self.because}
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedWheel:
+    """One wheel of the lock (PEP 751, packages.wheels)."""
+
+    name: str
+    """Normalised distribution name (PEP 503)."""
+    version: str
+    url: str = field(repr=False)
+    """http(s) or file URL, without credentials."""
+    size_bytes: int | None
+    """None where the lock does not say."""
+    digest: Digest
+    filename: str
+    """As the index names it; carries the tags (PEP 427)."""
+    direct: bool = False
+    """Asked for by URL or path rather than by name: gets a direct_url.json (PEP 610)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DebianPackagePin:
+    """One .deb, as the signed package index lists it."""
+
+    name: str
+    version: str
+    architecture: str
+    """Debian's: "amd64", "arm64", "all"."""
+    path: str
+    """Below the archive's root: `pool/main/…`."""
+    archive: Literal["debian", "debian-security"]
+    size_bytes: int
+    digest: Digest
+    because: str = "part of the base"
+
+
+@dataclass(frozen=True, slots=True)
+class BasePin:
+    """The base, pinned: which packages of which suite make it."""
+
+    suite: str
+    """Debian code name: "bookworm", …"""
+    python: str
+    """Full version of the suite's CPython, as "3.11.2"."""
+    platform: Platform
+    packages: tuple[DebianPackagePin, ...]
+    """The canonical base, the same for all projects on this suite, sorted by name: the first layer."""
+    extra_packages: tuple[DebianPackagePin, ...] = ()
+    """What this project needs beyond it, sorted by name: the second layer."""
+
+    @property
+    def reference(self) -> str:
+        """As `--base` takes it: `debian:bookworm`."""
+        return f"debian:{self.suite}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ApplicationFile:
+    """A file, folder or link of the project that goes into the image."""
+
+    path: str
+    """Relative to the project folder and to /app, with `/`; undecodable bytes as surrogate escapes."""
+    kind: Literal["file", "directory", "symlink"]
+    size_bytes: int = 0
+    executable: bool = False
+    target: str = ""
+    """Of a symlink, as it stands."""
+    digest: Digest | None = None
+    """Of a file's content."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPlan:
+    """One layer: what goes into it. Layers are planned oldest first."""
+
+    kind: Literal["base", "system", "wheel", "packages", "weights", "application"]
+    members: tuple[str, ...]
+    """Wheels: `name==version`; files: their paths; Debian packages: `name=version`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeCheck:
+    """What `shipml run` demands of the image: the settings table `[smoke]`."""
+
+    expect: str = ""
+    """Regular expression that the output must contain; "" demands nothing."""
+    minimum: tuple[tuple[str, float], ...] = ()
+    """Measures printed as `NAME: NUMBER` (or `NAME = NUMBER`) and the least each must reach, sorted by name."""
+    http: str = ""
+    """Path that must answer 2xx or 3xx, as "/health"; "" for programs that are no servers."""
+    port: int | None = None
+    """Where it answers; None takes the image's exposed port, else $PORT 8080."""
+    timeout_seconds: float = 600.0
+    alive: bool = False
+    """Whether still running at the time limit passes."""
+    command: tuple[str, ...] = ()
+    """Instead of the image's own command; () runs that."""
+    network: bool = False
+    """Whether the program may reach the network while it is tested."""
+    skip: str = ""
+    """The reason why this image is not to be run here; "" runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be built."""
+
+    name: str
+    """Of the image's repository: lower case, as in `name:latest`."""
+    platform: Platform
+    python: str
+    """Minor version: "3.11"."""
+    base: BasePin
+    wheels: tuple[LockedWheel, ...]
+    """Sorted by name."""
+    application: tuple[ApplicationFile, ...]
+    """Sorted by path; every parent folder is an entry of its own."""
+    layers: tuple[LayerPlan, ...]
+    command: tuple[str, ...]
+    """Config.Cmd: the program and its arguments."""
+    entrypoint: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """Sorted by name."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """Sorted by name."""
+    exposed_ports: tuple[int, ...] = ()
+    user: str = str(USER_ID)
+    """Config.User: a number, `uid:gid` or a name of the base's passwd."""
+    working_dir: str = WORKING_DIR
+    created_at: str = "1970-01-01T00:00:00Z"
+    """RFC 3339, for config and label; SOURCE_DATE_EPOCH or the commit time."""
+    smoke: SmokeCheck = SmokeCheck()
+    decisions: tuple[Decision, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as a JSON document: what `shipml plan --json` prints."""
+        document: dict[str, Any] = _plain(self)
+        return document
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (Digest, Platform)):
+        return str(value)
+    if isinstance(value, tuple):
+        if value and all(isinstance(item, tuple) for item in value):
+            return {key: _plain(item) for key, item in value}
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    return value

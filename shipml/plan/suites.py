@@ -1,0 +1,37 @@
+"""The Debian suites that can be a base: facts that do not change within a suite."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["SUITES", "Suite", "suite_named"]
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """One suite."""
+
+    name: str
+    """Code name."""
+    python: str
+    """Minor version of its python3."""
+    glibc: str
+    """Version of its C library: the newest manylinux tag that runs on it."""
+    stable: bool
+    """Released; others are only taken when asked for, or when nothing else fits."""
+    security: bool
+    """Whether debian-security carries it."""
+
+
+SUITES = (
+    Suite("trixie", python="3.13", glibc="2.41", stable=True, security=True),
+    Suite("bookworm", python="3.11", glibc="2.36", stable=True, security=True),
+    Suite("bullseye", python="3.9", glibc="2.31", stable=True, security=True),
+    Suite("forky", python="3.14", glibc="2.43", stable=False, security=False),
+)
+"""In the order in which they are tried."""
+
+
+def suite_named(name: str) -> Suite | None:
+    """The suite with that code name."""
+    return next((suite for suite in SUITES if suite.name == name), None)

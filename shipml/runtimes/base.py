@@ -1,0 +1,74 @@
+"""What a runtime is, and what a run of an image gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from shipml.events import Emit
+from shipml.oci.digest import Digest
+from shipml.oci.image import Image
+from shipml.plan.model import SmokeCheck
+
+__all__ = ["RunOptions", "Runtime", "SmokeResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How an image is run, beyond what it says itself."""
+
+    check: SmokeCheck = SmokeCheck()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Added to the image's own."""
+    memory_bytes: int | None = None
+    """Limit on what the program may hold; None for no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmokeResult:
+    """What a run showed, and whether that is enough."""
+
+    digest: Digest
+    """Of the image's manifest."""
+    runtime: str
+    passed: bool
+    exit_code: int | None
+    """None where the program was still running at the end, or ended by our own hand."""
+    measures: Mapping[str, float]
+    """Last value of each `name: number` line of the output."""
+    output: str
+    """The last 64 KiB of stdout and stderr, in the order of arrival, undecodable bytes replaced."""
+    elapsed_seconds: float
+    because: str
+    """Why it passed or failed: one clause."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml run --json` prints it."""
+        return {
+            "digest": str(self.digest),
+            "runtime": self.runtime,
+            "passed": self.passed,
+            "exit_code": self.exit_code,
+            "measures": dict(self.measures),
+            "output": self.output,
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "because": self.because,
+        }
+
+
+class Runtime(Protocol):
+    """Runs an image."""
+
+    name: str
+    """As `--runtime` takes it."""
+
+    def check(self, image: Image) -> None:
+        """Raise UnavailableError where this runtime cannot run this image here: says why, and the way out."""
+
+    def run(self, image: Image, options: RunOptions, emit: Emit) -> SmokeResult:
+        """Run the image's command (or the check's), stream its output as `OutputReceived`, and judge it.
+
+        Raises:
+            ShipmlError: as its class says. A program that fails is no error but a result with `passed` false.
+        """
