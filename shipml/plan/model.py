@@ -175,6 +175,8 @@ class Plan:
     working_dir: str = WORKING_DIR
     created_at: str = "1970-01-01T00:00:00Z"
     """RFC 3339, for config and label; SOURCE_DATE_EPOCH or the commit time."""
+    modified_at_seconds: int = 0
+    """Of the application's files in their layers (POSIX time): SOURCE_DATE_EPOCH where it is set."""
     smoke: SmokeCheck = SmokeCheck()
     decisions: tuple[Decision, ...] = ()
 

@@ -1,0 +1,125 @@
+"""The application's files as layers: large files (weights) one layer each, stored; the rest in one."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from shipml.errors import BuildError
+from shipml.layer_cache import cached_layer, layer_key
+from shipml.oci.image import LayerValue
+from shipml.oci.layer_writer import LayerWriter
+from shipml.plan.model import WORKING_DIR, ApplicationFile, LayerPlan, Plan
+from shipml.store import Store
+
+__all__ = ["application_layer", "owner_of"]
+
+_NAMED_USERS = {"root": 0, "nonroot": 65532, "nobody": 65534}
+_SMALL_BYTES = 4 << 20
+
+
+def owner_of(user: str) -> int:
+    """The user id that owns the application's files: the image's own user, so that programs can write beside their code.
+
+    At home a program writes its model next to its source; it must be able to do the same in the image.
+    """
+    name = user.partition(":")[0]
+    return _NAMED_USERS.get(name, int(name) if name.isdecimal() else 0)
+
+
+def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) -> LayerValue:
+    """The layer of the plan's application files that `layer` names (kind "weights" or "application").
+
+    Raises:
+        BuildError: a file is not what it was when the plan was made.
+    """
+    owner = owner_of(plan.user)
+    by_path = {file.path: file for file in plan.application}
+    files = _with_parents(by_path, layer.members)
+    stored = layer.kind == "weights"
+    key = layer_key(
+        "application",
+        stored,
+        owner,
+        plan.modified_at_seconds,
+        [[_hex(f.path), f.kind, f.executable, _hex(f.target), f.digest and str(f.digest)] for f in files],
+    )
+
+    def write(writer: LayerWriter) -> None:
+        writer.directory(WORKING_DIR.lstrip("/"), owner=owner)
+        for file in files:
+            _write_file(writer, file, folder, owner, stored=stored)
+
+    return cached_layer(
+        store,
+        write,
+        key=key,
+        kind=layer.kind,
+        source=_source([file.path for file in files if file.kind != "directory"]),
+        modified_at_seconds=plan.modified_at_seconds,
+    )
+
+
+def _with_parents(by_path: dict[str, ApplicationFile], members: Iterable[str]) -> list[ApplicationFile]:
+    """The named files and every folder above them, parents first."""
+    wanted = set(members)
+    for path in tuple(wanted):
+        parent = path.rpartition("/")[0]
+        while parent and parent not in wanted:
+            wanted.add(parent)
+            parent = parent.rpartition("/")[0]
+    return [by_path[path] for path in sorted(wanted) if path in by_path]
+
+
+def _write_file(writer: LayerWriter, file: ApplicationFile, folder: Path, owner: int, *, stored: bool) -> None:
+    path = f"{WORKING_DIR.lstrip('/')}/{file.path}"
+    if file.kind == "directory":
+        writer.directory(path, owner=owner)
+        return
+    if file.kind == "symlink":
+        writer.symlink(path, file.target, owner=owner)
+        return
+    mode = 0o755 if file.executable else 0o644
+    with _opened(folder / file.path) as source:
+        if stored or file.size_bytes > _SMALL_BYTES:
+            found = writer.stored_file(path, source, file.size_bytes, mode=mode, owner=owner)
+        else:
+            data = source.read(file.size_bytes + 1)
+            found = hashlib.sha256(data).hexdigest()
+            writer.file(path, data, mode=mode, owner=owner)
+    if file.digest is not None and found != file.digest.hex:
+        raise _changed(file.path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, opened without following a link that took its place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise BuildError(f"cannot read {path}: {error.strerror}", hint="build again") from error
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _changed(str(path))
+        yield stream
+
+
+def _changed(path: str) -> BuildError:
+    return BuildError(f"{path} changed while the image was built", hint="build again when nothing writes to it")
+
+
+def _hex(text: str) -> str:
+    """`text` as hex of its bytes: names may hold bytes that are no UTF-8."""
+    return os.fsencode(text).hex()
+
+
+def _source(paths: list[str]) -> str:
+    """`app.py and 3 more`."""
+    shown = [os.fsencode(path).decode("utf-8", "replace") for path in paths]
+    first = min(shown, key=lambda path: (path.count("/"), path), default="no files")
+    return first if len(shown) < 2 else f"{first} and {len(shown) - 1} more"  # noqa: PLR2004

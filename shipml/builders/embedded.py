@@ -1,0 +1,73 @@
+"""The embedded builder: assembles the layers itself, without engine, root or emulation."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from shipml import bases, wheels
+from shipml.builders.application import application_layer
+from shipml.builders.base import BuildContext
+from shipml.builders.config import config_bytes
+from shipml.errors import PlanError
+from shipml.events import Emit
+from shipml.http import HttpClient
+from shipml.oci.image import Image, LayerValue, assemble_image
+from shipml.plan.model import Plan
+from shipml.plan.suites import Suite, suite_named
+from shipml.store import Store
+
+__all__ = ["EmbeddedBuilder"]
+
+
+class EmbeddedBuilder:
+    """Plan → layers of Debian packages, wheels and application files, kept in the store."""
+
+    name = "embedded"
+
+    def __init__(self, store: Store, http: HttpClient, *, allow_expired: bool = False) -> None:
+        self._store = store
+        self._http = http
+        self._allow_expired = allow_expired
+
+    def check(self, plan: Plan) -> None:
+        """Raise PlanError where the plan's base is none that this builder can assemble."""
+        self._suite(plan)
+
+    def build(self, plan: Plan, context: BuildContext) -> Image:
+        """The image, its layers in the store (or known by their facts, to be made again on demand)."""
+        suite = self._suite(plan)
+        emit = context.emit
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
+            base = pool.submit(bases.base_layers, plan.base, store=self._store, http=self._http, emit=emit)
+            packages = self._wheel_layers(plan, suite, emit)
+            application = [
+                application_layer(plan, layer, context.folder, self._store)
+                for layer in plan.layers
+                if layer.kind in {"weights", "application"}
+            ]
+            layers = [*base.result(), *packages, *application]
+        return assemble_image(config_bytes(plan, layers), layers)
+
+    def _suite(self, plan: Plan) -> Suite:
+        suite = suite_named(plan.base.suite)
+        if suite is None:
+            raise PlanError(f"the embedded builder cannot assemble the base {plan.base.reference}")
+        return suite
+
+    def _wheel_layers(self, plan: Plan, suite: Suite, emit: Emit) -> list[LayerValue]:
+        by_member = {f"{wheel.name}=={wheel.version}": wheel for wheel in plan.wheels}
+        return wheels.layers(
+            [
+                (layer.kind, [by_member[member] for member in layer.members])
+                for layer in plan.layers
+                if layer.kind in {"wheel", "packages"}
+            ],
+            python=plan.python,
+            interpreter=lambda: bases.interpreter_of(
+                suite, store=self._store, http=self._http, emit=emit, allow_expired=self._allow_expired
+            ),
+            python_version=plan.base.python,
+            store=self._store,
+            http=self._http,
+            emit=emit,
+        )
