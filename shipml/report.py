@@ -1,0 +1,132 @@
+"""What a build did, as a value: sizes, times, decisions. Pure; the command line draws it, `--json` prints it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shipml.oci import annotations
+from shipml.oci.digest import Digest
+from shipml.oci.image import Image, Layer
+from shipml.oci.reference import Reference
+from shipml.plan.model import Decision, Plan
+
+__all__ = ["BuildReport", "LayerReport", "report_build"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """One layer of the image that was built."""
+
+    digest: Digest
+    """Of the compressed bytes."""
+    diff_id: Digest
+    """Of the tar inside."""
+    size_bytes: int
+    """Compressed."""
+    kind: str
+    """As in `plan.model.LayerPlan.kind`; "" where the layer does not say."""
+    source: str
+    """What is in it, for people: `scipy==1.17.1`."""
+    reused: bool
+    """Whether it was in the store before this build."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml build --json` prints it."""
+        return {
+            "digest": str(self.digest),
+            "diff_id": str(self.diff_id),
+            "size_bytes": self.size_bytes,
+            "kind": self.kind,
+            "source": self.source,
+            "reused": self.reused,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What `shipml build` made."""
+
+    digest: Digest
+    """Of the manifest: what `name@sha256:…` names."""
+    references: tuple[str, ...]
+    """The image's names in this store, as `iris:latest`."""
+    size_bytes: int
+    """What a registry would hold: manifest, config and compressed layers."""
+    builder: str
+    base: str
+    """As `--base` takes it: `debian:bookworm`."""
+    python: str
+    """Minor version: "3.11"."""
+    platform: str
+    """`linux/amd64`."""
+    layers: tuple[LayerReport, ...]
+    """Oldest (base) first."""
+    decisions: tuple[Decision, ...]
+    elapsed_seconds: float
+
+    @property
+    def reused_layers(self) -> int:
+        """How many layers were in the store before this build."""
+        return sum(layer.reused for layer in self.layers)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml build --json` prints it."""
+        return {
+            "digest": str(self.digest),
+            "references": list(self.references),
+            "size_bytes": self.size_bytes,
+            "builder": self.builder,
+            "base": self.base,
+            "python": self.python,
+            "platform": self.platform,
+            "layers": [layer.to_json() for layer in self.layers],
+            "decisions": [decision.to_json() for decision in self.decisions],
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+        }
+
+
+def report_build(
+    plan: Plan,
+    image: Image,
+    references: Sequence[Reference],
+    *,
+    builder: str,
+    known: Collection[Digest],
+    elapsed_seconds: float,
+) -> BuildReport:
+    """The report of a build.
+
+    Args:
+        plan: what was asked of the builder.
+        image: what it made.
+        references: the image's names, in the order in which they were typed.
+        builder: name of the builder, as `--builder` takes it.
+        known: digests of the blobs that were in the store before the build.
+        elapsed_seconds: wall time of the whole command, planning included.
+    """
+    layers = tuple(_report_layer(layer, known) for layer in image.layers)
+    return BuildReport(
+        digest=image.digest,
+        references=tuple(str(reference) for reference in references),
+        size_bytes=len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in layers),
+        builder=builder,
+        base=plan.base.reference,
+        python=plan.python,
+        platform=str(plan.platform),
+        layers=layers,
+        decisions=plan.decisions,
+        elapsed_seconds=elapsed_seconds,
+    )
+
+
+def _report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
+    return LayerReport(
+        digest=layer.digest,
+        diff_id=layer.diff_id,
+        size_bytes=layer.size_bytes,
+        kind=layer.annotations.get(annotations.KIND, ""),
+        source=layer.annotations.get(annotations.SOURCE, ""),
+        reused=layer.digest in known,
+    )
