@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shipml.oci import annotations
+from shipml.oci.annotations import KIND, SOURCE
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, Layer
 from shipml.oci.reference import Reference
@@ -126,7 +126,7 @@ def _report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
         digest=layer.digest,
         diff_id=layer.diff_id,
         size_bytes=layer.size_bytes,
-        kind=layer.annotations.get(annotations.KIND, ""),
-        source=layer.annotations.get(annotations.SOURCE, ""),
+        kind=layer.annotations.get(KIND, ""),
+        source=layer.annotations.get(SOURCE, ""),
         reused=layer.digest in known,
     )
