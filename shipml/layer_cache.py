@@ -24,7 +24,7 @@ def layer_key(*parts: object) -> str:
     return hashlib.sha256(canonical_json([RECIPE, *parts])).hexdigest()
 
 
-def cached_layer(  # noqa: D417  (the arguments are the annotations of the same names)
+def cached_layer(
     store: Store,
     write: Callable[[LayerWriter], None],
     *,

@@ -24,7 +24,7 @@ _SMALL_BYTES = 4 << 20
 
 
 def owner_of(user: str) -> int:
-    """The user id that owns the application's files: the image's own user, so that programs can write beside their code.
+    """The user id that owns the application's files: the image's own, so that programs can write beside their code.
 
     At home a program writes its model next to its source; it must be able to do the same in the image.
     """

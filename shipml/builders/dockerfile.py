@@ -61,9 +61,11 @@ def _system_packages(plan: Plan) -> list[str]:
         return []
     listed = " \\\n      ".join(names)
     return [
-        "RUN apt-get update \\\n"
-        f" && apt-get install --yes --no-install-recommends \\\n      {listed} \\\n"
-        " && rm -rf /var/lib/apt/lists/*"
+        f"""\
+RUN apt-get update \\
+ && apt-get install --yes --no-install-recommends \\
+      {listed} \\
+ && rm -rf /var/lib/apt/lists/*"""
     ]
 
 
@@ -82,12 +84,14 @@ def _wheels(wheels: tuple[LockedWheel, ...]) -> list[str]:
         return [f"RUN python -m venv --without-pip /{PREFIX}"]
     pins = " \\\n      ".join(shlex.quote(_pin(wheel)) for wheel in wheels)
     return [
-        f"RUN python -m venv --without-pip /{PREFIX} \\\n"
-        f" && printf '%s\\n' \\\n      {pins} \\\n"
-        "      > /tmp/requirements.txt \\\n"
-        f" && pip --python /{PREFIX}/bin/python install --no-cache-dir --no-deps --only-binary :all: \\\n"
-        "      --require-hashes --requirement /tmp/requirements.txt \\\n"
-        " && rm /tmp/requirements.txt"
+        f"""\
+RUN python -m venv --without-pip /{PREFIX} \\
+ && printf '%s\\n' \\
+      {pins} \\
+      > /tmp/requirements.txt \\
+ && pip --python /{PREFIX}/bin/python install --no-cache-dir --no-deps --only-binary :all: \\
+      --require-hashes --requirement /tmp/requirements.txt \\
+ && rm /tmp/requirements.txt"""
     ]
 
 
@@ -118,7 +122,7 @@ def _quoted(value: str) -> str:
 
 
 def _application(plan: Plan) -> str:
-    """One COPY for the top-level files and one for each top-level folder (COPY takes a folder's content, not itself)."""
+    """One COPY for the top-level files, one for each top-level folder (COPY takes a folder's content, not itself)."""
     owner = owner_of(plan.user)
     chown = "" if owner == 0 else f"--chown={owner}:{owner} "
     top = [file for file in plan.application if "/" not in file.path]
