@@ -1,0 +1,52 @@
+"""Fixtures that more than one area needs. Real peers are started only when a test asks, once a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.peers.engine import Engine, engine_2010, engine_28
+from tests.peers.registry import Registry, push_python_base, start_registry
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """The CNCF registry on a loopback port, empty but for what other tests of the session pushed."""
+    with start_registry() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def hub(registry: Registry) -> Registry:
+    """The registry, with a stand-in for python:3.11-slim, as a mirror of Docker Hub."""
+    push_python_base(registry)
+    return registry
+
+
+@pytest.fixture(scope="session")
+def docker_20(registry: Registry) -> Iterator[Engine]:
+    """Docker Engine 20.10, which takes `registry` for Docker Hub."""
+    with engine_2010(registry.url) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def docker_28_overlay2(registry: Registry) -> Iterator[Engine]:
+    """Docker Engine 28.5 with the graph driver's store, which takes `registry` for Docker Hub."""
+    with engine_28("overlay2", registry.url) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def docker_28_containerd(registry: Registry) -> Iterator[Engine]:
+    """Docker Engine 28.5 with containerd's store, which takes `registry` for Docker Hub."""
+    with engine_28("containerd", registry.url) as engine:
+        yield engine
+
+
+@pytest.fixture(params=["docker_20", "docker_28_overlay2", "docker_28_containerd"])
+def docker_engine(request: pytest.FixtureRequest) -> Engine:
+    """Each of the engines in turn."""
+    engine: Engine = request.getfixturevalue(request.param)
+    return engine
