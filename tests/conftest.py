@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.peers.engine import Engine, engine_2010, engine_28
+from tests.image_fixtures import make_image, make_layer, store
+from tests.peers.engine import Engine, engine_28, engine_2010
 from tests.peers.registry import Registry, push_python_base, start_registry
+
+__all__ = ["make_image", "make_layer", "store"]  # fixtures of image_fixtures, found by pytest here
 
 
 @pytest.fixture(scope="session")
