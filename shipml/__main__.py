@@ -1,0 +1,5 @@
+"""`python -m shipml`."""
+
+from shipml.cli import main
+
+main()

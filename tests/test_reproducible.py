@@ -1,0 +1,113 @@
+"""The same project gives the same digest on every machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+EXAMPLE = Path(__file__).parent.parent / "example_project"
+REPOSITORY = Path(__file__).parent.parent
+
+
+def copy_shuffled(source: Path, target: Path) -> None:
+    """Copy a folder, its files made in random order with times and umask-dependent modes of their own."""
+    target.mkdir(parents=True)
+    files = [path for path in source.rglob("*") if path.is_file()]
+    random.SystemRandom().shuffle(files)
+    for path in files:
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        copy.chmod(0o600 | (path.stat().st_mode & 0o100))
+        os.utime(copy, (1_000_000_000, 1_000_000_000))
+
+
+def digest(command: list[str], folder: Path, platform: str, environment: Mapping[str, str], umask: int) -> str:
+    """The digest of a build in the given surroundings."""
+    done = subprocess.run(
+        [*command, "build", str(folder), "--platform", platform, "--json", "--progress", "quiet"],
+        env=dict(environment),
+        umask=umask,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["digest"])
+
+
+@pytest.fixture(scope="module")
+def other_set_up(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Another installation, where root is at hand by Debian's own Python and for the user nobody."""
+    folder = tmp_path_factory.mktemp("other")
+    python = "/usr/bin/python3" if os.geteuid() == 0 and Path("/usr/bin/python3").exists() else sys.executable
+    subprocess.run([sys.executable, "-m", "uv", "venv", "-q", "--python", python, folder / "venv"], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", folder / "venv/bin/python", REPOSITORY],
+        check=True,
+    )
+    command = [str(folder / "venv/bin/shipml")]
+    if os.geteuid() == 0:
+        for path in (folder, *folder.parents):
+            if path.is_relative_to("/tmp") and path != Path("/tmp"):
+                path.chmod(0o755)
+        command = ["runuser", "-u", "nobody", "--", *command]
+    return command
+
+
+def surroundings(home: Path, **extra: str) -> dict[str, str]:
+    """An environment of its own, with the network settings of this machine."""
+    kept = (
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "HTTPS_PROXY",
+        "HTTP_PROXY",
+        "NO_PROXY",
+        "UV_INDEX_URL",
+        "UV_DEFAULT_INDEX",
+    )
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    return {**environment, "PATH": os.environ["PATH"], "HOME": str(home), "SHIPML_HOME": str(home / "store"), **extra}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
+def test_two_clean_set_ups_make_the_same_image(
+    platform: str, tmp_path_factory: pytest.TempPathFactory, other_set_up: list[str]
+) -> None:
+    """HOME, SHIPML_HOME, TZ, umask, locale, hash seed, folder, user, Python and file order change no byte."""
+    ours = tmp_path_factory.mktemp("ours")
+    theirs = tmp_path_factory.mktemp("theirs")
+    copy_shuffled(EXAMPLE, ours / "example_project")
+    copy_shuffled(EXAMPLE, theirs / "elsewhere" / "example_project")
+    if os.geteuid() == 0:
+        shutil.chown(theirs, "nobody")
+        for path in theirs.rglob("*"):
+            shutil.chown(path, "nobody")
+        theirs.parent.chmod(0o755)
+        theirs.parent.parent.chmod(0o755)
+    first = digest(
+        [sys.executable, "-m", "shipml"],
+        ours / "example_project",
+        platform,
+        surroundings(ours, TZ="UTC", LC_ALL="C", PYTHONHASHSEED="1"),
+        0o022,
+    )
+    second = digest(
+        other_set_up,
+        theirs / "elsewhere" / "example_project",
+        platform,
+        surroundings(theirs, TZ="Pacific/Auckland", LC_ALL="C.UTF-8", PYTHONHASHSEED="4242"),
+        0o077,
+    )
+    assert first == second
