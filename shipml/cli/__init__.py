@@ -1,0 +1,14 @@
+"""The command line. Parsing, printing and nothing else: what is done stands in `shipml.pipeline`."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """The console script `shipml`."""
+    from shipml.cli.app import run  # noqa: PLC0415  (`import shipml.cli` stays cheap)
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""The only module that prints: data to stdout, talk to stderr.
+
+stdout carries what a program would read (a digest, a document, a Dockerfile, the output of the image's program);
+stderr carries progress, notices, summaries and errors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, TextIO
+
+import typer
+
+from shipml.cli.progress import LiveProgress, NoProgress, PlainProgress, StepDisplay
+from shipml.cli.text import printable
+from shipml.errors import ShipmlError
+from shipml.events import Event, Notice, OutputReceived
+
+__all__ = ["Console", "ProgressStyle"]
+
+ProgressStyle = Literal["auto", "tty", "plain", "quiet"]
+
+
+class Console:
+    """Writes for one command. `emit` may be called from several threads."""
+
+    def __init__(self, *, as_json: bool = False, verbose: bool = False, progress: ProgressStyle = "auto") -> None:
+        for stream in (sys.stdout, sys.stderr):
+            # A file name that the terminal cannot show must not end a build.
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        self.as_json = as_json
+        self.verbose = verbose
+        self.quiet = progress == "quiet"
+        self._colour = _wants_colour(sys.stderr)
+        self._lock = threading.RLock()
+        self._display = self._make_display(progress)
+
+    def _make_display(self, style: ProgressStyle) -> StepDisplay:
+        if style == "quiet":
+            return NoProgress()
+        if style == "tty" or (style == "auto" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
+            return LiveProgress(sys.stderr, colour=self._colour)
+        return PlainProgress(self._write_talk)
+
+    # Data
+
+    def data(self, text: str) -> None:
+        """Write a line (or several) that a program may read to stdout."""
+        self._display.clear()
+        self._write(sys.stdout, text + "\n")
+
+    def document(self, value: object) -> None:
+        """Write a JSON document to stdout."""
+        # Escaped: a lone surrogate (from an undecodable file name) has no UTF-8 form.
+        self.data(json.dumps(value, indent=2, ensure_ascii=True))
+
+    def copy_binary(self, source: BinaryIO) -> None:
+        """Copy a file to stdout.
+
+        Raises:
+            BrokenPipeError: the reader went away before the end.
+        """
+        self._display.clear()
+        shutil.copyfileobj(source, sys.stdout.buffer, 1 << 20)
+        sys.stdout.buffer.flush()
+
+    # Talk
+
+    def say(self, text: str, *, bold: bool = False) -> None:
+        """Write a line to stderr unless the user wants quiet."""
+        if not self.quiet:
+            self._display.clear()
+            self._write_talk(self._style(printable(text), bold=bold))
+
+    def detail(self, text: str) -> None:
+        """Write a line to stderr if the user wants many."""
+        if self.verbose:
+            self.say(text)
+
+    def emit(self, event: Event) -> None:
+        """Show what happens in the library."""
+        if isinstance(event, OutputReceived):
+            self._display.clear()
+            stream = sys.stdout if event.stream == "stdout" and not self.as_json else sys.stderr
+            self._write(stream, event.data)
+        elif isinstance(event, Notice):
+            word, colour = ("warning", "yellow") if event.level == "warning" else ("note", "cyan")
+            if not self.quiet:
+                self._display.clear()
+                self._write_talk(f"{self._style(word + ':', colour)} {printable(event.message)}")
+        else:
+            self._display.handle(event)
+
+    # Failure
+
+    def fail(self, error: ShipmlError, *, document: Mapping[str, Any] | None = None) -> int:
+        """Show what went wrong and what to do next; returns the exit code.
+
+        Args:
+            error: what went wrong.
+            document: what `--json` prints beside the error.
+        """
+        if self.as_json:
+            shown = {
+                key: printable(value) if isinstance(value, str) else value for key, value in error.to_json().items()
+            }
+            self.document({**(document or {}), "error": shown})
+        self._display.clear()
+        self._write_talk(f"{self._style('error:', 'red')} {printable(error.message)}")
+        if error.hint:
+            self._write_talk(f"{self._style('hint:', 'cyan')} {printable(error.hint)}")
+        if self.verbose:
+            cause = error.__cause__
+            while cause is not None:
+                self._write_talk(f"caused by: {type(cause).__name__}: {printable(str(cause))}")
+                cause = cause.__cause__
+        return error.exit_code
+
+    def fail_unexpectedly(self, error: Exception, home: Path) -> int:
+        """Show a fault of shipml itself in one line, keep its traceback under `home`; returns the exit code."""
+        text = printable("".join(traceback.format_exception(error)))
+        last_line = printable("".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
+        if self.verbose:
+            self._display.clear()
+            self._write_talk(text.rstrip())
+        return self.fail(
+            InternalError(f"shipml failed in a way that it should not: {last_line}", hint=_keep_log(home, text))
+        )
+
+    def close(self) -> None:
+        """Remove what is drawn only while the command runs."""
+        self._display.clear()
+
+    # Streams
+
+    def _style(self, text: str, colour: str | None = None, *, bold: bool = True) -> str:
+        return typer.style(text, fg=colour, bold=bold) if self._colour and (colour or bold) else text
+
+    def _write_talk(self, line: str) -> None:
+        self._write(sys.stderr, line + "\n")
+
+    def _write(self, stream: TextIO, data: str | bytes) -> None:
+        with self._lock, _reader_may_leave(stream):
+            if isinstance(data, bytes):
+                stream.flush()
+                stream.buffer.write(data)
+            else:
+                stream.write(data)
+            stream.flush()
+
+
+class InternalError(ShipmlError):
+    """A fault of shipml itself."""
+
+    kind = "internal"
+
+
+@contextlib.contextmanager
+def _reader_may_leave(stream: TextIO) -> Any:  # noqa: ANN401  (a context manager without value)
+    """`shipml images | head -1` is no failure: what nobody reads goes nowhere."""
+    try:
+        yield
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _wants_colour(stream: TextIO) -> bool:
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _keep_log(home: Path, text: str) -> str:
+    """Write a traceback to a new file; returns the hint that says where."""
+    path = home / "logs" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    except OSError:
+        return "see the traceback with -v, and please report it"
+    return f"the traceback is in {path}; please report it"

@@ -1,0 +1,147 @@
+"""Options that commands share, and how their texts become values."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from shipml.errors import UsageError
+
+__all__ = ["Common", "Folder", "ImageName", "Planning", "memory_bytes", "parse_environment", "parse_minimum"]
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def complete_images(incomplete: str) -> list[str]:
+    """Names of images in the store that begin with what was typed."""
+    from shipml.store import Store, default_home  # noqa: PLC0415  (only when Tab is pressed)
+
+    home = default_home()
+    if not home.is_dir():
+        return []
+    names = (image.reference.removesuffix(":latest") for image in Store(home).images())
+    return [name for name in names if name.startswith(incomplete)]
+
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The project folder", show_default="the current folder", file_okay=False)
+]
+ImageName = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="IMAGE|DIR",
+        help="An image by name or digest, or the project folder that it was built from",
+        show_default="the last image built from the current folder",
+        autocompletion=complete_images,
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What every command takes."""
+
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the result as JSON on stdout", rich_help_panel="Output")
+    ] = False
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Print the result and errors only", rich_help_panel="Output")
+    ] = False
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Print details, and the causes of errors", rich_help_panel="Output")
+    ] = False
+    progress: Annotated[
+        Literal["auto", "tty", "plain", "quiet"],
+        typer.Option(help="How progress is shown; auto is tty on a terminal, else plain", rich_help_panel="Output"),
+    ] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What the commands that make a plan take."""
+
+    name: Annotated[str | None, typer.Option(help="Name of the image", show_default="the folder's name")] = None
+    python: Annotated[
+        str | None, typer.Option(metavar="X.Y", help="Python version", show_default="the newest that fits the project")
+    ] = None
+    base: Annotated[
+        str | None,
+        typer.Option(metavar="debian:SUITE", help="Base of the image", show_default="the suite that has this Python"),
+    ] = None
+    platform: Annotated[
+        str | None, typer.Option(metavar="OS/ARCH", help="linux/amd64 or linux/arm64", show_default="this machine's")
+    ] = None
+    accelerator: Annotated[
+        Literal["cpu", "cuda"] | None,
+        typer.Option(help="Which builds of packages to take that exist for both", show_default="cpu"),
+    ] = None
+    locked: Annotated[
+        bool, typer.Option("--locked", help="Fail unless the lock file is there and up to date", rich_help_panel="Lock")
+    ] = False
+    upgrade: Annotated[
+        bool,
+        typer.Option("--upgrade", help="Resolve again instead of keeping earlier versions", rich_help_panel="Lock"),
+    ] = False
+    with_shell: Annotated[bool, typer.Option("--with-shell", help="Add bash and coreutils to the image")] = False
+    allow_expired: Annotated[
+        bool,
+        typer.Option("--allow-expired", help="Accept Debian package lists whose validity has ended (a stale mirror)"),
+    ] = False
+
+
+def parse_environment(items: Sequence[str]) -> dict[str, str]:
+    """Read `NAME=VALUE`; a bare `NAME` takes the value from our own environment, which no process list shows.
+
+    Raises:
+        UsageError: an item without a usable name, or a bare name that is not set.
+    """
+    environment = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not _ENVIRONMENT_NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!r} is no name of an environment variable", hint="use --env NAME=VALUE or --env NAME"
+            )
+        if not equals and name not in os.environ:
+            raise UsageError(f"the environment variable {name} is not set", hint=f"set it, or use --env {name}=VALUE")
+        environment[name] = value if equals else os.environ[name]
+    return environment
+
+
+def parse_minimum(items: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Read `NAME=NUMBER`, sorted by name.
+
+    Raises:
+        UsageError: another form.
+    """
+    measures = {}
+    for item in items:
+        name, _, number = item.rpartition("=")
+        try:
+            measures[name.strip()] = float(number)
+        except ValueError:
+            name = ""
+        if not name.strip() or number.strip().lower() == "nan":
+            raise UsageError(f"--minimum {item} is not NAME=NUMBER", hint="for example: --minimum accuracy=0.9")
+    return tuple(sorted(measures.items()))
+
+
+def memory_bytes(text: str) -> int:
+    """Read `512m` or `2g` as docker does: units of 1024.
+
+    Raises:
+        UsageError: another form, or nothing.
+    """
+    found = _MEMORY.fullmatch(text.strip())
+    size_bytes = int(float(found[1]) * 1024 ** _UNITS[found[2].lower()]) if found else 0
+    if size_bytes <= 0:
+        raise UsageError(f"--memory {text} is no amount of memory", hint="for example: --memory 512m or --memory 2g")
+    return size_bytes

@@ -1,0 +1,216 @@
+"""How steps look while they run: one line each in a log, a live display on a terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from shipml.cli.text import printable, seconds_text, size_text
+from shipml.events import StepFinished, StepProgressed, StepStarted
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, Task, TaskID
+    from rich.text import Text
+
+__all__ = ["LiveProgress", "NoProgress", "PlainProgress", "StepDisplay", "StepEvent"]
+
+StepEvent = StepStarted | StepProgressed | StepFinished
+
+_NAME_WIDTH = 9
+
+
+class StepDisplay(Protocol):
+    """Draws steps. `handle` may be called from several threads."""
+
+    def handle(self, event: StepEvent) -> None:
+        """Show what happened."""
+
+    def clear(self) -> None:
+        """Take away what is drawn only for now: other text follows, or the command ends."""
+
+
+class NoProgress:
+    """Draws nothing."""
+
+    def handle(self, event: StepEvent) -> None:
+        """Drop the event."""
+
+    def clear(self) -> None:
+        """There is nothing to take away."""
+
+
+def finished_line(event: StepFinished) -> str:
+    """What stays of a step."""
+    return f"{event.name:<{_NAME_WIDTH}} {printable(event.detail) or 'done'} ({seconds_text(event.elapsed_seconds)})"
+
+
+def amount_text(done: int, total: int | None, unit: str) -> str:
+    """How far a step is: `12.1 MB of 80.3 MB`, `3 of 41`."""
+    write = size_text if unit == "bytes" else str
+    return write(done) if total is None else f"{write(done)} of {write(total)}"
+
+
+@dataclass(slots=True)
+class _Running:
+    detail: str
+    started_at: float
+    speaks_at: float
+    amount: str = ""
+
+
+class PlainProgress:
+    """One line when a step ends; a long one says in growing intervals that it runs, so that no CI job gives up."""
+
+    def __init__(self, write_line: Callable[[str], None], *, patience_seconds: float = 5.0) -> None:
+        self._write_line = write_line
+        self._patience_seconds = patience_seconds
+        self._running: dict[str, _Running] = {}
+        self._changed = threading.Condition()
+        self._watcher: threading.Thread | None = None
+
+    def handle(self, event: StepEvent) -> None:
+        """Note the step, and write its line when it has ended."""
+        with self._changed:
+            if isinstance(event, StepStarted):
+                now = time.monotonic()
+                self._running[event.name] = _Running(event.detail, now, now + self._patience_seconds)
+                self._watch()
+            elif isinstance(event, StepProgressed):
+                if running := self._running.get(event.name):
+                    running.amount = amount_text(event.done, event.total, event.unit)
+            else:
+                self._running.pop(event.name, None)
+                self._write_line(finished_line(event))
+            self._changed.notify()
+
+    def clear(self) -> None:
+        """Forget what runs: nothing more will be said of it."""
+        with self._changed:
+            self._running.clear()
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        if self._watcher is None:
+            self._watcher = threading.Thread(target=self._speak_of_long_steps, daemon=True)
+            self._watcher.start()
+
+    def _speak_of_long_steps(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for name, step in self._running.items():
+                    if now >= step.speaks_at:
+                        spent_seconds = now - step.started_at
+                        step.speaks_at = now + spent_seconds
+                        so_far = ", ".join(filter(None, (printable(step.detail), step.amount)))
+                        self._write_line(
+                            f"{name:<{_NAME_WIDTH}} still running after {spent_seconds:.0f} s"
+                            + (f": {so_far}" if so_far else "")
+                        )
+                next_at = min((step.speaks_at for step in self._running.values()), default=None)
+                self._changed.wait(None if next_at is None else max(0.0, next_at - time.monotonic()))
+
+
+class LiveProgress:
+    """Running steps with spinner, bar, amount and speed at the bottom of a terminal; ended ones as lines above."""
+
+    def __init__(self, stream: TextIO, *, colour: bool) -> None:
+        self._stream = stream
+        self._colour = colour
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def handle(self, event: StepEvent) -> None:
+        """Redraw."""
+        with self._lock:
+            if isinstance(event, StepStarted):
+                progress = self._open()
+                self._tasks[event.name] = progress.add_task(event.name, total=None, detail=event.detail, unit="bytes")
+            elif isinstance(event, StepProgressed):
+                self._advance(event)
+            else:
+                self._finish(event)
+
+    def clear(self) -> None:
+        """Remove the running steps from the screen."""
+        with self._lock:
+            self._close()
+
+    def _advance(self, event: StepProgressed) -> None:
+        if self._progress is None or event.name not in self._tasks:
+            return
+        task = self._tasks[event.name]
+        self._progress.update(task, completed=event.done, total=event.total, unit=event.unit)
+        if event.detail:
+            self._progress.update(task, detail=event.detail)
+
+    def _finish(self, event: StepFinished) -> None:
+        progress = self._open()
+        if event.name in self._tasks:
+            progress.remove_task(self._tasks.pop(event.name))
+        line = finished_line(event)
+        if not self._tasks:
+            self._close()
+            self._stream.write(line + "\n")
+            self._stream.flush()
+        else:
+            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _open(self) -> Progress:
+        if self._progress is None:
+            self._progress = _make_progress(self._stream, colour=self._colour)
+            self._progress.start()
+        return self._progress
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+        self._tasks.clear()
+
+
+def _make_progress(stream: TextIO, *, colour: bool) -> Progress:
+    # Rich is needed on a terminal only, and costs as much as the rest of the command line.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn  # noqa: PLC0415
+    from rich.table import Column  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    class Words(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            detail = printable(str(task.fields["detail"]))
+            return Text(f"{task.description:<{_NAME_WIDTH}} {detail}", no_wrap=True, overflow="ellipsis")
+
+    class Bar(BarColumn):
+        def render(self, task: Task) -> Text:  # type: ignore[override]  # nothing while the total is unknown
+            return Text("") if task.total is None else super().render(task)  # type: ignore[return-value]
+
+    class Amount(ProgressColumn):
+        max_refresh = 0.2
+
+        def render(self, task: Task) -> Text:
+            return Text(_task_amount(task), no_wrap=True)
+
+    console = Console(file=stream, force_terminal=True, no_color=not colour, highlight=False)
+    return Progress(
+        SpinnerColumn(),
+        Words(table_column=Column(ratio=2, no_wrap=True)),
+        Bar(bar_width=20),
+        Amount(table_column=Column(no_wrap=True)),
+        console=console,
+        transient=True,
+        expand=True,
+    )
+
+
+def _task_amount(task: Task) -> str:
+    """Amount and speed, or the time where there is nothing to count."""
+    if not task.completed and task.total is None:
+        return f"{task.elapsed or 0:.0f} s"
+    unit = str(task.fields["unit"])
+    amount = amount_text(int(task.completed), None if task.total is None else int(task.total), unit)
+    return f"{amount}, {size_text(int(task.speed))}/s" if unit == "bytes" and task.speed else amount

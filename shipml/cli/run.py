@@ -1,0 +1,151 @@
+"""`shipml run`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from shipml.cli.command import Command
+from shipml.cli.console import Console
+from shipml.cli.options import ImageName, memory_bytes, parse_environment, parse_minimum
+from shipml.cli.text import seconds_text
+from shipml.errors import SmokeTestError
+
+if TYPE_CHECKING:
+    from typer._click import Context
+
+    from shipml.plan.model import SmokeCheck
+    from shipml.runtimes.base import SmokeResult
+
+__all__ = ["Checks", "RunCommand", "run"]
+
+_COMMAND = "shipml.command"
+
+
+class RunCommand(Command):
+    """Takes what follows `--` as the command to run in the image, options and all."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Cut the command line at the first `--`."""
+        if "--" in args:
+            cut = args.index("--")
+            ctx.meta[_COMMAND] = tuple(args[cut + 1 :])
+            args = args[:cut]
+        return super().parse_args(ctx, args)
+
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """As `--help` shows it."""
+        return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """What the smoke test demands; each replaces the same setting of the project."""
+
+    expect: Annotated[
+        str | None,
+        typer.Option(metavar="REGEX", help="The output must contain a match", rich_help_panel="Smoke test"),
+    ] = None
+    minimum: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=N",
+            help="The output must have a line `NAME: NUMBER` with at least N; repeatable",
+            rich_help_panel="Smoke test",
+        ),
+    ] = None
+    http: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="This path must answer, as /health", rich_help_panel="Smoke test"),
+    ] = None
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            metavar="PORT",
+            help="Where it answers",
+            show_default="the image's",
+            rich_help_panel="Smoke test",
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Time limit", show_default="600", rich_help_panel="Smoke test"),
+    ] = None
+
+    def demands(self) -> dict[str, Any]:
+        """The fields of SmokeCheck that were given."""
+        given = {
+            "expect": self.expect,
+            "minimum": parse_minimum(self.minimum) if self.minimum else None,
+            "http": self.http,
+            "port": self.port,
+            "timeout_seconds": self.timeout,
+        }
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def run(
+    console: Console,
+    *,
+    context: typer.Context,
+    checks: Checks,
+    image: ImageName = None,
+    runtime: Annotated[Literal["auto", "sandbox"], typer.Option(help="What runs the image")] = "auto",
+    network: Annotated[bool, typer.Option("--network", help="Let the program reach the network")] = False,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory limit, as 512m or 2g", show_default="none")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option("--env", "-e", metavar="NAME=VALUE", help="Set a variable; NAME alone takes ours; repeatable"),
+    ] = None,
+) -> None:
+    """Smoke test: run the image's own command, show its output and judge it.
+
+    Passes by exit code and by what [smoke] in the project's settings demands. A command after `--` runs instead of the
+    image's own, and then only the options given here are demanded.
+
+    Examples:
+      shipml run                                    the last image built from the current folder
+      shipml run churn --minimum accuracy=0.9
+      shipml run churn --memory 512m --timeout 60
+      shipml run churn -- python predict.py 5.1 3.5 1.4 0.2
+      shipml run churn --json | jq .measures
+    """
+    from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
+
+    command: tuple[str, ...] = context.meta.get(_COMMAND, ())
+    demands = checks.demands() | ({"network": True} if network else {})
+
+    def adjust(settings: SmokeCheck) -> SmokeCheck:
+        """The check with what was typed: a command of one's own is not judged by the settings of another."""
+        base = type(settings)(command=command) if command else settings
+        return dataclasses.replace(base, **demands)
+
+    result = Shipml(emit=console.emit).run(
+        image,
+        runtime=runtime,
+        adjust=adjust,
+        environment=parse_environment(env or ()),
+        memory_bytes=memory_bytes(memory) if memory else None,
+    )
+    _show(result, image, console)
+
+
+def _show(result: SmokeResult, image: str | None, console: Console) -> None:
+    measures = ", ".join(f"{name} {value:g}" for name, value in result.measures.items())
+    facts = ", ".join(filter(None, (measures, f"{seconds_text(result.elapsed_seconds)} in the {result.runtime}")))
+    if not result.passed:
+        error = SmokeTestError(
+            f"{image or 'the image'} failed its smoke test: {result.because} ({facts})",
+            hint="fix the program and build again, or change what [smoke] in the settings demands",
+        )
+        raise typer.Exit(console.fail(error, document=result.to_json()))
+    if console.as_json:
+        console.document(result.to_json())
+    console.say(f"passed: {result.because} ({facts})", bold=True)
