@@ -1,0 +1,58 @@
+# make demo | test | check | bench | clean: each sets up what it needs, and is quick once that is there.
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+SHIPML := $(BIN)/shipml
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint format bench peers clean
+
+help:
+	@echo 'make demo    build ./example_project into an image and run it; needs no Docker'
+	@echo 'make test    all tests; as root on Debian with real engines, registry, skopeo, buildah, podman'
+	@echo 'make check   formatting, lint, types, and the tests that need no network and no engine'
+	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md'
+	@echo 'make clean   remove the virtual environment and what tools left'
+
+demo: $(VENV)/installed
+	$(SHIPML) build ./example_project --builder embedded
+	$(SHIPML) run ./example_project
+
+test: $(VENV)/installed-dev peers
+	$(BIN)/pytest
+
+check: lint
+	$(BIN)/pytest -q -m 'not network and not engine and not slow'
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed-dev peers
+	$(BIN)/python -m benchmarks
+
+# Debian packages with the engines and tools that tests and benchmarks compare with; nothing happens where they are there.
+peers:
+	@tests/peers/install.sh
+
+$(VENV)/bin/python:
+	@PYTHON="$(PYTHON)" .ci/venv.sh $(VENV)
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo 'installing shipml into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo 'installing shipml and its development tools into $(VENV)'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
