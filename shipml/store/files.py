@@ -1,4 +1,4 @@
-"""The content-addressed store under SHIPML_HOME, shared by all processes of a user.
+"""The files of the store: blobs, facts, trees, the list of images, and the locks that let processes share them.
 
 ::
 
@@ -34,7 +34,12 @@ from shipml.errors import StoreError, UntrustedInputError
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import canonical_json
 
-__all__ = ["Draft", "Store", "StoredImage", "default_home"]
+__all__ = ["BlobStore", "Draft", "StoredImage", "default_home", "remove_tree"]
+
+_USE_RESOLUTION_SECONDS = 86_400
+_EXPLAINED = frozenset(
+    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOLCK, errno.ENOTSUP)
+)
 
 
 def default_home() -> Path:
@@ -68,7 +73,7 @@ class Draft:
     path: Path
 
 
-class Store:
+class BlobStore:
     """Opens (and makes) the store in `home`, and holds it in use until the process ends or `close` is called."""
 
     def __init__(self, home: Path) -> None:
@@ -91,12 +96,22 @@ class Store:
         return self._blobs / digest.hex
 
     def has_blob(self, digest: Digest, size_bytes: int | None = None) -> bool:
-        """Whether the blob is here, with that size where one is given."""
-        try:
-            found_bytes = self.blob_path(digest).stat().st_size
-        except FileNotFoundError:
+        """Whether the blob is here, with that size where one is given. Asking counts as use (see `prune`)."""
+        path = self.blob_path(digest)
+        with _explained(self.home):
+            try:
+                found = path.stat()
+            except FileNotFoundError:
+                return False
+        if size_bytes is not None and found.st_size != size_bytes:
             return False
-        return size_bytes is None or found_bytes == size_bytes
+        _note_use(path, found.st_mtime)
+        return True
+
+    def blob_digests(self) -> frozenset[Digest]:
+        """Of all blobs that are here now."""
+        with _explained(self.home):
+            return frozenset(Digest(path.name) for path in self._blobs.iterdir() if _is_hex(path.name))
 
     def open_blob(self, digest: Digest) -> BinaryIO:
         """The bytes of a blob.
@@ -104,12 +119,13 @@ class Store:
         Raises:
             StoreError: it is not here.
         """
-        try:
-            return self.blob_path(digest).open("rb")
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"{digest} is not in the store {self.home}", hint="build the image again: shipml build"
-            ) from error
+        with _explained(self.home):
+            try:
+                return self.blob_path(digest).open("rb")
+            except FileNotFoundError as error:
+                raise StoreError(
+                    f"{digest} is not in the store {self.home}", hint="build the image again: shipml build"
+                ) from error
 
     def put_blob(self, data: bytes) -> Digest:
         """Keep bytes; returns their digest."""
@@ -122,15 +138,19 @@ class Store:
 
     @contextmanager
     def draft(self) -> Iterator[Draft]:
-        """A new file in tmp/ to write into, removed at the end unless it was made a blob."""
+        """A new file in tmp/ to write into, removed at the end unless it was made a blob.
+
+        Raises:
+            StoreError: the disk is full or the store cannot be written. Errors of other files pass unchanged.
+        """
         with _explained(self.home):
             descriptor, name = tempfile.mkstemp(dir=self.home / "tmp")
-            path = Path(name)
-            try:
-                with os.fdopen(descriptor, "w+b", buffering=1 << 20) as stream:
-                    yield Draft(stream, path)
-            finally:
-                path.unlink(missing_ok=True)
+        path = Path(name)
+        try:
+            with _explained_full(self.home), os.fdopen(descriptor, "w+b", buffering=1 << 20) as stream:
+                yield Draft(stream, path)
+        finally:
+            path.unlink(missing_ok=True)
 
     def adopt(self, draft: Draft, digest: Digest) -> Path:
         """Make a draft the blob `digest`, which the caller has computed or checked while writing; returns its path."""
@@ -145,10 +165,11 @@ class Store:
 
     def fact(self, kind: str, key: str) -> Any:  # noqa: ANN401  (JSON has no narrower type)
         """What was kept under `kind` and `key` (any text), or None. Damaged facts count as absent."""
-        try:
-            return json.loads(self._fact_path(kind, key).read_bytes())
-        except (FileNotFoundError, ValueError):
-            return None
+        with _explained(self.home):
+            try:
+                return json.loads(self._fact_path(kind, key).read_bytes())
+            except (FileNotFoundError, ValueError, RecursionError):
+                return None
 
     def keep_fact(self, kind: str, key: str, value: object) -> None:
         """Keep a JSON value under `kind` and `key`."""
@@ -163,16 +184,19 @@ class Store:
         """The folder `roots/<name>`, made once by `make`, which fills an empty folder it is given."""
         path = self.home / "roots" / name
         if path.is_dir():
-            os.utime(path)
+            _note_use(path, path.stat().st_mtime)
             return path
-        with self.lock(f"tree-{name}"), _explained(self.home):
+        with self.lock(f"tree-{name}"):
             if path.is_dir():
                 return path
-            work = Path(tempfile.mkdtemp(dir=self.home / "tmp"))
-            try:
-                make(work)
+            with _explained(self.home):
                 path.parent.mkdir(parents=True, exist_ok=True)
-                work.rename(path)
+                work = Path(tempfile.mkdtemp(dir=self.home / "tmp"))
+            try:
+                with _explained_full(self.home):
+                    work.chmod(0o755)  # mkdtemp's 0700 would be the mode of `/` for whoever runs in the tree
+                    make(work)
+                    work.rename(path)
             finally:
                 remove_tree(work)
         return path
@@ -201,14 +225,14 @@ class Store:
         """All references, newest first."""
         found = []
         for path in (self.home / "images").glob("*.json"):
-            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, UntrustedInputError):
+            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, UntrustedInputError):
                 document = json.loads(path.read_bytes())
                 found.append(
                     StoredImage(
-                        document["reference"],
+                        str(document["reference"]),
                         Digest.parse(document["digest"]),
-                        document["source"],
-                        document["created_at_seconds"],
+                        str(document["source"]),
+                        float(document["created_at_seconds"]),
                     )
                 )
         return sorted(found, key=lambda image: (-image.created_at_seconds, image.reference))
@@ -221,9 +245,11 @@ class Store:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Wait until no other process or thread works under `name`, then hold it."""
-        path = self.home / "locks" / hashlib.sha256(name.encode()).hexdigest()
-        with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with _explained(self.home):
+            file = (self.home / "locks" / hashlib.sha256(name.encode()).hexdigest()).open("a")
+        with file:
+            with _explained(self.home):
+                fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
     @contextmanager
@@ -248,7 +274,7 @@ class Store:
                     remove_tree(leftover)
 
     def _write(self, path: Path, data: bytes) -> None:
-        with self.draft() as draft:
+        with self.draft() as draft, _explained(self.home):
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.stream.write(data)
             draft.stream.flush()
@@ -260,25 +286,51 @@ def remove_tree(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    for folder, _, _ in os.walk(path):
-        with contextlib.suppress(OSError):
-            Path(folder).chmod(0o700)
+    with contextlib.suppress(OSError):
+        path.chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for child in (Path(folder, name) for name in names):
+            if not child.is_symlink():  # chmod would follow it out of the tree
+                with contextlib.suppress(OSError):
+                    child.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_hex(name: str) -> bool:
+    return len(name) == 64 and not set(name) - set("0123456789abcdef")  # noqa: PLR2004
+
+
+def _note_use(path: Path, modified_at_seconds: float) -> None:
+    """Let the modification time say when something was last used, to the day: `prune` goes by it."""
+    if time.time() - modified_at_seconds > _USE_RESOLUTION_SECONDS:
+        with contextlib.suppress(OSError):
+            os.utime(path)
+
+
+@contextmanager
+def _explained_full(home: Path) -> Iterator[None]:
+    """Errors of a full disk as StoreError; others may come from any file that the block works on."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StoreError(
+            f"the disk under {home} is full",
+            hint="free some space, or run: shipml cache prune; or point SHIPML_HOME to another disk",
+        ) from error
 
 
 @contextmanager
 def _explained(home: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    """Errors of the store's own files as StoreError."""
+    with _explained_full(home):
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _EXPLAINED:
+                raise
             raise StoreError(
-                f"the disk under {home} is full",
-                hint="free some space, or run: shipml cache prune; or point SHIPML_HOME to another disk",
+                f"cannot use the store {home}: {error.strerror}",
+                hint="make it a folder of yours on a disk with file locks, or point SHIPML_HOME to one that is",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise StoreError(
-                f"cannot write to the store {home}: {error.strerror}",
-                hint="make the folder yours, or point SHIPML_HOME to one that is",
-            ) from error
-        raise

@@ -1,0 +1,115 @@
+"""Images in the store: kept as blobs, read back lazily, found by what a user calls them."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+from shipml.errors import StoreError, UntrustedInputError, UsageError
+from shipml.oci.digest import Digest
+from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, copy_blob, open_image
+from shipml.oci.image import Image
+from shipml.oci.manifest import Descriptor
+from shipml.oci.reference import Reference
+from shipml.store.files import BlobStore, StoredImage
+
+__all__ = ["keep", "last_built_from", "load", "resolve"]
+
+_DIGEST_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
+_FULL_HEX = 64
+
+
+def load(store: BlobStore, digest: Digest) -> Image:
+    """See `Store.image`."""
+    with store.open_blob(digest) as stream:
+        manifest = stream.read(DOCUMENT_LIMIT_BYTES)
+    if Digest.of(manifest) != digest:
+        raise _damaged(store, digest, "its manifest is not what it was")
+
+    def open_blob(descriptor: Descriptor) -> BinaryIO:
+        return store.open_blob(descriptor.digest)
+
+    try:
+        return open_image(manifest, open_blob)
+    except UntrustedInputError as error:
+        raise _damaged(store, digest, error.message) from error
+
+
+def _damaged(store: BlobStore, digest: Digest, because: str) -> StoreError:
+    return StoreError(f"the image {digest} in {store.home} is damaged: {because}", hint="build it again: shipml build")
+
+
+def keep(store: BlobStore, image: Image) -> Digest:
+    """See `Store.keep_image`."""
+    for layer in image.layers:
+        if store.has_blob(layer.digest, layer.size_bytes):
+            continue
+        with layer.open() as source:
+            if store.has_blob(layer.digest, layer.size_bytes):
+                continue  # opening a lazy layer may have made it here
+            with store.draft() as draft:
+                copy_blob(source, draft.stream.write, layer.digest, layer.size_bytes, what="layer")
+                store.adopt(draft, layer.digest)
+    store.put_blob(image.config)
+    return store.put_blob(image.manifest)
+
+
+def last_built_from(store: BlobStore, folder: Path) -> StoredImage:
+    """See `Store.last_built_from`."""
+    source = str(folder.resolve())
+    for image in store.images():
+        if image.source == source:
+            return image
+    raise UsageError(f"no image was built from {folder} yet", hint=f"build one: shipml build {folder}")
+
+
+def resolve(store: BlobStore, what: str) -> StoredImage:
+    """See `Store.resolve`. A folder's name that is also an image's means the image; `./name` means the folder."""
+    listed = store.images()
+    found = _by_reference(listed, what) or _by_digest(store, listed, what)
+    if found is not None:
+        return found
+    if Path(what).is_dir():
+        return last_built_from(store, Path(what))
+    names = [image.reference for image in listed]
+    nearest = difflib.get_close_matches(what, names, n=1, cutoff=0.5) or difflib.get_close_matches(
+        what, [name.rpartition(":")[0] for name in names], n=1, cutoff=0.6
+    )
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    raise UsageError(f"there is no image {what!r} here", hint=hint + "see: shipml images")
+
+
+def _by_reference(listed: list[StoredImage], what: str) -> StoredImage | None:
+    for image in listed:
+        if image.reference == what:
+            return image
+    try:
+        wanted = Reference.parse(what)
+    except UsageError:
+        return None
+    name = f"{wanted.name}:{wanted.tag}" if wanted.tag else ""
+    for image in listed:
+        if wanted.digest not in (None, image.digest):
+            continue
+        if image.reference == name or (not name and image.reference.rpartition(":")[0] == wanted.name):
+            return image
+    return None
+
+
+def _by_digest(store: BlobStore, listed: list[StoredImage], what: str) -> StoredImage | None:
+    match = _DIGEST_PREFIX.fullmatch(what)
+    if match is None:
+        return None
+    digits = match[1]
+    found = {image.digest: image for image in reversed(listed) if image.digest.hex.startswith(digits)}
+    if len(found) > 1:
+        raise UsageError(
+            f"{len(found)} images begin with {what}", hint=f"say more: {', '.join(str(digest) for digest in found)}"
+        )
+    if found:
+        return next(iter(found.values()))
+    if len(digits) == _FULL_HEX and store.has_blob(Digest(digits)):
+        return StoredImage("", Digest(digits), "", store.blob_path(Digest(digits)).stat().st_mtime)
+    return None

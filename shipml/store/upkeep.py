@@ -1,0 +1,270 @@
+"""What is in the store, whether it is whole, and how to make it smaller.
+
+Blobs are told apart by their first bytes. What a tagged image needs (manifest, config, layers) is never removed; what
+was not used for a while is seen by its modification time, which the store renews on use, to the day.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from shipml.errors import ShipmlError, TryAgainError
+from shipml.oci.digest import Digest
+from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, parse_manifest
+from shipml.store.files import BlobStore, remove_tree
+
+__all__ = ["KindSize", "MissingBlob", "PruneReport", "StoreInfo", "info", "prune"]
+
+DOWNLOADS_KEPT_SECONDS = 30 * 86_400
+"""How long a plain prune keeps wheels and packages after their last use."""
+
+_DOWNLOADS = frozenset(("wheels", "debian packages", "other"))
+_MAGICS = ((b"PK\x03\x04", "wheels"), (b"!<arch>\n", "debian packages"), (b"\x1f\x8b", "layers"), (b"{", "documents"))
+_HEX_64 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+@dataclass(frozen=True, slots=True)
+class KindSize:
+    """How much there is of one kind of thing."""
+
+    kind: str
+    """wheels, debian packages, layers, documents, other (all blobs); facts, trees, work in progress."""
+    count: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MissingBlob:
+    """A blob that a tagged image needs and that is not here."""
+
+    reference: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class StoreInfo:
+    """What is in the store."""
+
+    home: Path
+    kinds: tuple[KindSize, ...]
+    """Without those of which there is nothing."""
+    image_count: int
+    """Tagged references."""
+    needed_bytes: int
+    """Of the blobs that tagged images need, each counted once."""
+    missing: tuple[MissingBlob, ...]
+    damaged: tuple[Digest, ...]
+    """Blobs whose content is not that of their digest; only looked for when verified."""
+    verified: bool
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all files."""
+        return sum(kind.size_bytes for kind in self.kinds)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing or, where verified, damaged."""
+        return not self.missing and not self.damaged
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml cache info --json` prints it."""
+        return {
+            "home": str(self.home),
+            "kinds": [{"kind": kind.kind, "count": kind.count, "size_bytes": kind.size_bytes} for kind in self.kinds],
+            "images": self.image_count,
+            "total_bytes": self.total_bytes,
+            "needed_bytes": self.needed_bytes,
+            "missing": [{"reference": blob.reference, "digest": str(blob.digest)} for blob in self.missing],
+            "damaged": [str(digest) for digest in self.damaged],
+            "verified": self.verified,
+            "whole": self.is_whole,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PruneReport:
+    """What a prune removed, or would have."""
+
+    removed: tuple[KindSize, ...]
+    dry_run: bool
+
+    @property
+    def freed_bytes(self) -> int:
+        """Of all that was removed."""
+        return sum(kind.size_bytes for kind in self.removed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml cache prune --json` prints it."""
+        return {
+            "removed": [
+                {"kind": kind.kind, "count": kind.count, "size_bytes": kind.size_bytes} for kind in self.removed
+            ],
+            "freed_bytes": self.freed_bytes,
+            "dry_run": self.dry_run,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """A file or tree of the store."""
+
+    path: Path
+    kind: str
+    size_bytes: int
+    used_at_seconds: float
+
+
+def info(store: BlobStore, *, verify: bool) -> StoreInfo:
+    """See `Store.info`."""
+    things = list(_things(store))
+    needs = _needs(store)
+    sizes = {thing.path.name: thing.size_bytes for thing in things if thing.path.parent.name == "sha256"}
+    missing = {
+        MissingBlob(reference, digest) for reference, digests in needs for digest in digests if digest.hex not in sizes
+    }
+    needed = {digest.hex for _, digests in needs for digest in digests}
+    return StoreInfo(
+        home=store.home,
+        kinds=_sum(things),
+        image_count=len(needs),
+        needed_bytes=sum(sizes.get(name, 0) for name in needed),
+        missing=tuple(sorted(missing, key=lambda blob: (blob.reference, blob.digest))),
+        damaged=_damaged(store) if verify else (),
+        verified=verify,
+    )
+
+
+def prune(
+    store: BlobStore,
+    *,
+    all: bool,  # noqa: A002  (named as the option)
+    older_than_seconds: float | None,
+    dry_run: bool,
+    wait: bool,
+) -> PruneReport:
+    """See `Store.prune`. May be interrupted at any moment: what is left goes the next time."""
+    if dry_run:
+        return PruneReport(_sum(_superfluous(store, all=all, older_than_seconds=older_than_seconds)), dry_run=True)
+    with store.alone(wait=wait) as alone:
+        if not alone:
+            raise TryAgainError(
+                f"another shipml is at work in {store.home}", hint="wait until it is done, then: shipml cache prune"
+            )
+        removed = []
+        for thing in _superfluous(store, all=all, older_than_seconds=older_than_seconds):
+            remove_tree(thing.path)
+            if not thing.path.exists():
+                removed.append(thing)
+        for lock in (store.home / "locks").iterdir():
+            lock.unlink(missing_ok=True)  # nobody holds one: whoever does holds the store as well
+        return PruneReport(_sum(removed), dry_run=False)
+
+
+def _superfluous(store: BlobStore, *, all: bool, older_than_seconds: float | None) -> list[_Thing]:  # noqa: A002
+    """What may go, facts before the blobs that they are about."""
+    needed = {digest.hex for _, digests in _needs(store) for digest in digests}
+    now = time.time()
+
+    def is_old(thing: _Thing, default_seconds: float = 0.0) -> bool:
+        limit_seconds = default_seconds if older_than_seconds is None else older_than_seconds
+        return limit_seconds <= 0 or now - thing.used_at_seconds > limit_seconds
+
+    things = list(_things(store))
+    blobs = [thing for thing in things if thing.path.parent.name == "sha256"]
+    gone = [
+        thing
+        for thing in blobs
+        if thing.path.name not in needed
+        and is_old(thing, DOWNLOADS_KEPT_SECONDS if thing.kind in _DOWNLOADS and not all else 0.0)
+    ]
+    work = [thing for thing in things if thing.kind == "work in progress"]
+    if not all:
+        return work + gone
+    left = {thing.path.name.encode() for thing in blobs} - {thing.path.name.encode() for thing in gone}
+    trees = [thing for thing in things if thing.kind == "trees" and is_old(thing)]
+    facts = [thing for thing in things if thing.kind == "facts" and _is_about_others(thing.path, left)]
+    return work + facts + trees + gone
+
+
+def _is_about_others(fact: Path, blobs: set[bytes]) -> bool:
+    """Whether a fact names a blob that is not among `blobs`."""
+    with contextlib.suppress(OSError):
+        return any(found not in blobs for found in _HEX_64.findall(fact.read_bytes()))
+    return False
+
+
+def _needs(store: BlobStore) -> list[tuple[str, tuple[Digest, ...]]]:
+    """Each tagged reference with the digests of its manifest, config and layers."""
+    found = []
+    for image in store.images():
+        digests = [image.digest]
+        with contextlib.suppress(OSError, ShipmlError), store.open_blob(image.digest) as stream:
+            manifest = parse_manifest(stream.read(DOCUMENT_LIMIT_BYTES))
+            digests += [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
+        found.append((image.reference, tuple(digests)))
+    return found
+
+
+def _things(store: BlobStore) -> Iterator[_Thing]:
+    places: tuple[tuple[str, Callable[[Path], str]], ...] = (
+        ("blobs/sha256/*", _blob_kind),
+        ("facts/*/*.json", lambda _: "facts"),
+        ("roots/*", lambda _: "trees"),
+        ("tmp/*", lambda _: "work in progress"),
+    )
+    for pattern, kind_of in places:
+        for path in sorted(store.home.glob(pattern)):
+            with contextlib.suppress(OSError):  # it may go while we look
+                found = path.lstat()
+                size_bytes = _tree_bytes(path) if path.is_dir() and not path.is_symlink() else found.st_size
+                yield _Thing(path, kind_of(path), size_bytes, found.st_mtime)
+
+
+def _blob_kind(path: Path) -> str:
+    with path.open("rb") as stream:
+        start = stream.read(8)
+    return next((kind for magic, kind in _MAGICS if start.startswith(magic)), "other")
+
+
+def _tree_bytes(folder: Path) -> int:
+    """Of all files below; a file with several names counts once."""
+    seen: dict[tuple[int, int], int] = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found = Path(parent, name).lstat()
+                seen[found.st_dev, found.st_ino] = found.st_size
+    return sum(seen.values())
+
+
+def _sum(things: Iterable[_Thing]) -> tuple[KindSize, ...]:
+    counts: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for thing in things:
+        counts[thing.kind] += 1
+        sizes[thing.kind] += thing.size_bytes
+    return tuple(KindSize(kind, counts[kind], sizes[kind]) for kind in sorted(counts))
+
+
+def _damaged(store: BlobStore) -> tuple[Digest, ...]:
+    def is_damaged(digest: Digest) -> bool:
+        try:
+            return Digest.of_file(store.blob_path(digest)) != digest
+        except FileNotFoundError:
+            return False  # removed since it was listed
+        except OSError:
+            return True
+
+    digests = sorted(store.blob_digests())
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        return tuple(digest for digest, bad in zip(digests, pool.map(is_damaged, digests), strict=True) if bad)
