@@ -42,6 +42,7 @@ class Console:
         self.quiet = progress == "quiet"
         self._colour = _wants_colour(sys.stderr)
         self._lock = threading.RLock()
+        self._line_is_open = False
         self._display = self._make_display(progress)
 
     def _make_display(self, style: ProgressStyle) -> StepDisplay:
@@ -55,7 +56,7 @@ class Console:
 
     def data(self, text: str) -> None:
         """Write a line (or several) that a program may read to stdout."""
-        self._display.clear()
+        self._display.pause()
         self._write(sys.stdout, text + "\n")
 
     def document(self, value: object) -> None:
@@ -69,7 +70,7 @@ class Console:
         Raises:
             BrokenPipeError: the reader went away before the end.
         """
-        self._display.clear()
+        self._display.pause()
         shutil.copyfileobj(source, sys.stdout.buffer, 1 << 20)
         sys.stdout.buffer.flush()
 
@@ -78,7 +79,7 @@ class Console:
     def say(self, text: str, *, bold: bool = False) -> None:
         """Write a line to stderr unless the user wants quiet."""
         if not self.quiet:
-            self._display.clear()
+            self._display.pause()
             self._write_talk(self._style(printable(text), bold=bold))
 
     def detail(self, text: str) -> None:
@@ -89,13 +90,14 @@ class Console:
     def emit(self, event: Event) -> None:
         """Show what happens in the library."""
         if isinstance(event, OutputReceived):
-            self._display.clear()
+            self._display.pause()
             stream = sys.stdout if event.stream == "stdout" and not self.as_json else sys.stderr
             self._write(stream, event.data)
+            self._line_is_open = not event.data.endswith(b"\n")
         elif isinstance(event, Notice):
             word, colour = ("warning", "yellow") if event.level == "warning" else ("note", "cyan")
             if not self.quiet:
-                self._display.clear()
+                self._display.pause()
                 self._write_talk(f"{self._style(word + ':', colour)} {printable(event.message)}")
         else:
             self._display.handle(event)
@@ -114,7 +116,7 @@ class Console:
                 key: printable(value) if isinstance(value, str) else value for key, value in error.to_json().items()
             }
             self.document({**(document or {}), "error": shown})
-        self._display.clear()
+        self._display.pause()
         self._write_talk(f"{self._style('error:', 'red')} {printable(error.message)}")
         if error.hint:
             self._write_talk(f"{self._style('hint:', 'cyan')} {printable(error.hint)}")
@@ -130,7 +132,7 @@ class Console:
         text = printable("".join(traceback.format_exception(error)))
         last_line = printable("".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
         if self.verbose:
-            self._display.clear()
+            self._display.pause()
             self._write_talk(text.rstrip())
         return self.fail(
             InternalError(f"shipml failed in a way that it should not: {last_line}", hint=_keep_log(home, text))
@@ -138,7 +140,7 @@ class Console:
 
     def close(self) -> None:
         """Remove what is drawn only while the command runs."""
-        self._display.clear()
+        self._display.close()
 
     # Streams
 
@@ -146,7 +148,9 @@ class Console:
         return typer.style(text, fg=colour, bold=bold) if self._colour and (colour or bold) else text
 
     def _write_talk(self, line: str) -> None:
-        self._write(sys.stderr, line + "\n")
+        # The program in the image need not end its last line.
+        start, self._line_is_open = "\n" if self._line_is_open else "", False
+        self._write(sys.stderr, f"{start}{line}\n")
 
     def _write(self, stream: TextIO, data: str | bytes) -> None:
         with self._lock, _reader_may_leave(stream):

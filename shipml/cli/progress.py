@@ -28,8 +28,11 @@ class StepDisplay(Protocol):
     def handle(self, event: StepEvent) -> None:
         """Show what happened."""
 
-    def clear(self) -> None:
-        """Take away what is drawn only for now: other text follows, or the command ends."""
+    def pause(self) -> None:
+        """Take away what is drawn only for now: other text follows."""
+
+    def close(self) -> None:
+        """Say nothing more of what still runs: the command ends."""
 
 
 class NoProgress:
@@ -38,8 +41,11 @@ class NoProgress:
     def handle(self, event: StepEvent) -> None:
         """Drop the event."""
 
-    def clear(self) -> None:
+    def pause(self) -> None:
         """There is nothing to take away."""
+
+    def close(self) -> None:
+        """There is nothing to end."""
 
 
 def finished_line(event: StepFinished) -> str:
@@ -86,8 +92,11 @@ class PlainProgress:
                 self._write_line(finished_line(event))
             self._changed.notify()
 
-    def clear(self) -> None:
-        """Forget what runs: nothing more will be said of it."""
+    def pause(self) -> None:
+        """Lines stay where they are."""
+
+    def close(self) -> None:
+        """Forget what runs."""
         with self._changed:
             self._running.clear()
             self._changed.notify()
@@ -122,51 +131,58 @@ class LiveProgress:
         self._colour = colour
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._running: dict[str, str] = {}
+        """Names of the steps that run, and their details: they are drawn again after a pause."""
         self._lock = threading.Lock()
 
     def handle(self, event: StepEvent) -> None:
         """Redraw."""
         with self._lock:
-            if isinstance(event, StepStarted):
-                progress = self._open()
-                self._tasks[event.name] = progress.add_task(event.name, total=None, detail=event.detail, unit="bytes")
-            elif isinstance(event, StepProgressed):
-                self._advance(event)
-            else:
+            if isinstance(event, StepFinished):
                 self._finish(event)
+                return
+            if isinstance(event, StepStarted):
+                self._running[event.name] = event.detail
+            progress = self._open()
+            if isinstance(event, StepProgressed) and event.name in self._tasks:
+                task = self._tasks[event.name]
+                progress.update(task, completed=event.done, total=event.total, unit=event.unit)
+                if event.detail:
+                    progress.update(task, detail=event.detail)
 
-    def clear(self) -> None:
-        """Remove the running steps from the screen."""
+    def pause(self) -> None:
+        """Remove the running steps from the screen until one of them moves."""
         with self._lock:
-            self._close()
+            self._stop()
 
-    def _advance(self, event: StepProgressed) -> None:
-        if self._progress is None or event.name not in self._tasks:
-            return
-        task = self._tasks[event.name]
-        self._progress.update(task, completed=event.done, total=event.total, unit=event.unit)
-        if event.detail:
-            self._progress.update(task, detail=event.detail)
+    def close(self) -> None:
+        """Remove the running steps from the screen for good."""
+        with self._lock:
+            self._running.clear()
+            self._stop()
 
     def _finish(self, event: StepFinished) -> None:
-        progress = self._open()
-        if event.name in self._tasks:
-            progress.remove_task(self._tasks.pop(event.name))
-        line = finished_line(event)
-        if not self._tasks:
-            self._close()
-            self._stream.write(line + "\n")
-            self._stream.flush()
+        self._running.pop(event.name, None)
+        task = self._tasks.pop(event.name, None)
+        if self._progress is not None and self._running:
+            if task is not None:
+                self._progress.remove_task(task)
+            self._progress.console.print(finished_line(event), markup=False, highlight=False, soft_wrap=True)
         else:
-            progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._stop()
+            self._stream.write(finished_line(event) + "\n")
+            self._stream.flush()
 
     def _open(self) -> Progress:
         if self._progress is None:
             self._progress = _make_progress(self._stream, colour=self._colour)
             self._progress.start()
+        for name, detail in self._running.items():
+            if name not in self._tasks:
+                self._tasks[name] = self._progress.add_task(name, total=None, detail=detail, unit="bytes")
         return self._progress
 
-    def _close(self) -> None:
+    def _stop(self) -> None:
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
