@@ -1,0 +1,87 @@
+"""Downloads wheels into the store, several at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+
+from shipml.errors import CancelledError
+from shipml.events import Emit, step
+from shipml.http import HttpClient
+from shipml.plan.model import LockedWheel
+from shipml.store import Store
+
+__all__ = ["Downloads", "fetch"]
+
+_CONNECTIONS = 6
+
+
+def fetch(wheels: Sequence[LockedWheel], *, store: Store, http: HttpClient, emit: Emit) -> None:
+    """Download what the store lacks of `wheels`, all in parallel, checked by digest and size.
+
+    Raises:
+        UntrustedInputError: a file is not the one that the lock names.
+        TryAgainError, NotAllowedError, BuildError: as `HttpClient.read`.
+    """
+    with Downloads(wheels, store=store, http=http, emit=emit) as downloads:
+        downloads.wait()
+
+
+class Downloads:
+    """Downloads, the largest first; `future` tells when one is there. A context: leaving it by an error stops them."""
+
+    def __init__(self, wheels: Sequence[LockedWheel], *, store: Store, http: HttpClient, emit: Emit) -> None:
+        missing = {wheel.digest: wheel for wheel in wheels if not store.has_blob(wheel.digest, wheel.size_bytes)}
+        self._missing = sorted(missing.values(), key=lambda wheel: (-(wheel.size_bytes or 0), wheel.name))
+        sizes = [wheel.size_bytes for wheel in self._missing]
+        self._total_bytes = None if None in sizes else sum(size or 0 for size in sizes)
+        self._done_bytes = 0
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._store, self._http, self._emit = store, http, emit
+        self._step = step(emit, "download", f"{len(self._missing)} wheels")
+        self._pool = ThreadPoolExecutor(max_workers=_CONNECTIONS, thread_name_prefix="download")
+        self._futures: dict[str, Future[None]] = {}
+
+    def __enter__(self) -> Downloads:
+        if self._missing:
+            self._running = self._step.__enter__()
+            self._running.detail = f"{len(self._missing)} wheels"
+        self._futures = {wheel.digest.hex: self._pool.submit(self._fetch, wheel) for wheel in self._missing}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._stopped.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._missing:
+            self._step.__exit__(kind, error, trace)
+
+    def future(self, wheel: LockedWheel) -> Future[None]:
+        """Done when `wheel` is in the store; at once if it was there."""
+        if wheel.digest.hex in self._futures:
+            return self._futures[wheel.digest.hex]
+        there: Future[None] = Future()
+        there.set_result(None)
+        return there
+
+    def wait(self) -> None:
+        """Until all are there; raises the first failure."""
+        for future in self._futures.values():
+            future.result()
+
+    def _fetch(self, wheel: LockedWheel) -> None:
+        self._http.fetch_blob(
+            wheel.url, wheel.digest, self._store, size_bytes=wheel.size_bytes, progress=self._progress
+        )
+
+    def _progress(self, count: int) -> None:
+        if self._stopped.is_set():
+            raise CancelledError("stopped while wheels were downloaded")
+        with self._lock:
+            self._done_bytes += count
+            self._running.progress(self._done_bytes, self._total_bytes)

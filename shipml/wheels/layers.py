@@ -1,0 +1,281 @@
+"""Makes the layers of an image's wheels together: downloads, compilers and splicing overlap."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import heapq
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, TypeAlias
+
+from shipml.events import Emit, StepProgressed, ignore
+from shipml.http import HttpClient
+from shipml.layer_cache import cached_layer, layer_key
+from shipml.oci.annotations import BYTECODE
+from shipml.oci.image import LayerValue
+from shipml.oci.layer_writer import LayerWriter
+from shipml.plan.model import LockedWheel
+from shipml.store import Store
+from shipml.wheels.archive import Archive
+from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, Interpreter, bytecode_of
+from shipml.wheels.fetch import Downloads
+from shipml.wheels.install import Placement, placement_of
+from shipml.wheels.overlap import overridden
+from shipml.wheels.splice import WHEEL_RECIPE, write_skeleton, write_wheel
+
+__all__ = ["LayerRequest", "layer", "layers"]
+
+LayerKind: TypeAlias = Literal["base", "system", "wheel", "packages", "weights", "application"]
+LayerRequest: TypeAlias = tuple[LayerKind, Sequence[LockedWheel]]
+"""What kind of layer, and the wheels in it."""
+
+_WRITERS = 3
+"""Layers written at once: while one waits for its bytecode, others go on."""
+_MAX_WAITING = 64
+"""Threads that wait for downloads before they write a layer; an image has no more layers than that."""
+
+
+def layer(
+    wheels: Sequence[LockedWheel],
+    *,
+    kind: Literal["wheel", "packages"],
+    python: str,
+    interpreter: Callable[[], Interpreter],
+    python_version: str,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+) -> LayerValue:
+    """One layer: `layers` with a single request."""
+    return layers(
+        [(kind, wheels)],
+        python=python,
+        interpreter=interpreter,
+        python_version=python_version,
+        store=store,
+        http=http,
+        emit=emit,
+    )[0]
+
+
+def layers(
+    requests: Sequence[LayerRequest],
+    *,
+    python: str,
+    interpreter: Callable[[], Interpreter],
+    python_version: str,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+) -> list[LayerValue]:
+    """The layers of an image's wheels, in the order of `requests`.
+
+    What the store knows is neither downloaded nor made: such a layer's bytes come when it is opened. A layer of kind
+    "packages" also makes `/opt/venv` a virtual environment, so an image needs one even if it is empty.
+
+    Args:
+        requests: kind and wheels of each layer.
+        python: minor version of the image's Python, as "3.11".
+        interpreter: gives the interpreter that compiles; called at most once, and only if something must be compiled.
+        python_version: full version of the base's Python; part of the cache keys.
+        store: where wheels, bytecode and layers are kept.
+        http: downloads.
+        emit: hears of progress.
+
+    Raises:
+        UntrustedInputError: a wheel is broken or hostile, or is not what the lock names.
+        BuildError: the interpreter fails.
+        TryAgainError, NotAllowedError: as `HttpClient.read`.
+    """
+    target = _Target(python, python_version, store, http, _Once(interpreter))
+    todo = [request for request in requests if store.fact("layer", target.key(request)) is None]
+    if todo:
+        with _Work(target, todo, emit) as work:
+            work.finish()
+    return [target.layer(request) for request in requests]
+
+
+class _Once:
+    """Calls a function once, whichever thread comes first, and gives all the same answer."""
+
+    def __init__(self, make: Callable[[], Interpreter]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: Interpreter | None = None
+
+    def __call__(self) -> Interpreter:
+        with self._lock:
+            self._made = self._made or self._make()
+            return self._made
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """What all layers of one call share."""
+
+    python: str
+    python_version: str
+    store: Store
+    http: HttpClient
+    interpreter: _Once
+
+    def key(self, request: LayerRequest) -> str:
+        kind, wheels = request
+        members = [
+            [wheel.name, wheel.version, wheel.digest.hex, wheel.url if wheel.direct else ""]
+            for wheel in _sorted(wheels)
+        ]
+        return layer_key("wheels", WHEEL_RECIPE, BYTECODE_RECIPE, kind, self.python, self.python_version, members)
+
+    def layer(
+        self, request: LayerRequest, write: Callable[[LayerWriter, LayerRequest], None] | None = None
+    ) -> LayerValue:
+        """The layer: from the store, else written by `write`; without it, by work of its own."""
+        kind, wheels = request
+        return cached_layer(
+            self.store,
+            lambda writer: (write or self._write_alone)(writer, request),
+            key=self.key(request),
+            kind=kind,
+            source=", ".join(f"{wheel.name}=={wheel.version}" for wheel in _sorted(wheels)),
+            extra_annotations={BYTECODE: f"cpython-{self.python_version}"},
+        )
+
+    def _write_alone(self, writer: LayerWriter, request: LayerRequest) -> None:
+        with _Work(self, [request], ignore) as work:
+            work.write(writer, request)
+
+
+def _sorted(wheels: Sequence[LockedWheel]) -> list[LockedWheel]:
+    return sorted(wheels, key=lambda wheel: (wheel.name, wheel.version))
+
+
+class _WheelWork:
+    """One wheel on its way: downloaded, then read once by whoever needs it first, and compiled."""
+
+    def __init__(self, wheel: LockedWheel, downloaded: Future[None], target: _Target) -> None:
+        self.wheel = wheel
+        self.downloaded = downloaded
+        self.compiled: Future[Bytecode] = Future()
+        self._target = target
+        self._lock = threading.Lock()
+        self._placement: Placement | None = None
+
+    def placement(self) -> Placement:
+        """What goes where; waits for the download."""
+        self.downloaded.result()
+        with self._lock:
+            if self._placement is None:
+                archive = Archive(self._target.store.blob_path(self.wheel.digest), self.wheel.filename)
+                self._placement = placement_of(archive, self.wheel, python=self._target.python)
+            return self._placement
+
+    def compile(self, cancelled: threading.Event) -> None:
+        try:
+            made = bytecode_of(
+                self.placement(),
+                python=self._target.python,
+                python_version=self._target.python_version,
+                interpreter=self._target.interpreter,
+                store=self._target.store,
+                cancelled=cancelled,
+            )
+        except BaseException as error:  # noqa: BLE001  (handed on to whoever waits, as executors do)
+            self.compiled.set_exception(error)
+        else:
+            self.compiled.set_result(made)
+
+
+class _Work:
+    """The making of several layers at once. A context: leaving it by an error stops downloads and compilers."""
+
+    def __init__(self, target: _Target, requests: Sequence[LayerRequest], emit: Emit) -> None:
+        self._target = target
+        self._requests = requests
+        self._emit = emit
+        self._cancelled = threading.Event()
+        self._wheels: dict[LockedWheel, _WheelWork] = {}
+        self._ready: list[tuple[int, str, _WheelWork]] = []
+        self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(_WRITERS)
+        self._exits = ExitStack()
+
+    def __enter__(self) -> _Work:
+        members = {wheel for _, wheels in self._requests for wheel in wheels}
+        with ExitStack() as exits:
+            self._compilers = exits.enter_context(_pool(os.cpu_count() or 1, "bytecode", self._cancelled))
+            self._writers = exits.enter_context(_pool(_MAX_WAITING, "layer", self._cancelled))
+            downloads = exits.enter_context(
+                Downloads(sorted(members), store=self._target.store, http=self._target.http, emit=self._emit)
+            )
+            for wheel in sorted(members, key=lambda wheel: (-(wheel.size_bytes or 0), wheel.name)):
+                work = self._wheels[wheel] = _WheelWork(wheel, downloads.future(wheel), self._target)
+                work.downloaded.add_done_callback(functools.partial(self._downloaded, work))
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.__exit__(kind, error, trace)
+
+    def finish(self) -> None:
+        """Make all the layers; raises the first failure."""
+        pending = {self._writers.submit(self._make, request) for request in self._requests}
+        total = len(pending)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+            self._emit(StepProgressed("layers", total - len(pending), total, "items"))
+
+    def write(self, writer: LayerWriter, request: LayerRequest) -> None:
+        """Write one layer's content."""
+        kind, wheels = request
+        python = self._target.python
+        works = [self._wheels[wheel] for wheel in _sorted(wheels)]
+        placements = [work.placement() for work in works]
+        if kind == "packages":
+            write_skeleton(writer, python=python, python_version=self._target.python_version)
+        for work, placement, without in zip(works, placements, overridden(placements, self._emit), strict=True):
+            write_wheel(
+                writer, placement, work.compiled.result, store=self._target.store, python=python, without=without
+            )
+
+    def _make(self, request: LayerRequest) -> None:
+        for wheel in request[1]:
+            self._wheels[wheel].downloaded.result()
+        with self._slots:
+            self._target.layer(request, self.write)
+
+    def _downloaded(self, work: _WheelWork, future: Future[None]) -> None:
+        if self._cancelled.is_set() or future.cancelled() or future.exception():
+            return
+        with self._lock:
+            heapq.heappush(self._ready, (-(work.wheel.size_bytes or 0), work.wheel.name, work))
+        with contextlib.suppress(RuntimeError):  # the pool is closed: something failed meanwhile
+            self._compilers.submit(self._compile_largest)
+
+    def _compile_largest(self) -> None:
+        with self._lock:
+            _, _, work = heapq.heappop(self._ready)
+        work.compile(self._cancelled)
+
+
+@contextmanager
+def _pool(workers: int, name: str, cancelled: threading.Event) -> Iterator[ThreadPoolExecutor]:
+    """A pool that is given up, not waited for to the end of its work, when the block fails."""
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix=name)
+    try:
+        yield pool
+    except BaseException:
+        cancelled.set()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

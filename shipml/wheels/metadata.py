@@ -1,0 +1,220 @@
+"""What a wheel says of itself: WHEEL, METADATA, RECORD and entry points.
+
+PyPA "Binary distribution format" (PEP 427), "Recording installed projects" (PEP 627), "Entry points specification".
+"""
+
+from __future__ import annotations
+
+import base64
+import configparser
+import csv
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
+
+from shipml.errors import UntrustedInputError
+from shipml.plan.model import LockedWheel
+from shipml.wheels.archive import Archive, Entry
+
+__all__ = ["EntryPoint", "Metadata", "RecordRow", "read_metadata", "refuse"]
+
+_METADATA_LIMIT_BYTES = 64 << 20
+_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+_OBJECT_REFERENCE = re.compile(
+    r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*:\s*(?P<attribute>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*(?:\[[^\]]*\])?\s*\Z"
+)
+_HASHES = ("sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """What RECORD demands of one file."""
+
+    algorithm: str
+    hash_base64: str
+    """URL-safe, without padding."""
+    size_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPoint:
+    """A program that the installer makes (PyPA "Entry points specification")."""
+
+    name: str
+    module: str
+    attribute: str
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What was read from a wheel's dist-info folder; all of it checked."""
+
+    dist_info: str
+    """The folder's name."""
+    record: Mapping[str, RecordRow]
+    entry_points: tuple[EntryPoint, ...]
+    files: tuple[Entry, ...]
+    """The archive's files without RECORD and its signatures, sorted by name."""
+
+    def check_content(self, archive: Archive, entry: Entry, sha256_hex: str) -> None:
+        """Raise UntrustedInputError unless the content of `entry` is what RECORD lists."""
+        row = self.record[entry.name]
+        if row.size_bytes not in (None, entry.size_bytes):
+            raise refuse(
+                archive.name, f"RECORD lists {entry.name} with {row.size_bytes} bytes, but it has {entry.size_bytes}"
+            )
+        content = bytes.fromhex(sha256_hex)
+        if row.algorithm != "sha256":
+            hasher = hashlib.new(row.algorithm)
+            for data in archive.inflated(entry):
+                hasher.update(data)
+            content = hasher.digest()
+        if base64.urlsafe_b64encode(content).rstrip(b"=").decode() != row.hash_base64.rstrip("="):
+            raise refuse(archive.name, f"{entry.name} differs from what RECORD lists")
+
+
+def refuse(wheel: str, what: str) -> UntrustedInputError:
+    """The error for a wheel that is not what a wheel must be."""
+    return UntrustedInputError(
+        f"the wheel {wheel} is not acceptable: {what}",
+        hint="choose another version of the package, or tell its publisher",
+    )
+
+
+def read_metadata(archive: Archive, wheel: LockedWheel) -> Metadata:
+    """Read and check what `archive` says of itself.
+
+    Raises:
+        UntrustedInputError: it is not the wheel of the lock, or its metadata is broken.
+    """
+    _check_filename(wheel)
+    by_name = {entry.name: entry for entry in archive.entries}
+    dist_info = _dist_info(by_name, wheel)
+    _check_same(_headers(_text(archive, by_name, f"{dist_info}/METADATA")), wheel, "METADATA")
+    version = _headers(_text(archive, by_name, f"{dist_info}/WHEEL")).get("wheel-version", "")
+    if not re.match(r"1(\.\d+)*\Z", version):
+        raise refuse(wheel.filename, f"it has the format version {version!r}; shipml knows 1.x")
+    own = f"{dist_info}/RECORD"
+    files = tuple(entry for name, entry in by_name.items() if name not in (own, *_signatures(dist_info)))
+    record = dict(_record(_text(archive, by_name, own), wheel, own))
+    _check_listed(files, record, wheel, own)
+    points: tuple[EntryPoint, ...] = ()
+    if entry := by_name.get(f"{dist_info}/entry_points.txt"):
+        text = archive.read(entry, limit_bytes=_METADATA_LIMIT_BYTES)
+        points = tuple(_entry_points(_decode(text, entry.name, wheel), wheel))
+    return Metadata(dist_info, record, points, files)
+
+
+def _signatures(dist_info: str) -> tuple[str, ...]:
+    return tuple(f"{dist_info}/{name}" for name in _SIGNATURES)
+
+
+def _check_filename(wheel: LockedWheel) -> None:
+    try:
+        name, version, _, _ = parse_wheel_filename(wheel.filename)
+    except (InvalidWheelFilename, InvalidVersion) as error:
+        raise refuse(wheel.filename, f"{wheel.filename!r} is no wheel's name") from error
+    if name != canonicalize_name(wheel.name) or not _same_version(str(version), wheel.version):
+        raise refuse(wheel.filename, f"it is not {wheel.name} {wheel.version}")
+
+
+def _same_version(one: str, other: str) -> bool:
+    try:
+        return Version(one) == Version(other)
+    except InvalidVersion:
+        return one == other
+
+
+def _dist_info(by_name: Mapping[str, Entry], wheel: LockedWheel) -> str:
+    tops = {name.partition("/")[0] for name in by_name if "/" in name}
+    found = sorted(top for top in tops if top.endswith(".dist-info"))
+    if len(found) != 1:
+        raise refuse(wheel.filename, f"it has {len(found)} dist-info folders instead of one")
+    name, _, version = found[0].removesuffix(".dist-info").rpartition("-")
+    if canonicalize_name(name) != canonicalize_name(wheel.name) or not _same_version(version, wheel.version):
+        raise refuse(wheel.filename, f"it holds {found[0]}, not {wheel.name} {wheel.version}")
+    return found[0]
+
+
+def _text(archive: Archive, by_name: Mapping[str, Entry], name: str) -> str:
+    entry = by_name.get(name)
+    if entry is None:
+        raise UntrustedInputError(
+            f"the wheel {archive.name} is not acceptable: it has no {name}", hint="choose another version"
+        )
+    return _decode(archive.read(entry, limit_bytes=_METADATA_LIMIT_BYTES), name, archive)
+
+
+def _decode(data: bytes, path: str, wheel: LockedWheel | Archive) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        name = wheel.filename if isinstance(wheel, LockedWheel) else wheel.name
+        raise refuse(name, f"{path} is not UTF-8") from error
+
+
+def _headers(text: str) -> dict[str, str]:
+    """The first value of each header line before the first empty line, by lower-case name."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            break
+        name, colon, value = line.partition(":")
+        if colon and not line[0].isspace():
+            found.setdefault(name.strip().lower(), value.strip())
+    return found
+
+
+def _check_same(headers: Mapping[str, str], wheel: LockedWheel, where: str) -> None:
+    name, version = headers.get("name", ""), headers.get("version", "")
+    if canonicalize_name(name) != canonicalize_name(wheel.name) or not _same_version(version, wheel.version):
+        raise refuse(wheel.filename, f"its {where} is of {name} {version}, not of {wheel.name} {wheel.version}")
+
+
+def _record(text: str, wheel: LockedWheel, own: str) -> Iterator[tuple[str, RecordRow]]:
+    seen: set[str] = set()
+    try:
+        for row in csv.reader(text.splitlines(), strict=True):
+            if not row:
+                continue
+            path, hash_, size = row
+            if path in seen:
+                raise refuse(wheel.filename, f"RECORD lists {path} twice")
+            seen.add(path)
+            if path == own or path in _signatures(own.rpartition("/")[0]):
+                continue
+            algorithm, equals, value = hash_.partition("=")
+            if not equals or algorithm not in _HASHES:
+                raise refuse(wheel.filename, f"RECORD lists {path} without a hash of SHA-256 or better")
+            yield path, RecordRow(algorithm, value, int(size) if size else None)
+    except (csv.Error, ValueError) as error:
+        raise refuse(wheel.filename, f"its RECORD is broken ({error})") from error
+
+
+def _check_listed(files: tuple[Entry, ...], record: Mapping[str, RecordRow], wheel: LockedWheel, own: str) -> None:
+    names = {entry.name for entry in files}
+    if unlisted := names - record.keys():
+        raise refuse(wheel.filename, f"{min(unlisted)} is not listed in {own}")
+    if missing := record.keys() - names:
+        raise refuse(wheel.filename, f"{own} lists {min(missing)}, which is not there")
+
+
+def _entry_points(text: str, wheel: LockedWheel) -> Iterator[EntryPoint]:
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
+    try:
+        parser.read_string(text)
+    except configparser.Error as error:
+        raise refuse(wheel.filename, f"its entry_points.txt is broken ({str(error).splitlines()[0]})") from error
+    points = {}
+    for section in ("console_scripts", "gui_scripts"):
+        for name, value in parser.items(section) if parser.has_section(section) else ():
+            match = _OBJECT_REFERENCE.match(value or "")
+            if not match or "/" in name or name in ("", ".", "..") or not name.isprintable():
+                raise refuse(wheel.filename, f"its entry point {name!r} = {value!r} is none")
+            points[name] = EntryPoint(name, match["module"], match["attribute"])
+    return iter(sorted(points.values(), key=lambda point: point.name))
