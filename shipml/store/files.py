@@ -128,9 +128,9 @@ class BlobStore:
                 ) from error
 
     def put_blob(self, data: bytes) -> Digest:
-        """Keep bytes; returns their digest."""
+        """Keep bytes; returns their digest. A damaged blob of that digest is replaced."""
         digest = Digest.of(data)
-        if not self.has_blob(digest, len(data)):
+        if not self.has_blob(digest, len(data)) or self.blob_path(digest).read_bytes() != data:
             with self.draft() as draft:
                 draft.stream.write(data)
                 self.adopt(draft, digest)

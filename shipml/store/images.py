@@ -71,13 +71,13 @@ def resolve(store: BlobStore, what: str) -> StoredImage:
     found = _by_reference(listed, what) or _by_digest(store, listed, what)
     if found is not None:
         return found
-    if Path(what).is_dir():
+    if what and Path(what).is_dir():
         return last_built_from(store, Path(what))
-    names = [image.reference for image in listed]
-    nearest = difflib.get_close_matches(what, names, n=1, cutoff=0.5) or difflib.get_close_matches(
-        what, [name.rpartition(":")[0] for name in names], n=1, cutoff=0.6
-    )
-    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    names = {
+        name: image.reference for image in listed for name in (image.reference.rpartition(":")[0], image.reference)
+    }
+    nearest = difflib.get_close_matches(what, names, n=1)
+    hint = f"did you mean {names[nearest[0]]}? " if nearest else ""
     raise UsageError(f"there is no image {what!r} here", hint=hint + "see: shipml images")
 
 
