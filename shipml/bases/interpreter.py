@@ -1,0 +1,98 @@
+"""A suite's own Python, run on this machine: from an unpacked base, through its own loader, without root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform as host
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from shipml.bases.assemble import fetch_packages, write_base
+from shipml.bases.loader_cache import MULTIARCH
+from shipml.bases.pin import pin_base
+from shipml.bases.recipe import RECIPE
+from shipml.bases.root_file_system import FolderWriter
+from shipml.errors import UnavailableError
+from shipml.events import Emit
+from shipml.http import HttpClient
+from shipml.oci.manifest import Platform
+from shipml.plan.model import BasePin
+from shipml.plan.suites import Suite
+from shipml.store import Store
+from shipml.wheels.bytecode import Interpreter
+
+__all__ = ["host_platform", "interpreter_of", "unpacked_interpreter"]
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
+_OPTIONS = ("-s", "-S", "-B")
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+
+
+def host_platform() -> Platform | None:
+    """The platform whose programs run here as they are; None on other systems than Linux."""
+    architecture = _ARCHITECTURES.get(host.machine())
+    return Platform("linux", architecture) if sys.platform == "linux" and architecture else None
+
+
+def interpreter_of(
+    suite: Suite, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
+) -> Interpreter:
+    """A Python of the suite's minor version that runs here: on Linux the suite's own, else one on PATH.
+
+    Raises:
+        UnavailableError: not Linux, and no such Python is installed.
+        Others: as `pin_base` and `base_layers`.
+    """
+    platform = host_platform()
+    if platform is None:
+        return _installed(suite.python)
+    pin = pin_base(suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired)
+    return unpacked_interpreter(pin, store=store, http=http, emit=emit)
+
+
+def unpacked_interpreter(pin: BasePin, *, store: Store, http: HttpClient, emit: Emit) -> Interpreter:
+    """The Python of a pin for this machine's CPU, unpacked once into the store."""
+    digests = "".join(package.digest.hex for package in pin.packages)
+    name = hashlib.sha256(f"{RECIPE}{digests}".encode()).hexdigest()[:16]
+
+    def make(folder: Path) -> None:
+        debs = fetch_packages(pin.packages, store=store, http=http, emit=emit)
+        write_base(FolderWriter(folder), pin, debs, None)
+
+    root = store.tree(f"interpreter-{pin.suite}-{pin.platform.architecture}-{name}", make)
+    libraries = root / "usr" / "lib" / MULTIARCH[pin.platform.architecture]
+    python = ".".join(pin.python.split(".")[:2])
+    return Interpreter(
+        argv=(
+            str(libraries / _LOADERS[pin.platform.architecture]),
+            "--library-path",
+            str(libraries),
+            str(root / "usr" / "bin" / f"python{python}"),
+            *_OPTIONS,
+        ),
+        environment={**_ENVIRONMENT, "PYTHONHOME": str(root / "usr")},
+        version=pin.python,
+    )
+
+
+def _installed(python: str) -> Interpreter:
+    """A Python of that minor version on PATH, or among pyenv's and uv's."""
+    homes = (Path.home() / ".pyenv" / "versions", Path.home() / ".local" / "share" / "uv" / "python")
+    found = [shutil.which(f"python{python}")]
+    found += [
+        str(path) for home in homes for path in sorted(home.glob(f"*{python}.*/bin/python{python}"), reverse=True)
+    ]
+    for program in filter(None, found):
+        code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+        result = subprocess.run([program, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=30)
+        if result.returncode == 0 and result.stdout.startswith(f"{python}."):
+            environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", "")}
+            return Interpreter((program, *_OPTIONS), environment, result.stdout.strip())
+    raise UnavailableError(
+        f"Python {python} is needed here to compile bytecode, and is not installed",
+        hint=f"install it: uv python install {python}",
+    )

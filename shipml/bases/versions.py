@@ -1,0 +1,82 @@
+"""Debian versions and the relations between them (Debian Policy 5.6.12 and 7.1)."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from functools import total_ordering
+
+__all__ = ["DebianVersion", "satisfies"]
+
+_Part = tuple[tuple[int, ...], int]
+_Key = tuple[_Part, ...]
+
+_PARTS = re.compile(r"([^0-9]*)([0-9]*)")
+_END: _Part = ((0,), 0)
+_RELATIONS: dict[str, Callable[[DebianVersion, DebianVersion], bool]] = {
+    "<<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    ">=": operator.ge,
+    ">>": operator.gt,
+    "<": operator.le,
+    ">": operator.ge,
+}
+"""Single `<` and `>` are the old spellings of "or equal"."""
+
+
+@total_ordering
+class DebianVersion:
+    """`[epoch:]upstream[-revision]`, ordered as dpkg orders it."""
+
+    __slots__ = ("_key", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        epoch, colon, rest = text.partition(":")
+        if not colon:
+            epoch, rest = "0", text
+        upstream, dash, revision = rest.rpartition("-")
+        if not dash:
+            upstream, revision = rest, ""
+        self._key = (int(epoch) if epoch.isdigit() else 0, _key(upstream), _key(revision))
+
+    @property
+    def upstream(self) -> str:
+        """The version that the authors gave: without epoch and revision."""
+        rest = self.text.split(":", 1)[-1]
+        return rest.rpartition("-")[0] or rest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DebianVersion) and self._key == other._key
+
+    def __lt__(self, other: DebianVersion) -> bool:
+        return self._key < other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __repr__(self) -> str:
+        return f"DebianVersion({self.text!r})"
+
+
+def satisfies(version: str, relation: str, wanted: str) -> bool:
+    """Whether `version` stands in `relation` to `wanted`; an empty relation is always met."""
+    return not relation or _RELATIONS[relation](DebianVersion(version), DebianVersion(wanted))
+
+
+def _key(text: str) -> _Key:
+    """Parts of text and number in turn; `~` sorts before the end, letters before other characters.
+
+    The end of a text part is a weight of its own (0), so that tuples compare as dpkg compares strings; parts that are
+    missing at the end count as empty text and 0.
+    """
+    parts = [((*map(_weight, match[1]), 0), int(match[2] or 0)) for match in _PARTS.finditer(text) if match[0]]
+    return tuple(parts) if parts and parts[-1] == _END else (*parts, _END)
+
+
+def _weight(character: str) -> int:
+    if character == "~":
+        return -1
+    return ord(character) if character.isalpha() else ord(character) + 256
