@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -50,7 +51,7 @@ class SmokeResult:
             "runtime": self.runtime,
             "passed": self.passed,
             "exit_code": self.exit_code,
-            "measures": dict(self.measures),
+            "measures": {name: value if math.isfinite(value) else None for name, value in self.measures.items()},
             "output": self.output,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "because": self.because,

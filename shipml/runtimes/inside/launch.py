@@ -1,0 +1,275 @@
+"""The processes of a sandbox: launcher (outside) → init (PID 1 of the sandbox) → program.
+
+When the launcher or shipml dies, init dies; when init dies, the kernel ends every process of the sandbox and drops its
+mounts (pid_namespaces(7)). Nothing outside needs cleaning but the memory cgroup's folder, which the launcher removes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+from shipml.runtimes.inside import libc
+from shipml.runtimes.inside.mounts import MountError, enter_root, make_root
+from shipml.runtimes.inside.program import become
+from shipml.runtimes.inside.protocol import PACKET_BYTES, Spec, decode, encode
+
+__all__ = ["main"]
+
+_WATCH_SECONDS = 0.05
+_SIGNAL_BASE = 128
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
+_CGROUP_BUSY_TRIES = 50
+
+
+class _FailedError(Exception):
+    """The sandbox could not be made: which step, and the kernel's reason."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(step)
+        self.step = step
+        self.error = error
+
+
+def main(control_descriptor: int, probe_descriptor: int, parent: int) -> None:
+    """The launcher: reads the specification from standard input, ends when the sandbox or the process `parent` ends."""
+    control = socket.socket(fileno=control_descriptor)
+    probe = socket.socket(fileno=probe_descriptor)
+    control.set_inheritable(False)
+    probe.set_inheritable(False)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    spec = Spec.from_json(sys.stdin.buffer.read())
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    init = 0
+    cgroup = os.open(f"{spec.cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) if spec.cgroup else None
+    try:
+        _make_namespaces(spec)
+        libc.die_with_parent(signal.SIGTERM)  # only now: a change of user IDs would undo it
+        if os.getppid() != parent:
+            return
+        init = os.fork()
+        if init == 0:
+            libc.die_with_parent(signal.SIGKILL)
+            _be_init(spec, control, probe, cgroup)
+        os.waitpid(init, 0)
+        init = 0
+    except _FailedError as failure:
+        _tell_failure(control, failure.step, failure.error)
+    finally:
+        _clean_up(init, spec.cgroup if os.getppid() != parent else "")
+
+
+def _clean_up(init: int, cgroup: str) -> None:
+    if init:
+        os.kill(init, signal.SIGKILL)
+        os.waitpid(init, 0)
+    for _ in range(_CGROUP_BUSY_TRIES if cgroup else 0):
+        try:
+            os.rmdir(cgroup)
+        except FileNotFoundError:
+            return
+        except OSError:  # its processes are dead, but not yet counted so
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _make_namespaces(spec: Spec) -> None:
+    launcher = os.getpid()
+    ready, go = os.pipe(), os.pipe()
+    mapper = os.fork() if spec.mapper != "self" else 0
+    if spec.mapper != "self" and mapper == 0:
+        _map_for(launcher, spec, ready, go)
+    try:
+        libc.unshare(libc.CLONE_NEWUSER)
+    except OSError as error:
+        raise _FailedError("user", error) from error
+    try:
+        if mapper:
+            os.write(ready[1], b"x")
+            _, status = os.waitpid(mapper, 0)
+            if code := os.waitstatus_to_exitcode(status):
+                raise _FailedError("map", OSError(abs(code), os.strerror(abs(code))))
+        else:
+            _write(f"/proc/{launcher}/setgroups", "deny")
+            _write_maps(launcher, spec)
+    except OSError as error:
+        raise _FailedError("map", error) from error
+    for end in (*ready, *go):
+        os.close(end)
+    kinds = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
+    try:
+        libc.unshare(kinds if spec.network else kinds | libc.CLONE_NEWNET)
+    except OSError as error:
+        raise _FailedError("namespaces", error) from error
+    if spec.mapper != "self":
+        os.setresgid(0, 0, 0)
+        os.setresuid(0, 0, 0)
+        os.setgroups([])
+
+
+def _map_for(launcher: int, spec: Spec, ready: tuple[int, int], go: tuple[int, int]) -> None:
+    """A helper that stays outside and writes the launcher's maps once it is inside."""
+    del go
+    os.close(ready[1])
+    code = 0
+    if os.read(ready[0], 1):
+        try:
+            if spec.mapper == "root":
+                _write_maps(launcher, spec)
+            else:
+                for program, rows in (("newuidmap", spec.uid_map), ("newgidmap", spec.gid_map)):
+                    numbers = [str(number) for row in rows for number in row]
+                    subprocess.run([program, str(launcher), *numbers], check=True, stderr=subprocess.DEVNULL)
+        except subprocess.CalledProcessError:
+            code = 1  # EPERM
+        except OSError as error:
+            code = error.errno or 1
+    os._exit(code)
+
+
+def _write_maps(process: int, spec: Spec) -> None:
+    for name, rows in (("uid_map", spec.uid_map), ("gid_map", spec.gid_map)):
+        _write(f"/proc/{process}/{name}", "".join(f"{a} {b} {c}\n" for a, b, c in rows))
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def _be_init(spec: Spec, control: socket.socket, probe: socket.socket, cgroup: int | None) -> None:
+    """PID 1: never returns."""
+    code = 1
+    try:
+        code = _run(spec, control, probe, cgroup)
+    except MountError as error:
+        _tell_failure(control, error.step, error)
+    except OSError as error:
+        _tell_failure(control, "inside", error)
+    except BaseException as error:  # noqa: BLE001  (in a forked process it would be lost)
+        _tell_failure(control, "inside", OSError(0, repr(error)))
+    finally:
+        os._exit(code)
+
+
+def _run(spec: Spec, control: socket.socket, probe: socket.socket, cgroup: int | None) -> int:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if not spec.network:
+        _raise_loopback()
+    libc.set_hostname("shipml")
+    root = make_root(spec.layers, spec.mount_point)
+    enter_root(root)
+    if not spec.command:
+        return 0
+    _prepare(spec)
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    program = os.fork()
+    if program == 0:
+        signal.set_wakeup_fd(-1)
+        try:
+            become(spec, control, cgroup)
+        except OSError as error:
+            _tell_failure(control, "program", error)
+        except BaseException as error:  # noqa: BLE001  (in a forked process it would be lost)
+            _tell_failure(control, "program", OSError(0, repr(error)))
+        finally:
+            os._exit(1)
+    control.send(encode({"started": program}))
+    return _attend(program, spec, control, probe, woken)
+
+
+def _raise_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = struct.pack("16sh14x", b"lo", 0)
+        (flags,) = struct.unpack_from("h", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, request), 16)
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _prepare(spec: Spec) -> None:
+    """Files and folders that the run needs, written where only this sandbox sees them."""
+    for path, content in spec.files.items():
+        with contextlib.suppress(FileExistsError, NotADirectoryError):
+            os.makedirs(os.path.dirname(f"/{path}"), exist_ok=True)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"/{path}")
+            _write(f"/{path}", content)
+            os.chmod(f"/{path}", 0o644)
+    with contextlib.suppress(FileExistsError):  # as a file: the program's start then says so
+        os.makedirs(spec.working_dir, exist_ok=True)
+
+
+def _attend(program: int, spec: Spec, control: socket.socket, probe: socket.socket, woken: int) -> int:
+    """Serve both sockets and reap orphans until the program ends."""
+    poll = select.poll()
+    for source in (control.fileno(), probe.fileno(), woken):
+        poll.register(source, select.POLLIN)
+    watch = spec.memory_bytes is not None
+    out_of_memory = False
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000 if watch else None)}
+        if control.fileno() in ready:
+            packet = control.recv(PACKET_BYTES)
+            if not packet:
+                return 1
+            os.kill(program, decode(packet)["signal"])
+        if probe.fileno() in ready and not _hand_out_socket(probe):
+            poll.unregister(probe.fileno())
+        if woken in ready:
+            os.read(woken, PACKET_BYTES)
+        if watch and not out_of_memory and _used_bytes() > (spec.memory_bytes or 0):
+            out_of_memory = True
+            os.kill(-1, signal.SIGKILL)
+        exit_code = _reap(program)
+        if exit_code is not None:
+            control.send(encode({"exit_code": exit_code, "out_of_memory": out_of_memory}))
+            return 0
+
+
+def _reap(program: int) -> int | None:
+    found = None
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if process == 0:
+                return found
+            if process == program:
+                code = os.waitstatus_to_exitcode(status)
+                found = code if code >= 0 else _SIGNAL_BASE - code
+    return found
+
+
+def _hand_out_socket(probe: socket.socket) -> bool:
+    if not probe.recv(PACKET_BYTES):
+        return False
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
+        socket.send_fds(probe, [b"socket"], [made.fileno()])
+    return True
+
+
+def _used_bytes() -> int:
+    """Memory that only the sandbox's processes hold: anonymous pages, and shared ones once a process."""
+    used_kib = 0
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != "1":
+            with contextlib.suppress(OSError), open(f"/proc/{name}/status", encoding="utf-8", errors="replace") as file:
+                used_kib += sum(int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssShmem:")))
+    return used_kib * 1024
+
+
+def _tell_failure(control: socket.socket, step: str, error: OSError) -> None:
+    with contextlib.suppress(OSError):
+        control.send(encode({"failed": step, "errno": error.errno or 0, "reason": str(error.strerror)}))

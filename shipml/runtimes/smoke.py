@@ -1,0 +1,212 @@
+"""Judges a run: pure, from what the program wrote and how it ended.
+
+A measure is a line `NAME: NUMBER` or `NAME = NUMBER`: nothing before the name but blanks; letters, digits, blanks and
+`_.@/-()` in it; upper and lower case are one; a `%` after the number divides it by 100. The last value counts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from shipml.errors import ConfigurationError
+from shipml.plan.model import SmokeCheck
+
+__all__ = ["Ending", "Judgement", "OutputLog", "judge", "normalised_measure", "validate"]
+
+_MEASURE = re.compile(
+    r"\s*([^\W\d_][\w .@/()-]{0,99}?)\s*[:=]\s*"
+    r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf(?:inity)?))(%)?(?=[\s,;)]|$)",
+    re.IGNORECASE,
+)
+_MEASURES_LIMIT = 200
+_LINE_LIMIT_BYTES = 4096
+_TAIL_BYTES = 64 << 10
+_SEARCHED_BYTES = 1 << 20
+_LAST_LINE_LIMIT = 300
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s.*)?$")
+_LOADER = re.compile(r"error while loading shared libraries: .*|exec format error.*", re.IGNORECASE)
+_EXIT_CODES: Mapping[int, str] = {
+    126: "not executable",
+    127: "not found",
+    128 + signal.SIGINT: "interrupted",
+    128 + signal.SIGILL: "illegal instruction: the CPU lacks what the program was compiled for",
+    128 + signal.SIGABRT: "aborted",
+    128 + signal.SIGBUS: "bus error: /dev/shm or a mapped file is full or gone",
+    128 + signal.SIGFPE: "arithmetic error",
+    128 + signal.SIGKILL: "killed, most often because memory ran out",
+    128 + signal.SIGSEGV: "crashed: segmentation fault in native code",
+    128 + signal.SIGTERM: "terminated",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended."""
+
+    exit_code: int | None
+    """128 + N for signal N; None where we ended the program."""
+    timed_out: bool = False
+    http_status: int | None = None
+    """The last answer of the server; None for none."""
+    http_url: str = ""
+    """What was asked."""
+    cause: str = ""
+    """What the runtime knows beyond the exit code, as a clause: out of memory, program not found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Whether the run is good enough, and why: one clause."""
+
+    passed: bool
+    because: str
+    measures: Mapping[str, float]
+
+
+class OutputLog:
+    """Takes the output as it comes, and keeps what the judge and the user need of it, whatever its length."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._partial = {"stdout": b"", "stderr": b""}
+        self.measures: dict[str, float] = {}
+        """Last value of each measure, names normalised."""
+
+    def feed(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
+        """Take what `stream` gave."""
+        self._kept += data
+        if len(self._kept) > 2 * _SEARCHED_BYTES:
+            del self._kept[:-_SEARCHED_BYTES]
+        *lines, rest = (self._partial[stream] + data).replace(b"\r", b"\n").split(b"\n")
+        self._partial[stream] = rest[:_LINE_LIMIT_BYTES]
+        for line in lines:
+            self._measure(line)
+
+    def close(self) -> None:
+        """Take the last lines, which may lack their line end."""
+        for stream, line in self._partial.items():
+            self._measure(line)
+            self._partial[stream] = b""
+
+    @property
+    def text(self) -> str:
+        """The last 1 MiB at least: what `expect` is searched in."""
+        return self._kept.decode(errors="replace")
+
+    @property
+    def tail(self) -> str:
+        """The last 64 KiB."""
+        return self._kept[-_TAIL_BYTES:].decode(errors="replace")
+
+    def _measure(self, line: bytes) -> None:
+        if match := _MEASURE.match(line[:_LINE_LIMIT_BYTES].decode(errors="replace")):
+            name = normalised_measure(match[1])
+            if name in self.measures or len(self.measures) < _MEASURES_LIMIT:
+                self.measures[name] = float(match[2]) / (100 if match[3] else 1)
+
+
+def normalised_measure(name: str) -> str:
+    """A measure's name in lower case, its blanks single."""
+    return " ".join(name.lower().split())
+
+
+def validate(check: SmokeCheck) -> None:
+    """Raise ConfigurationError for a check that no output could be judged by: before anything is run."""
+    try:
+        re.compile(check.expect)
+    except re.error as error:
+        raise ConfigurationError(
+            f"the regular expression {check.expect!r} is wrong: {error}",
+            hint="correct `expect` in [smoke], or --expect; in a regular expression ( ) [ ] * + ? . are special",
+        ) from error
+    for name, least in check.minimum:
+        if math.isnan(least):
+            raise ConfigurationError(f"the least value of {name} is not a number", hint=f"use --minimum {name}=0.9")
+    if check.http and not check.http.startswith("/"):
+        raise ConfigurationError(
+            f"{check.http!r} is not the path of a URL", hint='start it with a slash: http = "/health"'
+        )
+
+
+def judge(check: SmokeCheck, ending: Ending, log: OutputLog) -> Judgement:
+    """Whether the run did what the check demands.
+
+    Raises:
+        ConfigurationError: as `validate`.
+    """
+    validate(check)
+    log.close()
+    failure = _ended_badly(check, ending, log) or _lacks(check, log)
+    return Judgement(not failure, failure or _praise(check, ending, log), dict(log.measures))
+
+
+def _ended_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> str:
+    if ending.cause:
+        return ending.cause
+    limit = f"{check.timeout_seconds:g} s"
+    if check.http:
+        if ending.http_status is not None and _is_good(ending.http_status):
+            return ""
+        answered = f"answered {ending.http_status}" if ending.http_status else "did not answer"
+        if ending.timed_out:
+            return f"{ending.http_url} {answered} within {limit}"
+        return f"the program ended before {ending.http_url} answered, {_exit(ending, log)}"
+    if ending.timed_out:
+        return "" if check.alive else f"it was still running at the time limit of {limit}"
+    return _exit(ending, log) if ending.exit_code else ""
+
+
+def _is_good(status: int) -> bool:
+    return 200 <= status < 400  # noqa: PLR2004  (RFC 9110, section 15)
+
+
+def _exit(ending: Ending, log: OutputLog) -> str:
+    if ending.exit_code is None:
+        return "without exit code"
+    meaning = _EXIT_CODES.get(ending.exit_code, "")
+    if not meaning and ending.exit_code > 128:  # noqa: PLR2004  (shells: 128 + signal)
+        meaning = f"ended by signal {ending.exit_code - 128}"
+    text = f"exit code {ending.exit_code}" + (f" ({meaning})" if meaning else "")
+    cause = _last_words(log.tail) if ending.exit_code else ""
+    return f"{text}: {cause}" if cause else text
+
+
+def _last_words(text: str) -> str:
+    """What the program itself gives as the reason: the last line of its last traceback, or the loader's complaint."""
+    _, found, trace = text.rpartition("Traceback (most recent call last):\n")
+    if found:
+        for line in trace.splitlines():
+            if _EXCEPTION.match(line):
+                return line[:_LAST_LINE_LIMIT].rstrip(" .")
+    complaints = _LOADER.findall(text)
+    return complaints[-1][:_LAST_LINE_LIMIT] if complaints else ""
+
+
+def _lacks(check: SmokeCheck, log: OutputLog) -> str:
+    for name, least in check.minimum:
+        value = log.measures.get(normalised_measure(name))
+        if value is None:
+            found = ", ".join(sorted(log.measures)) or "none"
+            return f"no line `{name}: NUMBER` was printed (measures found: {found})"
+        if not value >= least:  # so written that nan fails
+            return f"{name} is {value:g}, less than {least:g}"
+    if check.expect and not re.search(check.expect, log.text, re.MULTILINE):
+        return f"the output does not contain {check.expect!r}"
+    return ""
+
+
+def _praise(check: SmokeCheck, ending: Ending, log: OutputLog) -> str:
+    if check.http:
+        base = f"{ending.http_url} answered {ending.http_status}"
+    elif ending.timed_out:
+        base = f"it was still running after {check.timeout_seconds:g} s, as it should"
+    else:
+        base = "exit code 0"
+    reached = [f"{n} {log.measures[normalised_measure(n)]:g} ≥ {least:g}" for n, least in check.minimum]
+    shown = [f"the output contains {check.expect!r}"] if check.expect else []
+    return ", ".join([base, *reached, *shown])
