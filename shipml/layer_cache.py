@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
 from shipml.errors import BuildError
-from shipml.oci import annotations
+from shipml.oci.annotations import KEY, KIND, SOURCE
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import RECIPE, LayerWriter, WrittenLayer
@@ -16,7 +16,7 @@ from shipml.store import Store
 
 __all__ = ["cached_layer", "layer_key"]
 
-_KIND = "layer"
+_FACT = "layer"
 
 
 def layer_key(*parts: object) -> str:
@@ -49,10 +49,10 @@ def cached_layer(
             store.adopt(draft, written.digest)
         return written
 
-    fact = store.fact(_KIND, key)
+    fact = store.fact(_FACT, key)
     if fact is None:
         with store.lock(f"layer-{key}"):
-            fact = store.fact(_KIND, key)
+            fact = store.fact(_FACT, key)
             if fact is None:
                 written = make()
                 fact = {
@@ -61,7 +61,7 @@ def cached_layer(
                     "size_bytes": written.size_bytes,
                     "uncompressed_bytes": written.uncompressed_bytes,
                 }
-                store.keep_fact(_KIND, key, fact)
+                store.keep_fact(_FACT, key, fact)
     digest = Digest.parse(fact["digest"])
     size_bytes: int = fact["size_bytes"]
 
@@ -81,9 +81,9 @@ def cached_layer(
         size_bytes=size_bytes,
         opener=open_layer,
         annotations={
-            annotations.KIND: kind,
-            annotations.SOURCE: source,
-            annotations.KEY: key,
+            KIND: kind,
+            SOURCE: source,
+            KEY: key,
             **(extra_annotations or {}),
         },
     )

@@ -1,18 +1,20 @@
-"""What a build did, as a value: sizes, times, decisions. Pure; the command line draws it, `--json` prints it."""
+"""What was done and what an image is, as values. Pure: the command line draws them, `--json` prints them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from shipml.oci.annotations import KIND, SOURCE
 from shipml.oci.digest import Digest
-from shipml.oci.image import Image, Layer
+from shipml.oci.image import Image, Layer, platform_of, read_config
+from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan.model import Decision, Plan
+from shipml.store import StoredImage
 
-__all__ = ["BuildReport", "LayerReport", "report_build"]
+__all__ = ["BuildReport", "ImageSummary", "LayerReport", "describe_image", "report_build", "summarise_image"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +34,16 @@ class LayerReport:
     reused: bool
     """Whether it was in the store before this build."""
 
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml build --json` prints it."""
-        return {
+    def to_json(self, *, reused: bool = True) -> dict[str, Any]:
+        """As `--json` prints it; without the field `reused` where that means nothing."""
+        document = {
             "digest": str(self.digest),
             "diff_id": str(self.diff_id),
             "size_bytes": self.size_bytes,
             "kind": self.kind,
             "source": self.source,
-            "reused": self.reused,
         }
+        return document | ({"reused": self.reused} if reused else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,64 @@ class BuildReport:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class ImageSummary:
+    """One line of `shipml images`."""
+
+    reference: str
+    digest: Digest
+    platform: Platform
+    size_bytes: int
+    """What a registry would hold: manifest, config and compressed layers."""
+    created_at_seconds: float
+    """When the name was last given (POSIX time)."""
+    source: str
+    """The folder that it was built from, or ""."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml images --json` prints it."""
+        return {
+            "reference": self.reference,
+            "digest": str(self.digest),
+            "platform": str(self.platform),
+            "size_bytes": self.size_bytes,
+            "created_at_seconds": self.created_at_seconds,
+            "source": self.source,
+        }
+
+
+def summarise_image(stored: StoredImage, image: Image) -> ImageSummary:
+    """The line of `shipml images` for one name."""
+    return ImageSummary(
+        stored.reference,
+        stored.digest,
+        platform_of(image),
+        _size_bytes(image),
+        stored.created_at_seconds,
+        stored.source,
+    )
+
+
+def describe_image(
+    image: Image, references: Sequence[str], *, smoke: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What `shipml inspect` prints: digest, names, layers, the config as it stands, and the last smoke test if any."""
+    return {
+        "digest": str(image.digest),
+        "references": list(references),
+        "platform": str(platform_of(image)),
+        "size_bytes": _size_bytes(image),
+        "media_type": image.media_type,
+        "layers": [_report_layer(layer, ()).to_json(reused=False) for layer in image.layers],
+        "config": read_config(image),
+        "smoke": smoke,
+    }
+
+
+def _size_bytes(image: Image) -> int:
+    return len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in image.layers)
+
+
 def report_build(
     plan: Plan,
     image: Image,
@@ -110,7 +170,7 @@ def report_build(
     return BuildReport(
         digest=image.digest,
         references=tuple(str(reference) for reference in references),
-        size_bytes=len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in layers),
+        size_bytes=_size_bytes(image),
         builder=builder,
         base=plan.base.reference,
         python=plan.python,

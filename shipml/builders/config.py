@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shipml.oci import annotations
+from shipml.oci.annotations import KIND, SOURCE
 from shipml.oci.image import Layer
 from shipml.oci.manifest import canonical_json
 from shipml.plan.model import Plan
@@ -39,6 +39,6 @@ def config_bytes(plan: Plan, layers: Sequence[Layer]) -> bytes:
 
 
 def _history(plan: Plan, layer: Layer) -> dict[str, str]:
-    kind = layer.annotations.get(annotations.KIND, "layer")
-    source = layer.annotations.get(annotations.SOURCE, "")
+    kind = layer.annotations.get(KIND, "layer")
+    source = layer.annotations.get(SOURCE, "")
     return {"created": plan.created_at, "created_by": f"shipml {kind}: {source}"}

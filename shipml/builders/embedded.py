@@ -60,7 +60,7 @@ class EmbeddedBuilder:
             [
                 (layer.kind, [by_member[member] for member in layer.members])
                 for layer in plan.layers
-                if layer.kind in {"wheel", "packages"}
+                if layer.kind in ("wheel", "packages")
             ],
             python=plan.python,
             interpreter=lambda: bases.interpreter_of(

@@ -1,0 +1,267 @@
+"""The flow on one screen: folder → Project → Plan → Image → SmokeResult. The command line and Python callers use it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from shipml import bases, runtimes
+from shipml.builders import choose_builder
+from shipml.builders.base import BuildContext
+from shipml.builders.dockerfile import dockerfile
+from shipml.errors import ConfigurationError, StoreError
+from shipml.events import Emit, ignore, step
+from shipml.http import HttpClient
+from shipml.lock_file import dump_lock
+from shipml.oci.image import Image, read_config
+from shipml.oci.manifest import Platform
+from shipml.oci.output import Output
+from shipml.oci.reference import Reference
+from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
+from shipml.plan.model import BasePin, SmokeCheck
+from shipml.plan.smoke_label import smoke_from_labels
+from shipml.project import read_project
+from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
+from shipml.resolver import resolve_first
+from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.store import Store, StoredImage, default_home
+
+__all__ = ["PlanRequest", "Shipml"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRequest:
+    """What the user asked for, beyond what the project's settings say. None: not said."""
+
+    folder: Path
+    name: str | None = None
+    python: str | None = None
+    base: str | None = None
+    platform: str | None = None
+    accelerator: str | None = None
+    locked: bool = False
+    upgrade: bool = False
+    with_shell: bool = False
+    allow_expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that a plan is made from."""
+
+    project: Project
+    platform: Platform
+    candidate: PythonCandidate
+    lock: Lock
+    base: BasePin
+
+
+class Shipml:
+    """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
+
+    def __init__(self, home: Path | None = None, emit: Emit = ignore) -> None:
+        self.store = Store(home or default_home())
+        self.emit = emit
+        self._http = HttpClient()
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """What would be built, and why; nothing is built."""
+        return self._plan(request, self._prepare(request))
+
+    def lock(self, request: PlanRequest) -> Path:
+        """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
+        prepared = self._prepare(replace(request, locked=False))
+        path = request.folder / "pylock.toml"
+        _write_atomically(path, dump_lock(prepared.lock, prepared.base))
+        return path
+
+    def dockerfile(self, request: PlanRequest) -> str:
+        """An equivalent Dockerfile."""
+        prepared = self._prepare(request)
+        return dockerfile(self._plan(request, prepared), ignored=[path for path, _ in prepared.project.left_out])
+
+    def build(
+        self,
+        request: PlanRequest,
+        *,
+        references: Sequence[str] = (),
+        builder: str = "auto",
+        outputs: Sequence[str] = (),
+    ) -> BuildReport:
+        """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
+
+        Args:
+            request: what to build.
+            references: names for it (`name`, `name:tag`, `registry/name:tag`); without any, the plan's name.
+            builder: as `--builder` takes it.
+            outputs: each `oci:DIR` or `docker-archive:FILE`.
+        """
+        started_at = time.monotonic()
+        targets = [Output.parse(text) for text in outputs]
+        names = [Reference.parse(text) for text in references]
+        plan = self.plan(request)
+        names = names or [Reference.parse(plan.name)]
+        chosen = choose_builder(builder, store=self.store, http=self._http, allow_expired=request.allow_expired)
+        chosen.check(plan)
+        known = self.store.blob_digests()
+        with step(self.emit, "layers") as running:
+            image = chosen.build(plan, BuildContext(request.folder, self.emit))
+            running.detail = f"{len(image.layers)} layers"
+        digest = self.store.keep_image(image)
+        for target in targets:
+            with step(self.emit, "write", str(target)):
+                target.write(image, names)
+        for name in names:
+            self.store.tag(str(name), digest, source=str(request.folder.resolve()))
+        elapsed_seconds = time.monotonic() - started_at
+        return report_build(plan, image, names, builder=chosen.name, known=known, elapsed_seconds=elapsed_seconds)
+
+    def run(
+        self,
+        target: str | None = None,
+        *,
+        runtime: str = "auto",
+        adjust: Callable[[SmokeCheck], SmokeCheck] = lambda check: check,
+        environment: Mapping[str, str] | None = None,
+        memory_bytes: int | None = None,
+    ) -> SmokeResult:
+        """Run an image and judge it by what its labels demand.
+
+        Args:
+            target: a name, digest or folder; None is the last image built from the current folder.
+            runtime: as `--runtime` takes it.
+            adjust: changes the check before it is used.
+            environment: variables added to the image's own.
+            memory_bytes: limit; None for none.
+        """
+        image = self._image(target)
+        check = adjust(smoke_from_labels(read_config(image).get("config", {}).get("Labels") or {}))
+        chosen = runtimes.choose(runtime, image, self.store)
+        result = chosen.run(image, RunOptions(check, environment or {}, memory_bytes), self.emit)
+        if not check.command:
+            self.store.keep_fact("smoke", str(result.digest), result.to_json())
+        return result
+
+    def images(self) -> list[ImageSummary]:
+        """The images in the store, newest first; those that were pruned half away by hand are left out."""
+        found = []
+        for stored in self.store.images():
+            try:
+                found.append(summarise_image(stored, self.store.image(stored.digest)))
+            except StoreError:
+                continue
+        return found
+
+    def inspect(self, target: str | None = None) -> dict[str, Any]:
+        """An image's digest, names, layers, config, and its last smoke test."""
+        stored = self._stored(target)
+        names = [other.reference for other in self.store.images() if other.digest == stored.digest]
+        smoke = self.store.fact("smoke", str(stored.digest))
+        return describe_image(self.store.image(stored.digest), names, smoke=smoke)
+
+    def cache_info(self, *, verify: bool = False) -> dict[str, Any]:
+        """What the store holds; with `verify` every blob is read and compared with its digest."""
+        return self.store.info(verify=verify).to_json()
+
+    def prune(
+        self, *, everything: bool = False, older_than_seconds: float | None = None, dry_run: bool = False
+    ) -> dict[str, Any]:
+        """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
+        return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
+
+    def _plan(self, request: PlanRequest, prepared: _Prepared) -> Plan:
+        options = PlanOptions(request.name, _source_date_epoch_seconds(), with_shell=request.with_shell)
+        return make_plan(
+            prepared.project,
+            lock=prepared.lock,
+            base=prepared.base,
+            candidate=prepared.candidate,
+            platform=prepared.platform,
+            options=options,
+        )
+
+    def _prepare(self, request: PlanRequest) -> _Prepared:
+        """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
+        project = read_project(request.folder, self.store, self.emit)
+        platform = _platform(request, project)
+        candidates = python_candidates(project, request.python, request.base)
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
+            likely = pool.submit(self._pin, request, project, candidates[0], platform)
+            candidate, lock = resolve_first(
+                project,
+                candidates,
+                platform=platform,
+                store=self.store,
+                emit=self.emit,
+                upgrade=request.upgrade,
+                locked=request.locked,
+            )
+            if _pins_base(lock, project, request):
+                base = lock.base
+            elif candidate is candidates[0]:
+                base = likely.result()
+            else:
+                base = self._pin(request, project, candidate, platform)
+        if base is None:
+            raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
+        return _Prepared(project, platform, candidate, lock, base)
+
+    def _pin(self, request: PlanRequest, project: Project, candidate: PythonCandidate, platform: Platform) -> BasePin:
+        return bases.pin_base(
+            candidate.suite,
+            platform,
+            extra=project.settings.system_packages,
+            with_shell=request.with_shell,
+            store=self.store,
+            http=self._http,
+            emit=self.emit,
+            allow_expired=request.allow_expired,
+            upgrade=request.upgrade,
+        )
+
+    def _stored(self, target: str | None) -> StoredImage:
+        return self.store.last_built_from(Path()) if target is None else self.store.resolve(target)
+
+    def _image(self, target: str | None) -> Image:
+        return self.store.image(self._stored(target).digest)
+
+
+def _platform(request: PlanRequest, project: Project) -> Platform:
+    if request.platform:
+        return Platform.parse(request.platform)
+    if project.settings.platforms:
+        return Platform.parse(project.settings.platforms[0])
+    return Platform.of_this_machine()
+
+
+def _pins_base(lock: Lock, project: Project, request: PlanRequest) -> bool:
+    """Whether the lock file's own base is the one to take: it has every system package that is asked for."""
+    if lock.base is None or request.with_shell:
+        return False
+    return set(project.settings.system_packages) <= {package.name for package in lock.base.extra_packages}
+
+
+def _source_date_epoch_seconds() -> int | None:
+    """SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch)."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ConfigurationError(
+            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds", hint="export SOURCE_DATE_EPOCH=$(date +%s)"
+        )
+    return int(text)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
