@@ -12,8 +12,10 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -41,6 +43,9 @@ _LAYER_FACT = "debian-layer-1"
 _CONTENT_FACT = "debian-content-1"
 _DOWNLOADS = 8
 _NAMES_SHOWN = 3
+_READERS = 2
+_HELD_BYTES = 8 << 20
+"""Packages up to this size are unpacked in memory while the one before is written; larger ones as they are written."""
 
 
 def base_layers(
@@ -203,8 +208,8 @@ def write_base(sink: Sink, pin: BasePin, debs: Mapping[str, Path], interpreter: 
 
     for owned in merged_links(pin.platform.architecture):
         root.add(owned.member, owner=owned.owner)
-    for package in pin.packages:
-        _add_package(root, package, debs[package.name], python, seen)
+    for contents in _contents(pin.packages, debs):
+        _add_package(root, contents, python, seen)
     bundle = b"".join(data.rstrip(b"\n") + b"\n" for _, data in sorted(certificates))
     for owned in base_furnishing(python, bundle):
         if owned.member.path not in root.entries:
@@ -222,8 +227,8 @@ def _write_extra(sink: Sink, pin: BasePin, debs: Mapping[str, Path], below: Mapp
     architecture = pin.platform.architecture
     root = RootFileSystem(sink, architecture, below=below["entries"], libraries=below["libraries"])
     python = ".".join(pin.python.split(".")[:2])
-    for package in pin.extra_packages:
-        _add_package(root, package, debs[package.name], python, lambda _: None)
+    for contents in _contents(pin.extra_packages, debs):
+        _add_package(root, contents, python)
     folder = f"usr/lib/{MULTIARCH[architecture]}"
     for owned in (*shell_link(root.entries), *alternatives(root.entries, folder)):
         root.add(owned.member)
@@ -234,19 +239,45 @@ def _write_extra(sink: Sink, pin: BasePin, debs: Mapping[str, Path], below: Mapp
     return root
 
 
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What is in a package."""
+
+    name: str
+    control: Mapping[str, bytes]
+    members: Iterable[DebMember]
+
+
+def _contents(packages: Sequence[DebianPackagePin], debs: Mapping[str, Path]) -> Iterator[_Contents]:
+    """The contents of each package, the next ones being unpacked by other threads meanwhile."""
+
+    def read(package: DebianPackagePin) -> _Contents:
+        deb = debs[package.name]
+        members = read_members(deb, package.name)
+        held = list(members) if package.size_bytes <= _HELD_BYTES else members
+        return _Contents(package.name, read_control(deb, package.name), held)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        waiting = deque(pool.submit(read, package) for package in packages[:_READERS])
+        for following in (*packages[_READERS:], *[None] * len(waiting)):
+            contents = waiting.popleft().result()
+            if following is not None:
+                waiting.append(pool.submit(read, following))
+            yield contents
+
+
 def _add_package(
-    root: RootFileSystem, package: DebianPackagePin, deb: Path, python: str, seen: Callable[[DebMember], None]
+    root: RootFileSystem, contents: _Contents, python: str, seen: Callable[[DebMember], None] = lambda _: None
 ) -> None:
     """All kept files of a package, and its entry for scanners in status.d, as distroless has it."""
-    for member in read_members(deb, package.name):
+    for member in contents.members:
         seen(member)
-        if not is_left_out(package.name, member.path, python):
+        if not is_left_out(contents.name, member.path, python):
             root.add(member)
-    control = read_control(deb, package.name)
-    status = control.get("control", b"").rstrip(b"\n") + b"\nStatus: install ok installed\n"
-    root.add(DebMember(f"var/lib/dpkg/status.d/{package.name}", "file", 0o644, data=status))
-    if sums := control.get("md5sums"):
-        root.add(DebMember(f"var/lib/dpkg/status.d/{package.name}.md5sums", "file", 0o644, data=sums))
+    status = contents.control.get("control", b"").rstrip(b"\n") + b"\nStatus: install ok installed\n"
+    root.add(DebMember(f"var/lib/dpkg/status.d/{contents.name}", "file", 0o644, data=status))
+    if sums := contents.control.get("md5sums"):
+        root.add(DebMember(f"var/lib/dpkg/status.d/{contents.name}.md5sums", "file", 0o644, data=sums))
 
 
 def _add_loader_cache(root: RootFileSystem, pin: BasePin) -> None:

@@ -45,6 +45,8 @@ _MAINTENANCE = {
     "ucf": "merges configuration files while packages are upgraded",
     "debianutils": "helpers of maintainer scripts",
     "sensible-utils": "picks an editor or pager",
+    "lsb-base": "starts services; a container has none",
+    "x11-common": "starts an X server; libraries only ask for its folders",
 }
 _BASE_ONLY = {
     "awk": "used by maintainer scripts of base-files",
@@ -78,6 +80,9 @@ _LEFT_OUT = re.compile(
     | usr/share/ca-certificates(?:/.*)?                  # all of them are in the bundle
     | usr/share/(?:python3|perl5/Debconf)(?:/.*)?
     | usr/lib/python3\.\d+/pydoc_data/topics\.py    # texts of help()
+    | usr/lib/python3\.\d+/test(?:/.*)?            # Python's tests of itself
+    | usr/lib/[^/]+/gconv/(?:IBM|EBCDIC)[^/]*\.so   # iconv's encodings of mainframes: a third of all of them
+    | usr/sbin/update-ca-certificates | etc/ca-certificates(?:/.*)?   # needs a shell and openssl
     | usr/lib/python3\.\d+/lib-dynload/(?:nis|_dbm)\..+   # need libraries that are left out (see closure)
     | usr/bin/(?:pdb|pydoc|pygettext)3\.\d+         # for people at a terminal
     | usr/lib/(?:valgrind|init|udev|systemd|tmpfiles\.d|sysusers\.d)(?:/.*)?
