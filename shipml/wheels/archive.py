@@ -264,7 +264,7 @@ class Archive:
         kind = stat.S_IFMT(mode)
         if kind == stat.S_IFLNK:
             raise self._broken(f"{name} is a symbolic link")
-        if kind not in (0, stat.S_IFDIR if name[-1] == "/" else stat.S_IFREG):
+        if kind not in (0, stat.S_IFREG) and not (kind == stat.S_IFDIR and name[-1] == "/"):
             raise self._broken(f"{name} is neither a file nor a folder")
 
     def _check_local(self, said: _Said, head: bytes) -> int:

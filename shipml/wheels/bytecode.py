@@ -36,6 +36,8 @@ _SOURCE_LIMIT_BYTES = 16 << 20
 _PYC_LIMIT_BYTES = 256 << 20
 _LENGTH = struct.Struct("<I")
 _START_SECONDS = 60.0
+_END_SECONDS = 5.0
+"""How long a process that closed its output may take to be gone."""
 _BYTES_PER_SECOND = 50_000
 """Far slower than any machine that builds images: what takes longer hangs."""
 _PROGRAM = """\
@@ -264,10 +266,11 @@ class _Compiler:
                 return data
         if self._failure:
             raise self._failure
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_END_SECONDS)
+        how = "took too long" if self._timed_out else f"ended (status {process.poll()})"
         complaints.seek(0)
         said = complaints.read()[-500:].decode(errors="replace").strip().rpartition("\n")[2]
-        code = process.wait() if self._timed_out else process.poll()
-        how = "took too long" if self._timed_out else f"ended (status {code})"
         raise BuildError(
             f"the interpreter that compiles {self._placement.wheel.filename} {how} at {path}{said and f': {said}'}",
             hint="choose another version of the package, or report this with the wheel's name",
