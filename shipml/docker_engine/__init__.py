@@ -1,0 +1,9 @@
+"""The user's Docker Engine, through the Docker SDK for Python; `sdk` alone imports it."""
+
+from __future__ import annotations
+
+from shipml.docker_engine.connect import connect, find
+from shipml.docker_engine.endpoint import Endpoint
+from shipml.docker_engine.engine import Engine, EngineImage
+
+__all__ = ["Endpoint", "Engine", "EngineImage", "connect", "find"]
