@@ -1,0 +1,200 @@
+"""The client: pools, proxies, attempts and pauses."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shipml.errors import BuildError, ConfigurationError, TryAgainError, UntrustedInputError
+from shipml.http.download import Download, failure
+from shipml.http.settings import redacted, split_credentials, trust
+from shipml.oci.digest import Digest
+from shipml.store import Store
+
+if TYPE_CHECKING:
+    import urllib3
+
+__all__ = ["HttpClient"]
+
+_TIMEOUT_SECONDS = 30.0
+_ATTEMPTS = 4
+_CHUNK_BYTES = 1 << 20
+_REDIRECTS = 5
+_LONGEST_PAUSE_SECONDS = 60.0
+
+
+class HttpClient:
+    """Fetches URLs with retries; safe to share between threads. urllib3 is imported with the first request."""
+
+    def __init__(self, *, connections: int = 8, first_pause_seconds: float = 0.5) -> None:
+        self._connections = connections
+        self._first_pause_seconds = first_pause_seconds
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pools_lock = threading.Lock()
+
+    def read(self, url: str, *, limit_bytes: int) -> bytes:
+        """The body of `url`, at most `limit_bytes`.
+
+        Raises:
+            TryAgainError: the server could not be reached, or failed.
+            UnavailableError: its certificate is by an authority that is not trusted here.
+            NotAllowedError: the server demands credentials.
+            BuildError: there is nothing at this address.
+            UntrustedInputError: the body is larger than the limit.
+        """
+        body = bytearray()
+
+        def take(chunk: bytes) -> None:
+            body.extend(chunk)
+            if len(body) > limit_bytes:
+                raise UntrustedInputError(f"{redacted(url)} is larger than the {limit_bytes} bytes that it may have")
+
+        self._fetch(url, take, body.clear)
+        return bytes(body)
+
+    def fetch_blob(
+        self,
+        url: str,
+        digest: Digest,
+        store: Store,
+        *,
+        size_bytes: int | None = None,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Path:
+        """The file at `url` as a blob of the store, downloaded unless it is there already; returns its path.
+
+        `progress` is called with the number of bytes that came in since the last call, negative when a download
+        starts over.
+
+        Raises:
+            UntrustedInputError: size or digest differ from what they must be.
+            TryAgainError, UnavailableError, NotAllowedError, BuildError: as in `read`.
+        """
+        if store.has_blob(digest, size_bytes):
+            return store.blob_path(digest)
+        with store.lock(f"download-{digest.hex}"):
+            if store.has_blob(digest, size_bytes):
+                return store.blob_path(digest)
+            with store.draft() as draft:
+                hasher = hashlib.sha256()
+                received_bytes = 0
+
+                def take(chunk: bytes) -> None:
+                    nonlocal received_bytes
+                    received_bytes += len(chunk)
+                    if size_bytes is not None and received_bytes > size_bytes:
+                        raise UntrustedInputError(
+                            f"{redacted(url)} is larger than the {size_bytes} bytes that the lock names"
+                        )
+                    hasher.update(chunk)
+                    draft.stream.write(chunk)
+                    progress(len(chunk))
+
+                def start_over() -> None:
+                    nonlocal hasher, received_bytes
+                    progress(-received_bytes)
+                    hasher, received_bytes = hashlib.sha256(), 0
+                    draft.stream.seek(0)
+                    draft.stream.truncate()
+
+                self._fetch(url, take, start_over)
+                if size_bytes not in (None, received_bytes):
+                    raise UntrustedInputError(
+                        f"{redacted(url)} has {received_bytes} bytes, not the {size_bytes} that the lock names"
+                    )
+                if hasher.hexdigest() != digest.hex:
+                    raise UntrustedInputError(
+                        f"{redacted(url)} has the digest sha256:{hasher.hexdigest()}, not {digest} as the lock names",
+                        hint="if the file was replaced on purpose, resolve again: shipml build --upgrade",
+                    )
+                return store.adopt(draft, digest)
+
+    def _fetch(self, url: str, take: Callable[[bytes], None], start_over: Callable[[], None]) -> None:
+        """Give the body of `url` to `take` in pieces; `start_over` before one that begins anew."""
+        if url.startswith("file:"):
+            read_file(url, take)
+            return
+        download = Download(url, take, start_over)
+        attempt = 0
+        while True:
+            attempt = 1 if download.will_resume() else attempt + 1
+            wrong = self._attempt(download)
+            if wrong is None:
+                return
+            if attempt == _ATTEMPTS or download.pause_seconds > _LONGEST_PAUSE_SECONDS:
+                raise wrong
+            time.sleep(download.pause_seconds or self._backoff_seconds(attempt))
+
+    def _backoff_seconds(self, attempt: int) -> float:
+        pause_seconds: float = self._first_pause_seconds * 2 ** (attempt - 1)
+        return pause_seconds * random.uniform(0.75, 1.25)  # noqa: S311  (spreads clients, hides nothing)
+
+    def _attempt(self, download: Download) -> TryAgainError | None:
+        """Ask once; returns what went wrong if another attempt may help."""
+        import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
+
+        only_redirects = urllib3.Retry(
+            _REDIRECTS, connect=0, read=0, status=0, other=0, redirect=_REDIRECTS, respect_retry_after_header=False
+        )
+        download.pause_seconds = 0.0
+        try:
+            response = self._pool_for(download.url).request(
+                "GET", download.url, headers=download.headers(), retries=only_redirects, preload_content=False
+            )
+            try:
+                return download.receive(response)
+            finally:
+                response.close()  # a connection with unread bytes on it must not be used again
+        except urllib3.exceptions.HTTPError as error:
+            return failure(error, download.url)
+
+    def _pool_for(self, url: str) -> urllib3.PoolManager:
+        parts = urllib.parse.urlsplit(url)
+        proxies = urllib.request.getproxies()
+        proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+        if proxy and urllib.request.proxy_bypass(parts.netloc):
+            proxy = ""
+        with self._pools_lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._make_pool(proxy)
+            return self._pools[proxy]
+
+    def _make_pool(self, proxy: str) -> urllib3.PoolManager:
+        import urllib3  # noqa: PLC0415  (as above)
+
+        options: dict[str, Any] = {
+            "ssl_context": trust(),
+            "maxsize": self._connections,
+            "timeout": urllib3.Timeout(connect=_TIMEOUT_SECONDS, read=_TIMEOUT_SECONDS),
+            "blocksize": 1 << 18,
+        }
+        if not proxy:
+            return urllib3.PoolManager(**options)
+        address, credentials = split_credentials(proxy if "://" in proxy else f"http://{proxy}")
+        try:
+            return urllib3.ProxyManager(
+                address, proxy_headers={"Proxy-Authorization": credentials} if credentials else None, **options
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConfigurationError(
+                f"{redacted(address)} is no proxy that shipml can use", hint="give http://HOST:PORT in HTTPS_PROXY"
+            ) from error
+
+
+def read_file(url: str, take: Callable[[bytes], None]) -> None:
+    path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
+    try:
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                take(chunk)
+    except OSError as error:
+        if error.filename is None:
+            raise  # of `take`, whose files these are not
+        raise BuildError(f"cannot read {path}: {error.strerror}") from error

@@ -1,0 +1,144 @@
+"""One body on its way: resumed after a cut where that is safe (RFC 9110, section 14), and its failures explained."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UnavailableError
+from shipml.http.settings import netrc_credentials, redacted, split_credentials
+
+if TYPE_CHECKING:
+    import urllib3
+
+__all__ = ["Download", "failure"]
+
+_CHUNK_BYTES = 1 << 20
+_RETRIED = (408, 425, 429, 500, 502, 503, 504)
+_FORBIDDEN = (401, 403, 407)
+
+
+class Download:
+    """One body on its way, over as many responses as it takes."""
+
+    def __init__(self, url: str, take: Callable[[bytes], None], start_over: Callable[[], None]) -> None:
+        self.url, self._credentials = split_credentials(url)
+        if not self.url.lower().startswith(("http://", "https://")):
+            raise BuildError(f"{redacted(url)} is no URL that can be downloaded")
+        self._credentials = self._credentials or netrc_credentials(self.url)
+        self._take = take
+        self._start_over = start_over
+        self._received_bytes = self._resumed_at_bytes = 0
+        self._validator = ""
+        self.pause_seconds = 0.0
+        """What the server asked to wait before the next attempt."""
+
+    def headers(self) -> dict[str, str]:
+        """Of the next request, which asks for the rest if that is safe."""
+        headers = {"User-Agent": "shipml", "Accept-Encoding": "identity"}
+        if self._credentials:
+            headers["Authorization"] = self._credentials
+        if self._received_bytes and self._validator:
+            headers |= {"Range": f"bytes={self._received_bytes}-", "If-Range": self._validator}
+        return headers
+
+    def will_resume(self) -> bool:
+        """Whether the last attempt brought something that the next one goes on from."""
+        came = bool(self._validator) and self._received_bytes > self._resumed_at_bytes
+        self._resumed_at_bytes = self._received_bytes
+        return came
+
+    def receive(self, response: urllib3.BaseHTTPResponse) -> TryAgainError | None:
+        """Take a response's body; returns what went wrong if another attempt may help."""
+        if response.status in _RETRIED:
+            self.pause_seconds = _retry_after_seconds(response.headers)
+            asked = f", and asks to wait {self.pause_seconds:.0f} s" if self.pause_seconds else ""
+            return TryAgainError(
+                f"{redacted(self.url)} answered {response.status}{asked}", hint="run the same command again later"
+            )
+        if response.status == 416:  # noqa: PLR2004  (the rest that was asked for does not exist)
+            self._forget()
+            return TryAgainError(f"{redacted(self.url)} answered 416", hint="run the same command again later")
+        is_rest = response.status == 206 and response.headers.get("Content-Range", "").startswith(  # noqa: PLR2004
+            f"bytes {self._received_bytes}-"
+        )
+        if not is_rest:
+            _check_status(response.status, self.url)
+            self._forget()
+        self._validator = _validator(response.headers)
+        for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
+            self._received_bytes += len(chunk)
+            self._take(chunk)
+        return None
+
+    def _forget(self) -> None:
+        if self._received_bytes:
+            self._start_over()
+        self._received_bytes = self._resumed_at_bytes = 0
+        self._validator = ""
+
+
+def failure(error: Exception, url: str) -> TryAgainError:
+    """What to tell of a urllib3 error: returned if another attempt may help, else raised."""
+    import urllib3  # noqa: PLC0415  (as above)
+
+    cause: BaseException = error
+    while isinstance(inner := getattr(cause, "reason", None), BaseException):
+        cause = inner
+    text = str(cause).splitlines()[0][:300] if str(cause) else type(cause).__name__
+    final: ShipmlError | None = None
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        final = UnavailableError(
+            f"the certificate of {redacted(url)} is not trusted here: {text}",
+            hint="if the authority is your own, name its PEM file: export SSL_CERT_FILE=…",
+        )
+    elif "Tunnel connection failed: 407" in str(error):
+        final = NotAllowedError(
+            f"the proxy demands credentials for {redacted(url)}",
+            hint="give them in HTTPS_PROXY=http://USER:PASSWORD@HOST",
+        )
+    elif isinstance(error, urllib3.exceptions.LocationValueError):
+        final = BuildError(f"{redacted(url)} is no URL that can be downloaded")
+    elif isinstance(cause, urllib3.exceptions.ResponseError):
+        final = BuildError(f"{redacted(url)} leads nowhere: {text}")
+    if final is not None:
+        raise final from error
+    again = TryAgainError(
+        f"could not download {redacted(url)}: {text}",
+        hint="check the network, proxy (HTTPS_PROXY) and certificate (SSL_CERT_FILE) settings",
+    )
+    again.__cause__ = error
+    return again
+
+
+def _validator(headers: Mapping[str, str]) -> str:
+    """What makes sure that the rest is of the same file (RFC 9110, section 13.1.5): a strong ETag, else the date."""
+    tag = headers.get("ETag", "")
+    if tag and not tag.startswith("W/"):
+        return tag
+    return headers.get("Last-Modified", "")
+
+
+def _retry_after_seconds(headers: Mapping[str, str]) -> float:
+    """Retry-After in seconds, given as number or date; 0 without one that makes sense."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        return float(value)
+    with contextlib.suppress(ValueError, TypeError):
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
+    return 0.0
+
+
+def _check_status(status: int, url: str) -> None:
+    if status in _FORBIDDEN:
+        raise NotAllowedError(
+            f"{redacted(url)} answered {status}: not allowed",
+            hint="give credentials for this host in ~/.netrc, or check the proxy",
+        )
+    if status != 200:  # noqa: PLR2004
+        raise BuildError(
+            f"{redacted(url)} answered {status}", hint="the lock may be old; resolve again: shipml build --upgrade"
+        )
