@@ -196,10 +196,13 @@ def _make_progress(stream: TextIO, *, colour: bool) -> Progress:
     from rich.table import Column  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    class Words(ProgressColumn):
+    class Name(ProgressColumn):
         def render(self, task: Task) -> Text:
-            detail = printable(str(task.fields["detail"]))
-            return Text(f"{task.description:<{_NAME_WIDTH}} {detail}", no_wrap=True, overflow="ellipsis")
+            return Text(f"{task.description:<{_NAME_WIDTH}}")
+
+    class Detail(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(printable(str(task.fields["detail"])), no_wrap=True, overflow="ellipsis")
 
     class Bar(BarColumn):
         def render(self, task: Task) -> Text:  # type: ignore[override]  # nothing while the total is unknown
@@ -214,8 +217,9 @@ def _make_progress(stream: TextIO, *, colour: bool) -> Progress:
     console = Console(file=stream, force_terminal=True, no_color=not colour, highlight=False)
     return Progress(
         SpinnerColumn(),
-        Words(table_column=Column(ratio=2, no_wrap=True)),
-        Bar(bar_width=20),
+        Name(table_column=Column(min_width=_NAME_WIDTH, no_wrap=True)),
+        Detail(table_column=Column(ratio=1, no_wrap=True)),
+        Bar(bar_width=16),
         Amount(table_column=Column(no_wrap=True)),
         console=console,
         transient=True,

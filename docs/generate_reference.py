@@ -1,0 +1,134 @@
+"""Write docs/reference.md from the program itself: `python docs/generate_reference.py`. A test keeps it fresh."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from shipml import errors
+from shipml.project.settings_shape import SETTINGS, Table
+
+REFERENCE = Path(__file__).with_name("reference.md")
+COMMANDS = ("init", "plan", "build", "run", "dockerfile", "images", "inspect", "cache info", "cache prune", "version")
+
+INTRODUCTION = """\
+# Reference
+
+Written by `python docs/generate_reference.py` from the program itself; do not edit.
+
+- [Commands](#commands)
+- [Output](#output)
+- [Exit codes](#exit-codes)
+- [Settings](#settings)
+- [Environment variables](#environment-variables)
+"""
+
+OUTPUT = """\
+## Output
+
+stdout carries data, stderr everything else, so that output can be piped and kept. Without `--json`:
+`build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes,
+`images` a table, `inspect` JSON, `init` the files that it wrote.
+
+With `--json` the result is one JSON document on stdout. The fields that are there at least:
+
+| command | fields |
+|---|---|
+| `build` | `digest`, `references`, `size_bytes`, `builder`, `base`, `python`, `platform`, `layers` (each `digest`, `diff_id`, `size_bytes`, `kind`, `source`, `reused`), `decisions`, `elapsed_seconds` |
+| `run` | `digest`, `runtime`, `passed`, `exit_code`, `measures`, `output`, `elapsed_seconds`, `because` |
+| `plan` | the plan, with `decisions` (each `what`, `value`, `because`); with `--lock` also `lock`, the file's path |
+| `dockerfile` | `dockerfile` |
+| `images` | a list, each with `reference`, `digest`, `platform`, `size_bytes` |
+| any that fails | `error` (`kind`, `message`, `hint`, `exit_code`); a failed `run` also has the fields above |
+
+Progress is a live display on a terminal and one line a step elsewhere; `--progress` chooses. Sizes are decimal
+(1 MB = 1,000,000 bytes); `--memory` counts as docker does (1m = 1,048,576 bytes).
+"""  # noqa: E501  (a table row is one line)
+
+ENVIRONMENT = """\
+## Environment variables
+
+| variable | meaning |
+|---|---|
+| `SHIPML_HOME` | where the store lies; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
+| `SHIPML_DEBIAN_MIRROR` | the Debian mirror; default: the one that apt uses on this machine, else Debian's own |
+| `SOURCE_DATE_EPOCH` | time of everything in the image, in seconds since 1970 |
+| `NO_COLOR`, `TERM=dumb` | no colours |
+| `UV_DEFAULT_INDEX`, `UV_INDEX`, … | package indexes and their credentials, as uv reads them |
+| `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, … | proxies and certificate authorities |
+"""  # noqa: E501
+
+
+def exit_codes() -> Iterator[str]:
+    """The table of exit codes, from the error classes."""
+    yield "## Exit codes\n"
+    yield "| code | when | `error.kind` |"
+    yield "|---|---|---|"
+    yield "| 0 | done | |"
+    found: dict[int, list[type[errors.ShipmlError]]] = {}
+    for name in errors.__all__:
+        error = getattr(errors, name)
+        if error is not errors.ShipmlError:
+            found.setdefault(error.exit_code, []).append(error)
+    for code, classes in sorted(found.items()):
+        # The class that the others of the same code derive from says what the code means.
+        classes.sort(key=lambda one: len(one.__mro__))
+        meaning = inspect.cleandoc(classes[0].__doc__ or "").splitlines()[0].rstrip(".")
+        kinds = [f"`{one.kind}`" for one in classes] + (["`internal`"] if code == 1 else [])
+        yield f"| {code} | {meaning[0].lower()}{meaning[1:]} | {', '.join(kinds)} |"
+    yield ""
+
+
+def commands() -> Iterator[str]:
+    """What `--help` says, command by command."""
+    yield "## Commands\n"
+    shipml = Path(sys.executable).with_name("shipml")
+    for command in ("", *COMMANDS):
+        yield f"### {f'shipml {command}'.strip()}\n"
+        yield "```text"
+        done = subprocess.run(
+            [shipml, *command.split(), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "COLUMNS": "102", "NO_COLOR": "1"},
+        )
+        yield done.stdout.strip()
+        yield "```\n"
+
+
+def settings() -> Iterator[str]:
+    """The keys of the settings, from the loader's own table."""
+    yield "## Settings\n"
+    yield "`shipml.toml`, or the same keys under `[tool.shipml]` in `pyproject.toml`. Unknown keys are errors.\n"
+    yield "| key | holds | meaning |"
+    yield "|---|---|---|"
+    yield from _rows(SETTINGS, "")
+    yield ""
+
+
+def _rows(table: Table, prefix: str) -> Iterator[str]:
+    for name, key in table.keys.items():
+        if isinstance(key, Table):
+            yield f"| `[{prefix}{name}]` | a table | {key.description.rstrip('.')} |"
+            yield from _rows(key, f"{prefix}{name}.")
+        else:
+            yield f"| `{prefix}{name}` | {key.wanted} | {key.description.rstrip('.')} |"
+    if isinstance(table.every, Table):
+        yield from _rows(table.every, f"{prefix}NAME.")
+    elif table.every is not None:
+        yield f"| `{prefix}NAME` | {table.every.wanted} | |"
+
+
+def reference() -> str:
+    """The whole document."""
+    parts = [INTRODUCTION, *commands(), OUTPUT, *exit_codes(), *settings(), ENVIRONMENT]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+if __name__ == "__main__":
+    REFERENCE.write_text(reference(), encoding="utf-8")
