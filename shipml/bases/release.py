@@ -137,7 +137,7 @@ def _verified(signed: bytes, url: str) -> bytes:
     certificates = list(_certificates(os.environ.get("SHIPML_DEBIAN_KEYRING", "")))
     try:
         result = pysequoia.verify(signed, store=lambda _: certificates)
-    except Exception as error:  # pysequoia raises plain Exception
+    except RuntimeError as error:
         raise UntrustedInputError(
             f"{redacted(url)}/InRelease has no good signature by a key of Debian's archive",
             hint="a proxy may have changed it: set SHIPML_DEBIAN_MIRROR to another mirror; if the archive is your own, "
@@ -158,7 +158,7 @@ def _certificates(extra: str) -> tuple[pysequoia.Cert, ...]:
     if extra:
         try:
             found += pysequoia.Cert.split_file(extra)
-        except Exception as error:  # pysequoia raises plain Exception
+        except (RuntimeError, OSError) as error:
             raise ConfigurationError(
                 f"SHIPML_DEBIAN_KEYRING names {extra}, which holds no OpenPGP keys", hint="export them: gpg --export"
             ) from error
