@@ -1,0 +1,8 @@
+"""Project → plan, without any I/O: what must be looked up is handed in."""
+
+from shipml.plan.facts import Lock, Project
+from shipml.plan.model import Plan
+from shipml.plan.planner import PlanOptions, make_plan
+from shipml.plan.python_version import PythonCandidate, python_candidates
+
+__all__ = ["Lock", "Plan", "PlanOptions", "Project", "PythonCandidate", "make_plan", "python_candidates"]

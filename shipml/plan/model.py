@@ -5,8 +5,7 @@ All collections are tuples in a defined order, so that equal plans are equal byt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from shipml.oci.digest import Digest
@@ -186,15 +185,18 @@ class Plan:
         return document
 
 
-def _plain(value: Any) -> Any:
+_OBJECTS = frozenset({"environment", "labels", "minimum"})
+"""Fields that hold (name, value) pairs."""
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     if isinstance(value, (Digest, Platform)):
         return str(value)
     if isinstance(value, tuple):
-        if value and all(isinstance(item, tuple) for item in value):
-            return {key: _plain(item) for key, item in value}
         return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if is_dataclass(value):
+        names = [one.name for one in fields(value)]
+        return {
+            name: dict(getattr(value, name)) if name in _OBJECTS else _plain(getattr(value, name)) for name in names
+        }
     return value

@@ -1,0 +1,154 @@
+"""Which files a .dockerignore leaves out, by the rules of Docker (docs: "Build context", ".dockerignore files").
+
+Patterns are Go's filepath.Match with `**` for any number of folders; they match from the project folder, also when
+they do not start with a slash; a pattern that matches a folder matches what is in it; the last pattern that matches
+a path decides, and one that begins with `!` takes the path in again.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from shipml.errors import ConfigurationError
+
+__all__ = ["IgnorePatterns", "parse_dockerignore"]
+
+_BLANKS = " \t\n\v\f\r\x85\xa0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    text: str
+    """Cleaned, without `!`."""
+    negated: bool
+    regex: re.Pattern[str] = field(repr=False)
+
+    def may_match_below(self, folder: str) -> bool:
+        """Whether the leading components without wildcards agree with `folder`."""
+        for part, name in zip(self.text.split("/"), folder.split("/"), strict=False):
+            if re.search(r"[*?\[\\]", part):
+                return True
+            if part != name:
+                return False
+        return True
+
+
+class IgnorePatterns:
+    """Patterns in order; the later ones win."""
+
+    def __init__(self, patterns: Iterable[str], source: str = ".dockerignore") -> None:
+        """Compile `patterns` (as in the lines of the file, `!` included).
+
+        Raises:
+            ConfigurationError: a pattern that Docker refuses too; `source` is named.
+        """
+        self._patterns = tuple(_compile(text, source) for text in map(_clean, patterns) if text)
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def excludes(self, path: str) -> bool:
+        """Whether the file or folder `path` (relative, with `/`) is left out."""
+        return self.verdict(path) is True
+
+    def verdict(self, path: str) -> bool | None:
+        """True: left out; False: taken in again by a `!` pattern; None: no pattern says anything."""
+        parts = path.split("/")
+        ancestors = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+        for pattern in reversed(self._patterns):
+            if any(pattern.regex.match(ancestor) for ancestor in ancestors):
+                return not pattern.negated
+        return None
+
+    def may_take_in_below(self, folder: str) -> bool:
+        """Whether a `!` pattern could match something in an excluded `folder`."""
+        return any(pattern.negated and pattern.may_match_below(folder) for pattern in self._patterns)
+
+    def names(self, path: str) -> bool:
+        """Whether a pattern matches `path` itself, with more than wildcards for its last component."""
+        return any(
+            pattern.regex.match(path) is not None and re.search(r"[^*?]", posixpath.basename(pattern.text)) is not None
+            for pattern in self._patterns
+        )
+
+    def names_below(self, folder: str) -> bool:
+        """Whether a pattern begins with the very name of `folder` and goes on below it."""
+        return any(pattern.text.startswith(f"{folder}/") for pattern in self._patterns)
+
+
+def parse_dockerignore(text: str) -> list[str]:
+    """The patterns in the text of a .dockerignore: comments, blank lines and surrounding blanks are dropped."""
+    lines = text.removeprefix("\ufeff").split("\n")
+    return [pattern for line in lines if not line.startswith("#") and (pattern := line.strip(_BLANKS))]
+
+
+def _clean(pattern: str) -> str:
+    """The pattern in its shortest form: Go's filepath.Clean, and no leading slash."""
+    negated = pattern.startswith("!")
+    body = pattern.removeprefix("!").strip(_BLANKS)
+    if body:
+        body = posixpath.normpath(body)
+        body = body.lstrip("/") or "/"
+    return f"!{body}" if negated else body
+
+
+def _compile(pattern: str, source: str) -> _Pattern:
+    body = pattern.removeprefix("!")
+    if not body:
+        raise ConfigurationError(
+            f'{source}: "!" alone is no pattern', hint="write what is to be taken in again after it"
+        )
+    try:
+        return _Pattern(body, pattern.startswith("!"), re.compile(_regex(body) + r"\Z", re.DOTALL))
+    except (re.error, IndexError) as error:
+        raise ConfigurationError(
+            f"{source}: {body!r} is no valid pattern", hint="close the bracket, or write \\[ for the character"
+        ) from error
+
+
+def _regex(pattern: str) -> str:
+    """The regular expression that matches the same paths as the glob `pattern`."""
+    if pattern.startswith("**") and not pattern.startswith("**/") and not re.search(r"[*?\[\\]", pattern[2:]):
+        return ".*" + re.escape(pattern[2:])
+    out = ""
+    at = 0
+    while at < len(pattern):
+        char = pattern[at]
+        if pattern.startswith("**", at):
+            at += 3 if pattern.startswith("**/", at) else 2
+            out += "(?:.*/)?" if at < len(pattern) else ".*"
+        elif char == "[":
+            piece, at = _character_class(pattern, at)
+            out += piece
+        elif char == "\\":
+            out += re.escape(pattern[at + 1])
+            at += 2
+        else:
+            out += {"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char)
+            at += 1
+    return out
+
+
+def _character_class(pattern: str, at: int) -> tuple[str, int]:
+    """A bracket expression `[a-z]` or `[^a-z]` that starts at `at`, and where the pattern goes on.
+
+    Raises:
+        IndexError: it is not closed, or empty.
+    """
+    end = at + 1
+    negated = pattern[end] == "^"
+    end += negated
+    body = ""
+    while pattern[end] != "]":
+        if pattern[end] == "\\":
+            end += 1
+            body += "\\" + pattern[end]
+        else:
+            body += "-" if pattern[end] == "-" else re.escape(pattern[end])
+        end += 1
+    if not body:
+        raise IndexError
+    return f"[{'^/' if negated else ''}{body}]", end + 1

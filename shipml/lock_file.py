@@ -1,0 +1,244 @@
+"""The lock as a file: a standard pylock.toml (PEP 751) that also pins the base, under [tool.shipml]."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from shipml.errors import PlanError, ResolutionError, ShipmlError
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+from shipml.plan.facts import Lock
+from shipml.plan.model import BasePin, DebianPackagePin, LockedWheel
+from shipml.plan.suites import Suite, suite_named
+from shipml.project.text import parse_toml
+
+if TYPE_CHECKING:
+    from packaging.markers import Environment
+
+__all__ = ["dump_lock", "load_lock", "select_wheels"]
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_OLDEST_GLIBC = 5
+"""manylinux1 is glibc 2.5."""
+
+
+def select_wheels(document: Mapping[str, Any], suite: Suite, platform: Platform, folder: Path) -> list[LockedWheel]:
+    """The best wheel for the suite and platform of each package that a pylock.toml document names, sorted by name.
+
+    Args:
+        document: the parsed file.
+        suite: whose Python and C library the wheels must run on.
+        platform: what they must run on.
+        folder: where paths in the document start.
+
+    Raises:
+        ResolutionError: a package has no wheel that fits, or none that is pinned by SHA-256; names them all.
+    """
+    from packaging.pylock import Pylock, PylockSelectError, PylockValidationError  # noqa: PLC0415 - slow to import
+
+    try:
+        lock = Pylock.from_dict(document)
+        chosen = list(lock.select(environment=_environment(suite, platform), tags=list(_tags(suite, platform))))
+    except (PylockValidationError, PylockSelectError, ValueError) as error:
+        raise ResolutionError(f"the lock does not fit Python {suite.python} on {platform}: {error}") from error
+    wheels, sources = [], []
+    for package, source in chosen:
+        filename = _filename(source)
+        if not filename.endswith(".whl"):
+            sources.append(package.name)
+            continue
+        wheels.append(_locked(package, source, filename, folder))
+    if sources:
+        raise ResolutionError(
+            f"no wheel for {', '.join(sorted(sources))}: there is only source, which would have to be built",
+            hint="choose versions that have wheels, or let an engine build: shipml build --builder docker",
+        )
+    return sorted(wheels)
+
+
+def _filename(source: Any) -> str:  # noqa: ANN401 - one of packaging's five kinds
+    name = getattr(source, "name", None) or getattr(source, "path", None) or getattr(source, "url", None) or ""
+    return unquote(urlsplit(str(name)).path.rpartition("/")[2])
+
+
+def _locked(package: Any, source: Any, filename: str, folder: Path) -> LockedWheel:  # noqa: ANN401
+    from packaging.utils import parse_wheel_filename  # noqa: PLC0415 - slow to import
+
+    sha256 = source.hashes.get("sha256")
+    if not sha256:
+        raise ResolutionError(
+            f"the index gives no SHA-256 for {filename}", hint="use an index that does, as PEP 503 recommends"
+        )
+    url = _without_credentials(source.url) if source.url else (folder.absolute() / source.path).as_uri()
+    version = package.version or parse_wheel_filename(filename)[1]
+    return LockedWheel(
+        name=package.name,
+        version=str(version),
+        url=url,
+        size_bytes=source.size,
+        digest=Digest(sha256.lower()),
+        filename=filename,
+        direct=package.is_direct,
+    )
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+
+
+def _environment(suite: Suite, platform: Platform) -> Environment:
+    """The marker environment of the image (PEP 508)."""
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": suite.release,
+        "os_name": "posix",
+        "platform_machine": _MACHINES[platform.architecture],
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": suite.release,
+        "python_version": suite.python,
+        "sys_platform": "linux",
+    }
+
+
+def _tags(suite: Suite, platform: Platform) -> Iterator[Any]:
+    """The wheel tags that run in the image, best first (PEP 425, 600)."""
+    from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - slow to import
+
+    machine = _MACHINES[platform.architecture]
+    newest = int(suite.glibc.partition(".")[2])
+    legacy = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+    platforms = []
+    for minor in range(newest, _OLDEST_GLIBC - 1, -1):
+        platforms.append(f"manylinux_2_{minor}_{machine}")
+        if minor in legacy:
+            platforms.append(f"{legacy[minor]}_{machine}")
+    platforms.append(f"linux_{machine}")
+    version = tuple(int(part) for part in suite.python.split("."))
+    yield from cpython_tags(version, platforms=platforms)
+    yield from compatible_tags(version, f"cp{suite.python.replace('.', '')}", platforms=platforms)
+
+
+def dump_lock(lock: Lock, base: BasePin | None) -> str:
+    """`lock` and `base` as the text of a pylock.toml; equal locks are equal texts."""
+    machine = _MACHINES[lock.platform.architecture]
+    marker = f"sys_platform == 'linux' and platform_machine == '{machine}' and python_version == '{lock.python}'"
+    lines = [
+        'lock-version = "1.0"',
+        f"environments = [{_string(marker)}]",
+        'created-by = "shipml"',
+    ]
+    for wheel in lock.wheels:
+        lines += ["", "[[packages]]", f"name = {_string(wheel.name)}", f"version = {_string(wheel.version)}"]
+        size = f", size = {wheel.size_bytes}" if wheel.size_bytes is not None else ""
+        hashes = f"hashes = {{ sha256 = {_string(wheel.digest.hex)} }}"
+        if wheel.direct:
+            lines.append(f"archive = {{ url = {_string(wheel.url)}{size}, {hashes} }}")
+        else:
+            name = f"name = {_string(wheel.filename)}, "
+            lines.append(f"wheels = [{{ {name}url = {_string(wheel.url)}{size}, {hashes} }}]")
+    lines += [
+        "",
+        "[tool.shipml]",
+        f"inputs = {_string(str(lock.inputs))}",
+        f"suite = {_string(lock.suite)}",
+        f"platform = {_string(str(lock.platform))}",
+        *(_dump_base(base) if base is not None else ()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _dump_base(base: BasePin) -> Iterator[str]:
+    yield ""
+    yield "[tool.shipml.base]"
+    yield f"python = {_string(base.python)}"
+    for key, packages in (("packages", base.packages), ("extra-packages", base.extra_packages)):
+        for package in packages:
+            fields = {
+                "name": package.name,
+                "version": package.version,
+                "architecture": package.architecture,
+                "archive": package.archive,
+                "path": package.path,
+                "sha256": package.digest.hex,
+                "because": package.because,
+            }
+            yield ""
+            yield f"[[tool.shipml.base.{key}]]"
+            yield from (f"{name} = {_string(value)}" for name, value in fields.items())
+            yield f"size = {package.size_bytes}"
+
+
+def _string(text: str) -> str:
+    """A TOML basic string: JSON's escapes are among TOML's, but for DEL."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | None:
+    """The lock in a text that `dump_lock` wrote, its base in `Lock.base`; None for a pylock.toml of others.
+
+    Args:
+        text: the file's text.
+        folder: where paths in it start.
+        source: its name, for messages.
+
+    Raises:
+        ConfigurationError: it is no TOML.
+        PlanError: it is one of ours and damaged.
+    """
+    document = parse_toml(source, text)
+    tool = document.get("tool", {})
+    table = tool.get("shipml") if isinstance(tool, dict) else None
+    if not isinstance(table, dict):
+        return None
+    try:
+        suite = suite_named(str(table["suite"]))
+        platform = Platform.parse(str(table["platform"]))
+        if suite is None:
+            raise PlanError(f"{source} is for the suite {table['suite']!r}, which is not known")
+        return Lock(
+            wheels=tuple(select_wheels(document, suite, platform, folder)),
+            suite=suite.name,
+            python=suite.python,
+            platform=platform,
+            inputs=Digest.parse(str(table["inputs"])),
+            base=_load_base(table["base"], suite, platform) if "base" in table else None,
+            source=source,
+        )
+    except (KeyError, TypeError, AttributeError, ShipmlError) as error:
+        raise PlanError(f"{source} is damaged: {error}", hint="write it anew: shipml plan --lock") from error
+
+
+def _load_base(table: Mapping[str, Any], suite: Suite, platform: Platform) -> BasePin:
+    return BasePin(
+        suite=suite.name,
+        python=str(table["python"]),
+        platform=platform,
+        packages=tuple(_load_package(item) for item in table.get("packages", ())),
+        extra_packages=tuple(_load_package(item) for item in table.get("extra-packages", ())),
+    )
+
+
+def _load_package(table: Mapping[str, Any]) -> DebianPackagePin:
+    path, archive, size_bytes = str(table["path"]), table["archive"], table["size"]
+    if path.startswith("/") or ".." in path.split("/") or archive not in ("debian", "debian-security"):
+        raise PlanError(f"the package {table['name']} lies at {path!r} of {archive!r}")
+    if not isinstance(size_bytes, int) or size_bytes < 0:
+        raise PlanError(f"the package {table['name']} has the size {size_bytes!r}")
+    return DebianPackagePin(
+        name=str(table["name"]),
+        version=str(table["version"]),
+        architecture=str(table["architecture"]),
+        path=path,
+        archive=archive,
+        size_bytes=size_bytes,
+        digest=Digest(str(table["sha256"])),
+        because=str(table["because"]),
+    )

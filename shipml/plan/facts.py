@@ -1,0 +1,170 @@
+"""What a plan is made from, as values: the project as it was found, and the lock that was resolved for it.
+
+`project` and `resolver` fill these in; `plan/` decides on them and reads nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+from shipml.plan.model import ApplicationFile, BasePin, LockedWheel, SmokeCheck
+
+__all__ = [
+    "Lock",
+    "LockFile",
+    "ProcessLine",
+    "Project",
+    "PythonEvidence",
+    "RefusedPython",
+    "RequirementsSource",
+    "Revision",
+    "Settings",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`[tool.shipml]` of pyproject.toml, or shipml.toml with the same keys. None and () mean: not said."""
+
+    name: str | None = None
+    python: str | None = None
+    base: str | None = None
+    command: tuple[str, ...] = ()
+    """Program and arguments; one string is in `command_line` instead."""
+    command_line: str | None = None
+    """The command as one string, still to be split."""
+    accelerator: str | None = None
+    platforms: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """Sorted by name."""
+    user: str | None = None
+    smoke: SmokeCheck = SmokeCheck()
+    registries: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    source: str = ""
+    """The file that they were read from, relative to the project; "" where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequirementsSource:
+    """Where the project says what it depends on."""
+
+    path: str
+    """What is handed to uv, relative to the project: "requirements.txt" or "pyproject.toml"."""
+    texts: tuple[tuple[str, str], ...]
+    """(path, text) of all that the resolution depends on: the file, those it includes with -r and -c, and uv's own
+    settings in the project; in the order in which they were met. For pyproject.toml only the parts that count."""
+    names: tuple[str, ...]
+    """What is asked for, one a requirement, in order: for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEvidence:
+    """A place where the project says which Python it wants."""
+
+    value: str
+    """As written: "3.11", "3.11.4", "python-3.11.4", ">=3.10,<3.13"."""
+    source: str
+    """`FILE:LINE`."""
+    kind: str
+    """"version" or "range"."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLine:
+    """A line of a Procfile."""
+
+    name: str
+    """"web", "worker", …"""
+    command: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What git knows about the project."""
+
+    commit: str
+    """40 or 64 hex digits."""
+    dirty: bool
+    """Whether files differ from the commit, or are not in it."""
+    committed_at_seconds: int
+    """POSIX time."""
+    source: str = ""
+    """URL of the remote, without credentials; "" where there is none that others can reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """The project's own pylock.toml."""
+
+    path: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder, as facts. Paths are relative to `folder`, with `/`."""
+
+    folder: Path
+    settings: Settings = Settings()
+    requirements: RequirementsSource | None = None
+    other_requirements: str = ""
+    """The file that also names dependencies and was left aside, or ""."""
+    python_evidence: tuple[PythonEvidence, ...] = ()
+    """Strongest first."""
+    files: tuple[ApplicationFile, ...] = ()
+    """Sorted by path; every parent folder is an entry of its own."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    processes: tuple[ProcessLine, ...] = ()
+    revision: Revision | None = None
+    has_dockerfile: bool = False
+    name: str | None = None
+    """Of pyproject.toml's [project]."""
+    version: str | None = None
+    """Of pyproject.toml's [project]."""
+    lock_file: LockFile | None = None
+
+    @property
+    def files_by_path(self) -> Mapping[str, ApplicationFile]:
+        """The files by their paths."""
+        return {file.path: file for file in self.files}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPython:
+    """A Python that was tried and for which nothing could be resolved."""
+
+    python: str
+    """Minor version: "3.13"."""
+    because: str
+    """A clause without full stop: "pandas==1.5.3 has no wheel"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a resolution came to: exactly which wheel of each package."""
+
+    wheels: tuple[LockedWheel, ...]
+    """Sorted by name."""
+    suite: str
+    """Debian code name of the suite whose Python and C library it is for."""
+    python: str
+    """Minor version."""
+    platform: Platform
+    inputs: Digest
+    """Of all that the project says that a resolution depends on: a lock fits as long as this is the same."""
+    refused: tuple[RefusedPython, ...] = ()
+    """Newer Pythons that were tried first."""
+    base: BasePin | None = None
+    """Where the lock was read from a file that pins the base too."""
+    source: str = ""
+    """The file that it was read from, relative to the project; "" for a fresh resolution."""

@@ -1,0 +1,91 @@
+"""Which layer holds what. The order is the same for all projects, so that they share layers and their places.
+
+Base, what the project needs beyond it, large wheels (larger class first, then name, then hash), the small rest, large
+files of the application, its code. A snapshot is keyed by all that lies beneath, so what is large and common lies low.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from shipml.plan.model import ApplicationFile, BasePin, LayerPlan, LockedWheel
+
+__all__ = ["LARGE_WHEEL_BYTES", "MOST_LAYERS", "plan_layers", "size_class"]
+
+MOST_LAYERS = 60
+LARGE_WHEEL_BYTES = 4 << 20
+_CLASS_FACTOR = 4
+_MOST_CLASSES = 5
+_LARGE_FILE_BYTES = 4 << 20
+_LARGE_WEIGHTS_BYTES = 1 << 20
+_WEIGHTS = (
+    ".bin", ".ckpt", ".gguf", ".h5", ".hdf5", ".joblib", ".keras", ".model", ".npy", ".npz", ".onnx", ".pb", ".pickle",
+    ".pkl", ".pt", ".pth", ".safetensors", ".tflite", ".ubj", ".cbm",
+)  # fmt: skip
+_SHARED_LAYERS = 4
+"""Base, system, packages and application: always kept free."""
+
+
+def plan_layers(
+    base: BasePin, wheels: Sequence[LockedWheel], files: Sequence[ApplicationFile]
+) -> tuple[LayerPlan, ...]:
+    """All layers, oldest first, at most MOST_LAYERS: the smallest of too many go with the small rest."""
+    own_wheels, own_files = _largest(
+        [wheel for wheel in wheels if _deserves_layer(wheel)], [file for file in files if _is_large(file)]
+    )
+    layers = [LayerPlan("base", tuple(f"{one.name}={one.version}" for one in base.packages))]
+    if base.extra_packages:
+        layers.append(LayerPlan("system", tuple(f"{one.name}={one.version}" for one in base.extra_packages)))
+    layers += [LayerPlan("wheel", (_name(wheel),)) for wheel in sorted(own_wheels, key=_wheel_order)]
+    rest = sorted(set(wheels) - set(own_wheels))
+    if rest:
+        layers.append(LayerPlan("packages", tuple(map(_name, rest))))
+    layers += [LayerPlan("weights", (file.path,)) for file in sorted(own_files)]
+    code = tuple(file.path for file in files if file not in own_files)
+    if code:
+        layers.append(LayerPlan("application", code))
+    return tuple(layers)
+
+
+def size_class(size_bytes: int) -> int:
+    """0 below 4 MiB, 1 below 16 MiB, 2 below 64 MiB, … 5 from 1 GiB: sizes that change with every release keep it."""
+    least_bytes, number = LARGE_WHEEL_BYTES, 0
+    while size_bytes >= least_bytes and number < _MOST_CLASSES:
+        number += 1
+        least_bytes *= _CLASS_FACTOR
+    return number
+
+
+def _wheel_order(wheel: LockedWheel) -> tuple[int, str, str]:
+    return -size_class(wheel.size_bytes or 0), wheel.name, wheel.digest.hex
+
+
+def _deserves_layer(wheel: LockedWheel) -> bool:
+    """Large, or of unknown size with compiled code (indexes without sizes, as PyTorch's, hold the largest)."""
+    if wheel.size_bytes is None:
+        return not wheel.filename.endswith("-none-any.whl")
+    return wheel.size_bytes >= LARGE_WHEEL_BYTES
+
+
+def _is_large(file: ApplicationFile) -> bool:
+    least_bytes = _LARGE_WEIGHTS_BYTES if file.path.lower().endswith(_WEIGHTS) else _LARGE_FILE_BYTES
+    return file.kind == "file" and file.size_bytes >= least_bytes
+
+
+def _largest(
+    wheels: Iterable[LockedWheel], files: Iterable[ApplicationFile]
+) -> tuple[set[LockedWheel], set[ApplicationFile]]:
+    """As many of both as there is room for, the largest first."""
+    by_size: list[tuple[int, str, LockedWheel | ApplicationFile]] = [
+        *((-(wheel.size_bytes or 0), wheel.digest.hex, wheel) for wheel in wheels),
+        *((-file.size_bytes, file.path, file) for file in files),
+    ]
+    kept = [item for _, _, item in sorted(by_size, key=lambda entry: entry[:2])][: MOST_LAYERS - _SHARED_LAYERS]
+    return (
+        {item for item in kept if isinstance(item, LockedWheel)},
+        {item for item in kept if isinstance(item, ApplicationFile)},
+    )
+
+
+def _name(wheel: LockedWheel) -> str:
+    return f"{wheel.name}=={wheel.version}"

@@ -1,0 +1,173 @@
+"""Facts → plan: every decision is made here or in a neighbour, and said with its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from shipml.errors import ConfigurationError, PlanError
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform, canonical_json
+from shipml.plan.command import Command, choose_command
+from shipml.plan.facts import Lock, Project
+from shipml.plan.layering import plan_layers
+from shipml.plan.model import PREFIX, USER_ID, BasePin, LayerPlan, Plan
+from shipml.plan.python_version import PythonCandidate
+from shipml.plan.reasons import Timing, decisions
+from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
+
+__all__ = ["PlanOptions", "image_name", "make_plan"]
+
+_LATEST_SECONDS = 253402300799
+"""The last second of the year 9999: RFC 3339 has no later one."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanOptions:
+    """What was asked for besides the project's settings."""
+
+    name: str | None = None
+    source_date_epoch_seconds: int | None = None
+    """SOURCE_DATE_EPOCH, where it is set (reproducible-builds.org)."""
+    with_shell: bool = False
+
+
+def make_plan(
+    project: Project,
+    *,
+    lock: Lock,
+    base: BasePin,
+    candidate: PythonCandidate,
+    platform: Platform,
+    options: PlanOptions = PlanOptions(),
+) -> Plan:
+    """The plan: what will be built, and why.
+
+    Args:
+        project: the folder as facts.
+        lock: the resolved wheels.
+        base: the pinned base, with what this project needs beyond it.
+        candidate: the suite that was taken.
+        platform: what is built for.
+        options: what was asked for besides.
+
+    Raises:
+        PlanError: nothing to run, or what is to be run needs a shell.
+        ConfigurationError: the name is none that a repository can have.
+    """
+    command = choose_command(project, with_shell=options.with_shell)
+    layers = plan_layers(base, lock.wheels, project.files)
+    timing = _timing(project, options)
+    smoke = project.settings.smoke
+    ports = tuple(sorted({port for port in (smoke.port, command.port) if port is not None}))
+    if smoke.http and not ports:
+        ports = (8080,)
+    name, said_by = image_name(project, options.name)
+    return Plan(
+        name=name,
+        platform=platform,
+        python=candidate.suite.python,
+        base=base,
+        wheels=lock.wheels,
+        application=project.files,
+        layers=layers,
+        command=command.arguments,
+        environment=_environment(project, command),
+        labels=_labels(project, name if said_by else "", lock, base, timing),
+        exposed_ports=ports,
+        user=project.settings.user or str(USER_ID),
+        created_at=timing.created_at,
+        modified_at_seconds=options.source_date_epoch_seconds or 0,
+        smoke=smoke,
+        decisions=decisions(
+            project, lock=lock, base=base, candidate=candidate, command=command, layers=_counts(layers), timing=timing
+        ),
+    )
+
+
+def image_name(project: Project, asked: str | None = None) -> tuple[str, str]:
+    """The name of the image's repository, and which file or option says so ("" for the folder's own name).
+
+    Raises:
+        ConfigurationError: the name that was asked for cannot be one.
+    """
+    if asked is not None:
+        if _tidied(asked) != asked:
+            raise ConfigurationError(
+                f'"{asked}" cannot be the name of an image', hint=f'use lower case: "{_tidied(asked) or "app"}"'
+            )
+        return asked, "--name"
+    if project.settings.name:
+        return project.settings.name, project.settings.source
+    if project.name and (name := _tidied(project.name)):
+        return name, "pyproject.toml"
+    return _tidied(Path(project.folder).absolute().name) or "app", ""
+
+
+def _tidied(text: str) -> str:
+    """`text` as a repository name (distribution-spec: lower case, separators only between letters and digits)."""
+    parts = (re.sub(r"[^a-z0-9._-]+", "-", part) for part in text.lower().split("/"))
+    tidied = (re.sub(r"[._-]{2,}", "-", part).strip("._-") for part in parts)
+    return "/".join(part for part in tidied if part)
+
+
+def _environment(project: Project, command: Command) -> tuple[tuple[str, str], ...]:
+    environment = {
+        "LANG": "C.UTF-8",
+        "PATH": f"/{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "VIRTUAL_ENV": f"/{PREFIX}",
+    }
+    return tuple(sorted((environment | dict(command.environment) | dict(project.settings.environment)).items()))
+
+
+def _labels(project: Project, title: str, lock: Lock, base: BasePin, timing: Timing) -> tuple[tuple[str, str], ...]:
+    """OCI image-spec 1.1, annotations.md, and our own. The folder's name is none: it differs between machines."""
+    revision = project.revision
+    wheels = [[wheel.name, wheel.version, wheel.digest.hex] for wheel in lock.wheels]
+    labels = {
+        "org.opencontainers.image.base.name": base.reference,
+        "org.opencontainers.image.created": timing.created_at,
+        "org.opencontainers.image.revision": revision.commit + ("-dirty" if revision.dirty else "") if revision else "",
+        "org.opencontainers.image.source": revision.source if revision else "",
+        "org.opencontainers.image.title": title,
+        "org.opencontainers.image.version": project.version or "",
+        "io.shipml.lock": str(Digest.of(canonical_json(wheels))),
+        "io.shipml.python": base.python,
+        SMOKE_LABEL: smoke_label(project.settings.smoke),
+    }
+    return tuple(sorted((name, value) for name, value in labels.items() if value))
+
+
+def _timing(project: Project, options: PlanOptions) -> Timing:
+    if options.source_date_epoch_seconds is not None:
+        return Timing(_rfc3339(options.source_date_epoch_seconds), "SOURCE_DATE_EPOCH says so")
+    if project.revision is not None:
+        return Timing(_rfc3339(project.revision.committed_at_seconds), "that is when the checked-out commit was made")
+    return Timing(_rfc3339(0), "neither git nor SOURCE_DATE_EPOCH gives a time, and the clock would change the image")
+
+
+def _rfc3339(seconds: int) -> str:
+    if not 0 <= seconds <= _LATEST_SECONDS:
+        raise PlanError(f"SOURCE_DATE_EPOCH={seconds} is no time that an image can have", hint="use seconds since 1970")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _counts(layers: Sequence[LayerPlan]) -> str:
+    """`6 layers: base, 3 large wheels, 5 smaller packages, application`."""
+    large = sum(layer.kind == "wheel" for layer in layers)
+    small = sum(len(layer.members) for layer in layers if layer.kind == "packages")
+    weights = sum(layer.kind == "weights" for layer in layers)
+    kinds = {layer.kind for layer in layers}
+    parts = [
+        "base" if "base" in kinds else "",
+        "system libraries" if "system" in kinds else "",
+        f"{large} large wheel{'s' * (large != 1)}" if large else "",
+        f"{small} smaller package{'s' * (small != 1)}" if small else "",
+        f"{weights} large file{'s' * (weights != 1)}" if weights else "",
+        "application" if "application" in kinds else "",
+    ]
+    return f"{len(layers)} layers: {', '.join(part for part in parts if part)}"

@@ -1,0 +1,125 @@
+"""Which Python, and with it which Debian suite: what the project says, else the newest first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from shipml.errors import PlanError
+from shipml.plan.facts import Project, PythonEvidence
+from shipml.plan.suites import SUITES, Suite, suite_named
+
+__all__ = ["PythonCandidate", "python_candidates"]
+
+_VERSION = re.compile(r"(?:python-|cpython[-@])?3\.(?P<minor>\d{1,2})(?:\.\d+)?(?:(?:a|b|rc)\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCandidate:
+    """A suite whose Python the project allows."""
+
+    suite: Suite
+    because: str
+    """A clause that completes "because …": where the project says so."""
+    open: bool = False
+    """Whether newer ones may be refused in its favour: the project names no single version."""
+
+
+def python_candidates(project: Project, requested: str | None = None, base: str | None = None) -> list[PythonCandidate]:
+    """The suites to try, in this order; the first for which a resolution exists is taken.
+
+    Args:
+        project: the facts.
+        requested: as `--python` takes it ("3.11"); None where it was not given.
+        base: as `--base` takes it ("debian:bookworm"); None falls back to the settings.
+
+    Raises:
+        PlanError: no suite fits; says which Pythons there are and what to change.
+    """
+    suites = _suites_of_base(base or project.settings.base)
+    evidence = _evidence(project, requested)
+    fixed = next((item for item in evidence if item.kind == "version"), None)
+    ranges = [item for item in evidence if item.kind == "range"]
+    if fixed is not None:
+        return [_fixed(fixed, suites, ranges, base or project.settings.base)]
+    allowed = [suite for suite in suites if all(_allows(item, suite) for item in ranges)]
+    if not allowed:
+        raise PlanError(
+            f"{ranges[0].source} wants Python {ranges[0].value}, which {_whose(suites)} does not have",
+            hint=f"{_available(suites)}; widen requires-python, or choose another base",
+        )
+    because = _because(ranges, base or project.settings.base)
+    return [PythonCandidate(suite, because, open=len(allowed) > 1) for suite in allowed]
+
+
+def _evidence(project: Project, requested: str | None) -> list[PythonEvidence]:
+    """What counts, strongest first: names of environments (pyenv) and other interpreters say nothing to us."""
+    if requested is not None:
+        if not _VERSION.fullmatch(requested):
+            raise PlanError(f"--python {requested} is no version", hint="write it as 3.11")
+        return [PythonEvidence(requested, "--python", "version")]
+    return [item for item in project.python_evidence if item.kind == "range" or _VERSION.fullmatch(item.value)]
+
+
+def _suites_of_base(base: str | None) -> Sequence[Suite]:
+    if base is None or base == "debian":
+        return SUITES
+    name = base.removeprefix("debian:")
+    suite = suite_named(name)
+    if suite is None:
+        known = ", ".join(f"debian:{one.name}" for one in SUITES)
+        raise PlanError(
+            f'the base "{base}" is none that shipml can assemble',
+            hint=f"use one of {known}; images of a registry as base are not supported yet",
+        )
+    return (suite,)
+
+
+def _fixed(
+    evidence: PythonEvidence, suites: Sequence[Suite], ranges: Iterable[PythonEvidence], base: str | None
+) -> PythonCandidate:
+    match = _VERSION.fullmatch(evidence.value)
+    minor = f"3.{match['minor']}" if match else evidence.value
+    suite = next((one for one in suites if one.python == minor), None)
+    if suite is None:
+        file = evidence.source.partition(":")[0]
+        raise PlanError(
+            f"{evidence.source} asks for Python {minor}, which {_whose(suites)} does not have",
+            hint=f"{_available(suites)}; change {file}, or try --python {suites[0].python}",
+        )
+    for item in ranges:
+        if not _allows(item, suite):
+            raise PlanError(
+                f"{evidence.source} asks for Python {minor}, but {item.source} wants {item.value}",
+                hint="change one of the two",
+            )
+    also = f", on the base {base}" if base else ""
+    return PythonCandidate(suite, f"{evidence.source} says {evidence.value}{also}")
+
+
+def _allows(evidence: PythonEvidence, suite: Suite) -> bool:
+    """Whether the range admits the suite's Python."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - only where a range is given
+
+    try:
+        return SpecifierSet(evidence.value).contains(suite.release, prereleases=True)
+    except InvalidSpecifier as error:
+        raise PlanError(
+            f'{evidence.source}: "{evidence.value}" is no range of versions', hint='write it as ">=3.10"'
+        ) from error
+
+
+def _because(ranges: Sequence[PythonEvidence], base: str | None) -> str:
+    parts = [f"the base is {base}"] if base else []
+    parts += [f"{item.source} allows {item.value}" for item in ranges]
+    return " and ".join(parts)
+
+
+def _whose(suites: Sequence[Suite]) -> str:
+    return "Debian" if len(suites) > 1 else f"Debian {suites[0].name}"
+
+
+def _available(suites: Iterable[Suite]) -> str:
+    found = ", ".join(f"{suite.python} ({suite.name})" for suite in sorted(suites, key=lambda one: one.release))
+    return f"there is {found}"

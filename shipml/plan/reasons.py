@@ -1,0 +1,121 @@
+"""The decisions of a plan in words, in the order in which one reads them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from shipml.plan.command import Command
+from shipml.plan.facts import Lock, Project
+from shipml.plan.model import USER_ID, BasePin, Decision
+from shipml.plan.python_version import PythonCandidate
+
+__all__ = ["Timing", "decisions"]
+
+_SHOWN = 5
+"""Names shown of a longer list."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The image's time."""
+
+    created_at: str
+    """RFC 3339."""
+    because: str
+
+
+def decisions(
+    project: Project,
+    *,
+    lock: Lock,
+    base: BasePin,
+    candidate: PythonCandidate,
+    command: Command,
+    layers: str,
+    timing: Timing,
+) -> tuple[Decision, ...]:
+    """All decisions, each with its reason."""
+    return (
+        Decision("python", candidate.suite.python, _python_reason(lock, candidate)),
+        Decision("base", base.reference, f"its Python is {base.python}"),
+        *_dependencies(project, lock),
+        *(Decision("system library", f"{one.name} {one.version}", one.because) for one in base.extra_packages),
+        *_files(project),
+        Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
+        Decision("command", _shown_command(command), command.because),
+        _user(project),
+        Decision("created", timing.created_at, timing.because),
+    )
+
+
+def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
+    if not candidate.open:
+        return candidate.because or "it is the only one"
+    reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
+    if lock.wheels:
+        reason += " that every package has a wheel for"
+    if lock.source:
+        reason = f"{lock.source} is for it"
+    refused = [f"{one.python}: {one.because}" for one in lock.refused]
+    allowed = [candidate.because] if candidate.because else []
+    return "; ".join([reason, *refused, *allowed])
+
+
+def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
+    source = project.requirements
+    if source is None:
+        yield Decision("dependencies", "none", "there is no requirements.txt, and no dependencies in pyproject.toml")
+        return
+    known = [wheel.size_bytes for wheel in lock.wheels if wheel.size_bytes is not None]
+    count = len(lock.wheels)
+    value = f"{count} package{'s' * (count != 1)}, {_size(sum(known))}{'' if len(known) == count else ' or more'}"
+    where = f"{lock.source} pins them" if lock.source else f"uv resolved {source.path} for {lock.platform}"
+    yield Decision("dependencies", value, where)
+    if project.other_requirements:
+        yield Decision(
+            "requirements",
+            source.path,
+            f"it is what pip install -r takes; the dependencies in {project.other_requirements} are left aside",
+        )
+
+
+def _files(project: Project) -> Iterator[Decision]:
+    files = [file for file in project.files if file.kind != "directory"]
+    size_bytes = sum(file.size_bytes for file in files)
+    yield Decision(
+        "files",
+        f"{len(files)} file{'s' * (len(files) != 1)}, {_size(size_bytes)}",
+        ".dockerignore and the safe excludes let them through",
+    )
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in project.left_out:
+        by_reason.setdefault(reason, []).append(os.fsencode(path).decode("utf-8", "backslashreplace"))
+    for reason, paths in sorted(by_reason.items()):
+        more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+        yield Decision("left out", ", ".join(paths[:_SHOWN]) + more, f"{_clause(reason)}; the setting include keeps it")
+
+
+def _clause(reason: str) -> str:
+    return f"it {reason}" if reason.startswith("may ") else f"it is {reason}"
+
+
+def _user(project: Project) -> Decision:
+    if project.settings.user:
+        return Decision("user", project.settings.user, f"{project.settings.source} says so")
+    return Decision("user", str(USER_ID), "a program needs no rights of root")
+
+
+def _shown_command(command: Command) -> str:
+    import shlex  # noqa: PLC0415 - keeps the import of this module short
+
+    return shlex.join(command.arguments)
+
+
+def _size(size_bytes: int) -> str:
+    """In decimal units, as docker prints sizes."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size_bytes >= factor:
+            return f"{size_bytes / factor:.1f} {unit}"
+    return f"{size_bytes} B"

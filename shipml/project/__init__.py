@@ -1,0 +1,111 @@
+"""The project folder as facts: the one reader of what a user has (settings, requirements, files, revision).
+
+Nothing is decided here; `plan/` decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shipml.dockerignore import IgnorePatterns, parse_dockerignore
+from shipml.errors import UsageError
+from shipml.events import Emit, ignore
+from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, RequirementsSource, Revision, Settings
+from shipml.project.files import FileRules, find_files
+from shipml.project.requirements import read_requirements
+from shipml.project.revision import read_revision
+from shipml.project.settings import read_settings
+from shipml.project.text import line_of, parse_toml, read_text
+from shipml.store import Store
+
+__all__ = ["Project", "RequirementsSource", "Revision", "Settings", "read_project"]
+
+LOCK_NAME = "pylock.toml"
+
+
+def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Project:
+    """All facts about the project in `folder`.
+
+    Args:
+        folder: the project's root.
+        store: remembers digests of large files; None hashes them all.
+        emit: hears of what was left out.
+
+    Raises:
+        UsageError: there is no such folder.
+        ConfigurationError: a file that shipml reads holds what cannot be meant.
+        PlanError: a link leaves the project.
+        BuildError: a file cannot be read.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UsageError(f"the project folder {folder} {what}", hint="name the folder that holds your program")
+    pyproject_text = read_text(folder, "pyproject.toml")
+    pyproject = None if pyproject_text is None else parse_toml("pyproject.toml", pyproject_text)
+    shipml_text = read_text(folder, "shipml.toml")
+    shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
+    settings = read_settings(pyproject, shipml)
+    requirements, left_aside = read_requirements(folder, pyproject)
+    found = find_files(folder, _file_rules(folder, settings), store=store, emit=emit)
+    lock_text = read_text(folder, LOCK_NAME)
+    return Project(
+        folder=folder,
+        settings=settings,
+        requirements=requirements,
+        other_requirements=left_aside,
+        python_evidence=tuple(_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or "")),
+        files=tuple(found.files),
+        left_out=tuple(found.left_out),
+        processes=tuple(_processes(read_text(folder, "Procfile") or "")),
+        revision=read_revision(folder, emit),
+        has_dockerfile=(folder / "Dockerfile").is_file(),
+        name=_project_string(pyproject, "name"),
+        version=_project_string(pyproject, "version"),
+        lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
+    )
+
+
+def _file_rules(folder: Path, settings: Settings) -> FileRules:
+    text = read_text(folder, ".dockerignore")
+    patterns = parse_dockerignore(text or "")
+    patterns += settings.exclude
+    patterns += [f"!{pattern.removeprefix('!')}" for pattern in settings.include]
+    include = [pattern.removeprefix("!") for pattern in settings.include]
+    return FileRules(IgnorePatterns(patterns), IgnorePatterns(include, source=settings.source))
+
+
+def _python_evidence(
+    folder: Path, settings: Settings, shipml_text: str | None, pyproject: Mapping[str, Any] | None, pyproject_text: str
+) -> list[PythonEvidence]:
+    """Where the project says which Python it wants, strongest first."""
+    evidence = []
+    if settings.python:
+        line = line_of(shipml_text if shipml_text is not None else pyproject_text, "python")
+        evidence.append(PythonEvidence(settings.python, f"{settings.source}:{line}", "version"))
+    for name in (".python-version", "runtime.txt"):
+        for number, written in enumerate((read_text(folder, name) or "").splitlines(), start=1):
+            if value := written.partition("#")[0].strip():
+                evidence.append(PythonEvidence(value, f"{name}:{number}", "version"))
+                break
+    if wanted := _project_string(pyproject, "requires-python"):
+        line_number = line_of(pyproject_text, "requires-python")
+        evidence.append(PythonEvidence(wanted, f"pyproject.toml:{line_number}", "range"))
+    return evidence
+
+
+def _processes(text: str) -> list[ProcessLine]:
+    """The lines of a Procfile: `name: command`."""
+    lines = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if match := re.fullmatch(r"([A-Za-z0-9_-]+)\s*:\s*(\S.*)", line.strip()):
+            lines.append(ProcessLine(match[1], match[2].strip(), number))
+    return lines
+
+
+def _project_string(pyproject: Mapping[str, Any] | None, key: str) -> str | None:
+    table = (pyproject or {}).get("project")
+    value = table.get(key) if isinstance(table, Mapping) else None
+    return value if isinstance(value, str) else None

@@ -1,0 +1,222 @@
+"""Which settings there are, and what each may hold: one table for the loader, the JSON schema and the reference.
+
+A `Shape` says what is wanted in words, in JSON schema (draft 2020-12) and as a test; the three must agree, which
+tests/project/test_settings_schema.py checks.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias, TypeGuard
+
+__all__ = ["SETTINGS", "Key", "Shape", "Table", "settings_schema"]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What one key may hold."""
+
+    wanted: str
+    """In words, as in "wanted: a string"."""
+    schema: Mapping[str, Any]
+    accepts: Callable[[Any], bool]
+    description: str = ""
+
+    def described(self, description: str) -> Shape:
+        """The same shape with what the key is for."""
+        return Shape(self.wanted, self.schema, self.accepts, description)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table: its keys, or one shape for all of them where `keys` is empty."""
+
+    keys: Mapping[str, Key]
+    description: str = ""
+    every: Key | None = None
+    """The shape of every value, for tables whose keys the user chooses."""
+    name_pattern: str = ""
+    """Which keys the user may choose; "" for any."""
+    name_wanted: str = ""
+
+
+Key: TypeAlias = Shape | Table
+
+
+def _text(wanted: str = "a string", pattern: str = "") -> Shape:
+    schema = {"type": "string", **({"pattern": pattern} if pattern else {})}
+    return Shape(wanted, schema, lambda value: isinstance(value, str) and re.search(pattern, value) is not None)
+
+
+def _list_of(item: Shape, wanted: str, least: int = 0) -> Shape:
+    schema: dict[str, Any] = {"type": "array", "items": dict(item.schema)}
+    if least:
+        schema["minItems"] = least
+    return Shape(
+        wanted,
+        schema,
+        lambda value: isinstance(value, list) and len(value) >= least and all(item.accepts(one) for one in value),
+    )
+
+
+def _either(first: Shape, second: Shape) -> Shape:
+    return Shape(
+        f"{first.wanted} or {second.wanted}",
+        {"anyOf": [dict(first.schema), dict(second.schema)]},
+        lambda value: first.accepts(value) or second.accepts(value),
+    )
+
+
+def _one_of(*choices: str) -> Shape:
+    wanted = " or ".join(f'"{choice}"' for choice in choices)
+    return Shape(wanted, {"enum": list(choices)}, lambda value: isinstance(value, str) and value in choices)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_port(value: object) -> bool:
+    return _is_number(value) and value == int(value) and 1 <= value <= 65535  # noqa: PLR2004
+
+
+def _is_regex(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        re.compile(value)
+    except re.error:
+        return False
+    return True
+
+
+_STRING = _text()
+_FILLED = _text("a string that is not empty", r"\S")
+_BOOLEAN = Shape("true or false", {"type": "boolean"}, lambda value: isinstance(value, bool))
+_NUMBER = Shape("a number", {"type": "number"}, _is_number)
+_PORT = Shape("a whole number from 1 to 65535", {"type": "integer", "minimum": 1, "maximum": 65535}, _is_port)
+_SECONDS = Shape(
+    "a number of seconds above 0",
+    {"type": "number", "exclusiveMinimum": 0},
+    lambda value: _is_number(value) and value > 0,
+)
+_WHOLE = Shape("a whole number", {"type": "integer"}, lambda value: _is_number(value) and value == int(value))
+_ID = Shape(
+    "a whole number from 0 to 4294967294",
+    {"type": "integer", "minimum": 0, "maximum": 4294967294},
+    lambda value: _is_number(value) and value == int(value) and 0 <= value <= 4294967294,  # noqa: PLR2004
+)
+_REGEX = Shape("a regular expression", {"type": "string", "format": "regex"}, _is_regex)
+_PATTERNS = _list_of(_FILLED, "a list of patterns, as in .dockerignore")
+_COMMAND = _either(_FILLED, _list_of(_STRING, "a list of strings, the program first", least=1))
+
+_END = r"$(?!\n)"
+"""The end of the string: Python's `$` alone would let a last newline pass, and JSON schema knows no `\\Z`."""
+_PATH_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = _text(
+    "a repository name: lower-case letters, digits, and . _ - / between them",
+    rf"^{_PATH_PART}(?:/{_PATH_PART})*" + _END,
+)
+
+_SMOKE = Table(
+    {
+        "expect": _REGEX.described("Regular expression that the output must contain."),
+        "minimum": Table({}, "Measures that the output must show, and the least each must reach.", every=_NUMBER),
+        "http": _text('a path that starts with "/"', "^/").described("Path that must answer 2xx or 3xx."),
+        "port": _PORT.described("Where it answers."),
+        "timeout": _SECONDS.described("Time limit in seconds (600 unless said)."),
+        "alive": _BOOLEAN.described("Whether still running at the time limit passes."),
+        "command": _COMMAND.described("Run this instead of the image's own command."),
+        "network": _BOOLEAN.described("Whether the program may reach the network while it is tested."),
+        "skip": _FILLED.described("The reason why this image is not to be run."),
+    },
+    "What `shipml run` demands of the image.",
+)
+_REGISTRY = Table(
+    {
+        "kind": _one_of("hub", "acr", "generic").described("Which registry it is."),
+        "host": _FILLED.described("Host name, with the port where it is not 443."),
+        "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
+        "repository": _NAME.described("Repository to push to."),
+        "username": _FILLED.described("Who logs in."),
+    },
+    "A registry to push to.",
+)
+_ENVIRONMENT = Table(
+    {
+        "registry": _FILLED.described("Name of a [registries.NAME] table, or a host."),
+        "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
+        "repository": _NAME.described("Repository of this environment."),
+        "tag": _text("a tag", r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}" + _END).described("Tag of this environment."),
+    },
+    "Where images of this environment live.",
+)
+
+SETTINGS = Table(
+    MappingProxyType(
+        {
+            "name": _NAME.described("Name of the image's repository."),
+            "python": _text('a version in quotes, as "3.11"', r"^3\.[0-9]{1,2}(?:\.[0-9]{1,3})?" + _END).described(
+                "Python version of the image."
+            ),
+            "base": _FILLED.described("What the image is built on, as debian:bookworm."),
+            "command": _COMMAND.described("What the image runs."),
+            "accelerator": _one_of("cpu", "cuda").described("Which builds of GPU libraries are wanted."),
+            "platforms": _list_of(
+                _one_of("linux/amd64", "linux/arm64"), 'a list of "linux/amd64" and "linux/arm64"', least=1
+            ).described("Platforms to build for."),
+            "system-packages": _list_of(
+                _text("a package name", r"^[a-z0-9][a-z0-9+.-]+" + _END), "a list of Debian package names"
+            ).described("Debian packages that the program needs."),
+            "include": _PATTERNS.described("Files to send although a rule leaves them out."),
+            "exclude": _PATTERNS.described("Files not to send."),
+            "env": Table(
+                {},
+                "Environment variables of the image.",
+                every=_either(_STRING, _WHOLE),
+                name_pattern=r"^[A-Za-z_][A-Za-z0-9_]*" + _END,
+                name_wanted="letters, digits and _",
+            ),
+            "user": _either(
+                _text(
+                    "a user name or UID[:GID]", r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(?::[A-Za-z0-9_][A-Za-z0-9_.-]*)?" + _END
+                ),
+                _ID,
+            ).described("User that the image runs as (65532 unless said)."),
+            "smoke": _SMOKE,
+            "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
+            "environments": Table(
+                {"int": _ENVIRONMENT, "prod": _ENVIRONMENT}, "Where images go for integration and for production."
+            ),
+        }
+    ),
+    "Settings of shipml: [tool.shipml] in pyproject.toml, or shipml.toml.",
+)
+
+
+def settings_schema() -> dict[str, Any]:
+    """The JSON schema (draft 2020-12) of shipml.toml, the same as of [tool.shipml]."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "shipml.toml",
+        **_schema(SETTINGS),
+    }
+
+
+def _schema(key: Key) -> dict[str, Any]:
+    described = {"description": key.description} if key.description else {}
+    if isinstance(key, Shape):
+        return {**described, **key.schema}
+    schema: dict[str, Any] = {"type": "object", **described}
+    if key.keys:
+        schema["properties"] = {name: _schema(inner) for name, inner in key.keys.items()}
+        schema["additionalProperties"] = False
+    if key.every is not None:
+        schema["additionalProperties"] = _schema(key.every)
+    if key.name_pattern:
+        schema["propertyNames"] = {"pattern": key.name_pattern}
+    return schema

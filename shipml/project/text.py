@@ -1,0 +1,61 @@
+"""Reading the small text files of a project."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from shipml.errors import ConfigurationError
+
+__all__ = ["line_of", "parse_toml", "read_text"]
+
+_LIMIT_BYTES = 16 << 20
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_text(folder: Path, name: str) -> str | None:
+    """The text of `folder/name` without a byte order mark; None where there is no such file.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or is not UTF-8.
+    """
+    path = folder / name
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as stream:
+            data = stream.read(_LIMIT_BYTES + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot read {name}: {error.strerror}", hint=f"make it readable: chmod u+r {path}"
+        ) from error
+    if len(data) > _LIMIT_BYTES:
+        raise ConfigurationError(f"{name} is larger than 16 MiB", hint="is this the file that you meant?")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        where = "is UTF-16" if data.startswith(_UTF16_MARKS) else f"is not UTF-8 (byte 0x{data[error.start]:02x}"
+        place = "" if data.startswith(_UTF16_MARKS) else f", line {line})"
+        raise ConfigurationError(f"{name} {where}{place}", hint="save it as UTF-8 in your editor") from error
+
+
+def parse_toml(name: str, text: str) -> dict[str, Any]:
+    """The document in a TOML file called `name`.
+
+    Raises:
+        ConfigurationError: it is not TOML; says the line.
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{name} is not valid TOML: {error}", hint=f"correct {name}") from error
+
+
+def line_of(text: str, word: str) -> int:
+    """The first line that begins with `word` (after blanks), counted from 1; 1 where there is none."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.lstrip().startswith(word):
+            return number
+    return 1

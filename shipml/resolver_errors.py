@@ -1,0 +1,123 @@
+"""What uv says when it fails, as errors of ours: pure text → error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from shipml.errors import NotAllowedError, ResolutionError, ShipmlError, TryAgainError
+from shipml.oci.manifest import Platform
+from shipml.plan.facts import RefusedPython
+from shipml.plan.suites import Suite
+
+__all__ = ["UnsolvableError", "explain", "no_python_fits"]
+
+_LONGEST = 900
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_AUTHENTICATION = re.compile(r"\b401 Unauthorized|\b403 Forbidden|valid authentication credentials", re.IGNORECASE)
+_NETWORK = re.compile(
+    r"error sending request|client error \(Connect\)|dns error|Request failed after|HTTP status server error"
+    r"|429 Too Many|timed out|Connection re(?:fused|set)|network (?:connectivity is|was) disabled"
+    r"|error decoding response|Could not resolve host",
+    re.IGNORECASE,
+)
+_NO_WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][\w.\[\]-]*?)(?P<pin>==[^\s,]+)? has no (?:usable )?wheels?\b")
+_NO_SOLUTION = "No solution found"
+_WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
+
+
+class UnsolvableError(ResolutionError):
+    """No set of packages fits this Python; another one may do."""
+
+    def __init__(self, message: str, *, short: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.short = short
+        """The reason in a clause, for lists."""
+
+
+def explain(stderr: str, suite: Suite, platform: Platform) -> ShipmlError:
+    """The error that a failed run of uv stands for; no credentials are repeated."""
+    text = _CREDENTIALS.sub("", _essence(stderr))
+    if _AUTHENTICATION.search(text):
+        host = _first_url(text)
+        return NotAllowedError(
+            f"the package index{f' {host}' if host else ''} refused the credentials, or wants some",
+            hint="set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, or put the host into ~/.netrc",
+        )
+    if _NO_SOLUTION in text:
+        return _unsolvable(text, suite, platform)
+    if _NETWORK.search(text):
+        url = _first_url(text)
+        offline = "disabled" in text
+        return TryAgainError(
+            f"the package index{f' ({url})' if url else ''} cannot be reached: {_last_cause(text)}",
+            hint="unset UV_OFFLINE" if offline else "check the network and the proxy settings, then run it again",
+        )
+    if "does not appear to be a Python project" in text:
+        return ResolutionError(
+            "the requirements name a folder that is no Python project", hint="remove the line (-e . or a path)"
+        )
+    if "No virtual environment" in text or "No interpreter found" in text:
+        return ResolutionError(f"uv cannot resolve here: {_one_line(text)}", hint="run shipml doctor")
+    return ResolutionError(f"uv cannot resolve the requirements: {_one_line(text)}", hint=_other_hint(text))
+
+
+def no_python_fits(refused: Sequence[tuple[RefusedPython, UnsolvableError]]) -> ResolutionError:
+    """The error for requirements that no candidate satisfies."""
+    reasons = {one.because for one, _ in refused}
+    first = refused[0][1]
+    if len(refused) == 1 or len(reasons) == 1:
+        return ResolutionError(first.message, hint=first.hint)
+    each = "; ".join(f"{one.python}: {one.because}" for one, _ in refused)
+    return ResolutionError(f"the requirements fit no Python that Debian has: {each}", hint=first.hint)
+
+
+def _unsolvable(text: str, suite: Suite, platform: Platform) -> UnsolvableError:
+    where = f"Python {suite.python} on {platform}"
+    names = sorted({match["name"] + (match["pin"] or "") for match in _NO_WHEEL.finditer(_one_line(text))})
+    if names:
+        listed = ", ".join(names)
+        return UnsolvableError(f"{listed} has no wheel for {where}", short=f"{listed} has no wheel", hint=_WHEELS_HINT)
+    cause = _one_line(text.partition("cause:")[2].partition("\nhint:")[0]) or _one_line(text)
+    missing = re.search(r"Because (?P<name>\S+) was not found in the package registry", cause)
+    if missing:
+        name = missing["name"]
+        return UnsolvableError(
+            f"the package index has no {name}", short=f"there is no {name}", hint=f"check how {name} is spelled"
+        )
+    cause = cause.removesuffix(".")
+    return UnsolvableError(
+        f"the requirements cannot be met together on {where}: {_shortened(cause)}",
+        short=_shortened(cause, 200),
+        hint="loosen one of the requirements that are named",
+    )
+
+
+def _essence(stderr: str) -> str:
+    """From the line `error:` on: warnings and progress are left out."""
+    _, found, rest = stderr.partition("error: ")
+    return (rest if found else stderr).strip()
+
+
+def _one_line(text: str) -> str:
+    return _shortened(re.sub(r"\s+", " ", text).strip())
+
+
+def _shortened(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def _first_url(text: str) -> str:
+    match = re.search(r"https?://[^\s`)'\"]+", text)
+    return match[0] if match else ""
+
+
+def _last_cause(text: str) -> str:
+    causes = re.findall(r"cause: (.+)", text)
+    return str(causes[-1]) if causes else _one_line(text)
+
+
+def _other_hint(text: str) -> str:
+    if "git" in text.lower():
+        return "packages from git must be built: name a release that has wheels, or let an engine build"
+    return "correct the line that is named"
