@@ -16,7 +16,7 @@ import threading
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 import deflate
 from isal import isal_zlib
@@ -78,10 +78,10 @@ class LayerWriter:
     Missing parent folders are written first, mode 0755, owner 0. A path may come once.
     """
 
-    def __init__(self, out: BinaryIO, *, modified_at_seconds: int = 0) -> None:
+    def __init__(self, out: IO[bytes], *, modified_at_seconds: int = 0) -> None:
         self._out = out
         self._modified_at_seconds = modified_at_seconds
-        self._paths: set[str] = set()
+        self._paths: dict[str, tuple[int, int]] = {}  # mode and owner
         self._glue = bytearray()
         self._compressed = hashlib.sha256()
         self._uncompressed = hashlib.sha256()
@@ -112,8 +112,17 @@ class LayerWriter:
         self._header(path, tarfile.SYMTYPE, mode=0o777, owner=owner, link=target)
 
     def hardlink(self, path: str, target: str) -> None:
-        """Add a second name for `target`, a path already in this layer."""
-        self._header(path, tarfile.LNKTYPE, mode=0o644, owner=0, link=target)
+        """Add a second name for `target`, a path already in this layer.
+
+        Engines set the mode and owner of the link's header on the file that both names share, so they are the target's.
+
+        Raises:
+            UntrustedInputError: `target` is not in the layer.
+        """
+        if target not in self._paths:
+            raise UntrustedInputError(f"{path} is a hard link to {target}, which is not in its layer")
+        mode, owner = self._paths[target]
+        self._header(path, tarfile.LNKTYPE, mode=mode, owner=owner, link=target)
 
     def file(self, path: str, data: bytes, *, mode: int = 0o644, owner: int = 0) -> None:
         """Add a file that is in memory, compressed here."""
@@ -222,7 +231,7 @@ class LayerWriter:
         parent = path.rpartition("/")[0]
         if parent and parent not in self._paths:
             self.directory(parent)
-        self._paths.add(path)
+        self._paths[path] = (mode, owner)
         entry = tarfile.TarInfo(path)
         entry.type = kind
         entry.mode = mode
