@@ -8,6 +8,7 @@ import pytest
 
 from tests.image_fixtures import make_image, make_layer, store
 from tests.peers.engine import Engine, engine_28, engine_2010
+from tests.peers.podman import Podman, start_podman
 from tests.peers.registry import Registry, push_python_base, start_registry
 
 __all__ = ["make_image", "make_layer", "store"]  # fixtures of image_fixtures, found by pytest here
@@ -53,3 +54,10 @@ def docker_engine(request: pytest.FixtureRequest) -> Engine:
     """Each of the engines in turn."""
     engine: Engine = request.getfixturevalue(request.param)
     return engine
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman and buildah with storage of their own."""
+    with start_podman() as started:
+        yield started
