@@ -58,7 +58,9 @@ def deb_bytes(
     """A .deb with these entries in data.tar."""
     pack = {"xz": lzma.compress, "gz": gzip.compress, "": bytes}[compression]
     end = f".{compression}" if compression else ""
-    control = f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: T <t@example.org>\nDescription: x\n"
+    control = (
+        f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: T <t@example.org>\nDescription: x\n"
+    )
     sums = f"{'0' * 32}  usr/share/{name}\n"
     scripts = [entry("./control", control.encode()), entry("./md5sums", sums.encode())]
     return ar_bytes(
@@ -154,7 +156,10 @@ def root_package(name: str) -> Package:
     version = "3.11.2-6+deb12u9" if "python" in name else "1.0-1"
     entries = [entry(f"./usr/share/{name}", name.encode())]
     if name.endswith("-stdlib"):
-        entries += [entry("./usr/lib/python3.11/this_one.py", b"print(1)\n"), entry("./usr/lib/python3.11/bad.py", b"(")]
+        entries += [
+            entry("./usr/lib/python3.11/this_one.py", b"print(1)\n"),
+            entry("./usr/lib/python3.11/bad.py", b"("),
+        ]
     if name == "ca-certificates":
         entries += [entry(f"./usr/share/ca-certificates/mozilla/{letter}.crt", letter.encode()) for letter in "BA"]
     return Package(name, version, entries=entries)

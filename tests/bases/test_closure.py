@@ -28,7 +28,13 @@ class Shelf:
 def _record(stanza: str) -> PackageRecord:
     name, *fields = stanza.split("; ")
     package, _, version = name.partition(" ")
-    lines = [f"Package: {package}", f"Version: {version or '1'}", "Architecture: all", "Filename: pool/x.deb", "Size: 1"]
+    lines = [
+        f"Package: {package}",
+        f"Version: {version or '1'}",
+        "Architecture: all",
+        "Filename: pool/x.deb",
+        "Size: 1",
+    ]
     return parse_stanza("\n".join([*lines, f"SHA256: {'a' * 64}", *fields]), archive="debian")
 
 
@@ -75,7 +81,9 @@ def test_unversioned_provides_meets_no_version() -> None:
 
 def test_excluded_is_left_out_with_all_that_only_it_needs() -> None:
     """Nothing below an excluded package is taken, virtual names included."""
-    shelf = Shelf("a; Depends: debconf | debconf-2.0, awk, b", "debconf; Depends: perl", "perl", "mawk; Provides: awk", "b")
+    shelf = Shelf(
+        "a; Depends: debconf | debconf-2.0, awk, b", "debconf; Depends: perl", "perl", "mawk; Provides: awk", "b"
+    )
     assert list(close(shelf, ["a"], excluded={"debconf": "asks", "mawk": "scripts"})) == ["a", "b"]
 
 
