@@ -66,7 +66,7 @@ def downloaded(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "--no-cache-dir"),
-            *("--disable-pip-version-check", "--python-version", PYTHON, *options, "-d", folder, *REAL),
+            *("--disable-pip-version-check", "--python-version", PYTHON, *options, "-d", str(folder), *REAL),
         ],
         check=True,
         stdout=subprocess.DEVNULL,
