@@ -98,7 +98,7 @@ def _show(report: BuildReport, console: Console) -> None:
 
 
 def _summarise_layers(report: BuildReport, console: Console) -> None:
-    for line in columns([(one.what, one.value, f"because {one.because}") for one in report.decisions]):
+    for line in columns([(one.what, f"{one.value}, because {one.because}") for one in report.decisions]):
         console.detail(line)
     for line in columns(
         [

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from shipml.cli.console import Console
 from shipml.cli.text import columns, printable, size_text
+from shipml.errors import StoreError
 
 __all__ = ["info", "prune"]
+
+_DAY_SECONDS = 86400
 
 
 def info(
@@ -26,28 +29,61 @@ def info(
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    _show(Shipml(emit=console.emit).cache_info(verify=verify), console)
+    found = Shipml(emit=console.emit).cache_info(verify=verify)
+    if console.as_json:
+        console.document(found)
+    else:
+        console.data(_info_text(found))
+    if not found["whole"]:
+        raise StoreError(f"the store {found['home']} is not whole", hint="build the images again: shipml build")
 
 
-def prune(console: Console) -> None:
-    """Remove what no image needs; layers and packages of images in `shipml images` stay.
+def prune(
+    console: Console,
+    *,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what only makes the next build faster: downloads, unpacked trees")
+    ] = False,
+    older_than: Annotated[
+        float | None, typer.Option(min=0, metavar="DAYS", help="Only what was not used for so many days")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would go")] = False,
+) -> None:
+    """Remove what no image needs; what `shipml images` lists stays whole.
 
     Examples:
       shipml cache prune
+      shipml cache prune --all --dry-run
+      shipml cache prune --older-than 30
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    _show(Shipml(emit=console.emit).prune(), console)
-
-
-def _show(facts: Mapping[str, Any], console: Console) -> None:
+    pruned = Shipml(emit=console.emit).prune(
+        everything=everything,
+        older_than_seconds=None if older_than is None else older_than * _DAY_SECONDS,
+        dry_run=dry_run,
+    )
     if console.as_json:
-        console.document(facts)
+        console.document(pruned)
         return
-    rows = []
-    for name, value in facts.items():
-        if isinstance(value, (list, tuple)):
-            value = ", ".join(map(str, value)) or "none"  # noqa: PLW2901
-        text = size_text(value) if name.endswith("_bytes") else str(value)
-        rows.append((name.removesuffix("_bytes").replace("_", " "), printable(text)))
-    console.data("\n".join(columns(rows)))
+    if pruned["removed"]:
+        console.data(_kinds(pruned["removed"]))
+    console.say(f"{'would free' if dry_run else 'freed'} {size_text(pruned['freed_bytes'])}")
+
+
+def _info_text(found: Mapping[str, Any]) -> str:
+    broken = [f"{blob['digest']} of {blob['reference']} is missing" for blob in found["missing"]]
+    broken += [f"{digest} is damaged" for digest in found["damaged"]]
+    state = "; ".join(broken) or ("every blob is whole" if found["verified"] else "nothing is missing")
+    facts = [
+        ("home", found["home"]),
+        ("images", f"{found['images']}, which need {size_text(found['needed_bytes'])}"),
+        ("total", size_text(found["total_bytes"])),
+        ("state", state),
+    ]
+    return printable("\n".join(columns(facts))) + (f"\n\n{_kinds(found['kinds'])}" if found["kinds"] else "")
+
+
+def _kinds(kinds: Sequence[Mapping[str, Any]]) -> str:
+    rows = [(kind["kind"], str(kind["count"]), size_text(kind["size_bytes"])) for kind in kinds]
+    return "\n".join(columns([("KIND", "COUNT", "SIZE"), *rows]))

@@ -32,7 +32,7 @@ def plan_lines(plan: Plan, *, verbose: bool) -> list[str]:
         ("user", plan.user),
     ]
     facts += [("environment", f"{name}={value}") for name, value in plan.environment]
-    decisions = [(decision.what, decision.value, f"because {decision.because}") for decision in plan.decisions]
+    decisions = [(one.what, f"{one.value}, because {one.because}") for one in plan.decisions]
     sizes_bytes = _member_sizes(plan)
     lines = [
         *columns(facts),

@@ -70,7 +70,7 @@ class _Running:
 class PlainProgress:
     """One line when a step ends; a long one says in growing intervals that it runs, so that no CI job gives up."""
 
-    def __init__(self, write_line: Callable[[str], None], *, patience_seconds: float = 5.0) -> None:
+    def __init__(self, write_line: Callable[[str], None], *, patience_seconds: float = 10.0) -> None:
         self._write_line = write_line
         self._patience_seconds = patience_seconds
         self._running: dict[str, _Running] = {}

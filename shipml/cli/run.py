@@ -138,8 +138,9 @@ def run(
 
 
 def _show(result: SmokeResult, image: str | None, console: Console) -> None:
-    measures = ", ".join(f"{name} {value:g}" for name, value in result.measures.items())
-    facts = ", ".join(filter(None, (measures, f"{seconds_text(result.elapsed_seconds)} in the {result.runtime}")))
+    # Those that were demanded stand in the reason already.
+    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.because]
+    facts = ", ".join([*measures, f"{seconds_text(result.elapsed_seconds)} in the {result.runtime}"])
     if not result.passed:
         error = SmokeTestError(
             f"{image or 'the image'} failed its smoke test: {result.because} ({facts})",
