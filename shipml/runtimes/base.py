@@ -24,6 +24,12 @@ class RunOptions:
     """Added to the image's own."""
     memory_bytes: int | None = None
     """Limit on what the program may hold; None for no limit."""
+    cpus: float | None = None
+    """Limit on the CPU time, in CPUs; an engine's matter, as what follows."""
+    gpus: str = ""
+    """As `docker run --gpus` takes it: "all", a number, "device=0,1"; "" for none."""
+    volumes: tuple[str, ...] = ()
+    """As `docker run --volume` takes them: "/here:/in/the/container:ro"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ def _name(layer: Layer) -> str:
 
 def _tree(layer: Layer, store: Store) -> Path:
     def make(folder: Path) -> None:
-        # The folder around the root stays closed to others: the root may hold set-user-ID programs.
+        folder.chmod(0o700)  # closed to other users of the machine: the root may hold set-user-ID programs
         root = folder / "root"
         root.mkdir(mode=0o755)
         root.chmod(0o755)

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shipml.errors import ConfigurationError, UnavailableError
-from shipml.events import Emit, Notice, OutputReceived, ignore
+from shipml.events import Emit, Notice, ignore
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.accounts import resolve_user
+from shipml.runtimes.attendance import attend, mib, require_free, server_port
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.confined import Confined
 from shipml.runtimes.host_network import HOSTS, host_network
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec
 from shipml.runtimes.layer_trees import layer_trees, read_small_file
-from shipml.runtimes.memory import MemoryGroup, limit_memory
+from shipml.runtimes.memory import limit_memory
 from shipml.runtimes.obstacles import WAY_OUT
 from shipml.runtimes.server_probe import ServerProbe
-from shipml.runtimes.smoke import Ending, OutputLog, judge, validate
+from shipml.runtimes.smoke import validate
 from shipml.store import Store
 
 __all__ = ["Sandbox"]
 
-_DEFAULT_PORT = 8080
-_GRACE_SECONDS = 3.0
-"""Between SIGTERM and SIGKILL."""
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/tmp")  # noqa: S108  (only the sandbox sees what is mounted there)
-_PROBE_SECONDS = 0.05
-_MIB = 1 << 20
 _ONE_USER = (
     "in this sandbox the program's user owns root's files too, so it may write where Docker would not let it; "
     "to make them two users, install newuidmap (Debian: uidmap) and give yours ranges in /etc/subuid and /etc/subgid"
@@ -91,9 +84,12 @@ class Sandbox:
             keeper = (
                 f"by a control group (v{group.version})" if group else "by shipml itself, which looks 20 times a second"
             )
-            emit(Notice(f"memory is limited to {_mib(options.memory_bytes)}, {keeper}"))
+            emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, {keeper}"))
         try:
-            return _Run(image, options, emit, spec=spec, port=port, group=group).result()
+            with Confined(spec) as program:
+                probe = ServerProbe(program.probe, port, options.check.http) if options.check.http else None
+                ran_out = group.ran_out if group else lambda: False
+                return attend(program, probe, options, emit, digest=image.digest, runtime=self.name, ran_out=ran_out)
         finally:
             if group:
                 group.close()
@@ -122,11 +118,11 @@ class Sandbox:
             environment.update(access.environment)
         environment.update(options.environment)
         environment["HOME"] = environment["HOME"] or account.home
-        port = _port(check.port, config, environment)
+        port = server_port(check.port, config, environment)
         if check.http:
             environment.setdefault("PORT", str(port))
             if check.network:
-                _require_free(port)
+                require_free(port)
         spec = Spec(
             layers=tuple(str(tree.resolve()) for tree in trees),
             mount_point=self._mount_point(),
@@ -148,90 +144,3 @@ class Sandbox:
         """A folder of this machine that is not above the store: mounting there would hide the layers."""
         home = self._store.home.resolve()
         return next(point for point in _MOUNT_POINTS if Path(point).is_dir() and not home.is_relative_to(point))
-
-
-class _Run:
-    """One run: the program, its clock, its output, its server."""
-
-    def __init__(
-        self, image: Image, options: RunOptions, emit: Emit, *, spec: Spec, port: int, group: MemoryGroup | None
-    ) -> None:
-        self._image = image
-        self._options = options
-        self._emit = emit
-        self._spec = spec
-        self._port = port
-        self._group = group
-        self._log = OutputLog()
-
-    def result(self) -> SmokeResult:
-        check = self._options.check
-        begun_at = time.monotonic()
-        with Confined(self._spec) as program:
-            probe = ServerProbe(program.probe, self._port, check.http) if check.http else None
-            if probe:
-                probe.start()
-            try:
-                ended = self._attend(program, probe)
-            finally:
-                if probe:
-                    probe.stop()
-            ending = self._ending(program, probe, ended=ended)
-        judgement = judge(check, ending, self._log)
-        return SmokeResult(
-            digest=self._image.digest,
-            runtime=Sandbox.name,
-            passed=judgement.passed,
-            exit_code=ending.exit_code,
-            measures=judgement.measures,
-            output=self._log.tail,
-            elapsed_seconds=time.monotonic() - (program.started_at or begun_at),
-            because=judgement.because,
-        )
-
-    def _attend(self, program: Confined, probe: ServerProbe | None) -> bool:
-        """Until the program ends by itself (True), its server answers well, or its time is over; then it is ended."""
-        deadline = time.monotonic() + self._options.check.timeout_seconds
-        while (left := deadline - time.monotonic()) > 0 and not (probe and probe.answered_well):
-            if program.listen(min(left, _PROBE_SECONDS) if probe else left, self._received):
-                return not (probe and probe.answered_well)
-        program.send_signal(signal.SIGTERM)
-        program.listen(_GRACE_SECONDS, self._received)
-        return False
-
-    def _received(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
-        self._log.feed(stream, data)
-        self._emit(OutputReceived(stream, data))
-
-    def _ending(self, program: Confined, probe: ServerProbe | None, *, ended: bool) -> Ending:
-        status, url = (probe.status, probe.url) if probe else (None, "")
-        if not ended:
-            return Ending(None, timed_out=not (probe and probe.answered_well), http_status=status, http_url=url)
-        program.require_ending()
-        cause = f"the program cannot start: {program.cause}" if program.cause else ""
-        if program.exit_code and (program.out_of_memory or (self._group and self._group.ran_out())):
-            cause = f"killed: it needed more memory than the limit of {_mib(self._options.memory_bytes or 0)}"
-        return Ending(program.exit_code, http_status=status, http_url=url, cause=cause)
-
-
-def _mib(size_bytes: int) -> str:
-    return f"{size_bytes / _MIB:g} MiB"
-
-
-def _port(asked: int | None, config: Mapping[str, Any], environment: Mapping[str, str]) -> int:
-    """The check's port, else the lowest that the image exposes, else $PORT, else 8080."""
-    exposed = [int(port.partition("/")[0]) for port in config.get("ExposedPorts") or () if not port.endswith("/udp")]
-    if asked or exposed:
-        return asked or min(exposed)
-    named = environment.get("PORT", "")
-    return int(named) if named.isdecimal() else _DEFAULT_PORT
-
-
-def _require_free(port: int) -> None:
-    """With this machine's network, another server's answer would be taken for the image's."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as trial:
-        if trial.connect_ex(("127.0.0.1", port)) == 0:
-            raise UnavailableError(
-                f"port {port} is taken on this machine, and --network shares its network",
-                hint="stop what listens there, run without --network, or give another port with [smoke] port",
-            )

@@ -1,4 +1,4 @@
-"""Asks a server inside a sandbox until it answers well, over TCP sockets that were made inside its network."""
+"""Asks a program's server until it answers well; in a sandbox over TCP sockets that were made inside its network."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ANSWER_SECONDS = 10.0
 class ServerProbe:
     """A thread that asks `http://127.0.0.1:port/path` until 2xx or 3xx comes, or `stop` is called."""
 
-    def __init__(self, channel: socket.socket, port: int, path: str) -> None:
-        """`channel` is the probe socket of `inside.protocol`."""
+    def __init__(self, channel: socket.socket | None, port: int, path: str) -> None:
+        """`channel` is the probe socket of `inside.protocol`; None asks from this machine's own network."""
         self.url = f"http://127.0.0.1:{port}{path}"
         self.status: int | None = None
         """The last answer."""
@@ -40,8 +40,9 @@ class ServerProbe:
     def stop(self) -> None:
         """Stop asking, and wait for the thread; a question on its way is let go."""
         self._stopped.set()
-        with contextlib.suppress(OSError):
-            self._channel.shutdown(socket.SHUT_RDWR)
+        if self._channel:
+            with contextlib.suppress(OSError):
+                self._channel.shutdown(socket.SHUT_RDWR)
         if self._thread.is_alive():
             self._thread.join(_PAUSE_SECONDS)
 
@@ -63,6 +64,8 @@ class ServerProbe:
             return connection.getresponse().status
 
     def _socket(self) -> socket.socket:
+        if self._channel is None:
+            return socket.socket()
         self._channel.send(b"socket")
         packet, descriptors, _, _ = socket.recv_fds(self._channel, 64, 1)
         if not packet or not descriptors:

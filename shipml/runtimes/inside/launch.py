@@ -27,7 +27,7 @@ __all__ = ["main"]
 _WATCH_SECONDS = 0.05
 _SIGNAL_BASE = 128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
-_CGROUP_BUSY_TRIES = 50
+_BUSY_TRIES = 50
 
 
 class _FailedError(Exception):
@@ -51,6 +51,7 @@ def main(control_descriptor: int, probe_descriptor: int, parent: int) -> None:
     os.dup2(nothing, 0)
     os.close(nothing)
     init = 0
+    leftover = _Leftover(spec.cgroup) if spec.cgroup else None
     cgroup = os.open(f"{spec.cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) if spec.cgroup else None
     try:
         _make_namespaces(spec)
@@ -61,27 +62,42 @@ def main(control_descriptor: int, probe_descriptor: int, parent: int) -> None:
         if init == 0:
             libc.die_with_parent(signal.SIGKILL)
             _be_init(spec, control, probe, cgroup)
-        os.waitpid(init, 0)
+        _, status = os.waitpid(init, 0)
         init = 0
+        if status == 0:  # shipml lives, and will ask the cgroup how it went
+            leftover = None
     except _FailedError as failure:
         _tell_failure(control, failure.step, failure.error)
     finally:
-        _clean_up(init, spec.cgroup if os.getppid() != parent else "")
+        _clean_up(init, leftover)
 
 
-def _clean_up(init: int, cgroup: str) -> None:
+class _Leftover:
+    """A folder to be removed. Opened early: init takes the root that our paths start from with it."""
+
+    def __init__(self, path: str) -> None:
+        self._name = os.path.basename(path)
+        self._parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def remove(self) -> None:
+        for _ in range(_BUSY_TRIES):
+            try:
+                os.rmdir(self._name, dir_fd=self._parent)
+            except FileNotFoundError:
+                return
+            except OSError:  # its processes are dead, but not yet counted so
+                time.sleep(0.01)
+            else:
+                return
+
+
+def _clean_up(init: int, leftover: _Leftover | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if init:
         os.kill(init, signal.SIGKILL)
         os.waitpid(init, 0)
-    for _ in range(_CGROUP_BUSY_TRIES if cgroup else 0):
-        try:
-            os.rmdir(cgroup)
-        except FileNotFoundError:
-            return
-        except OSError:  # its processes are dead, but not yet counted so
-            time.sleep(0.01)
-        else:
-            return
+    if leftover:
+        leftover.remove()
 
 
 def _make_namespaces(spec: Spec) -> None:

@@ -1,0 +1,145 @@
+"""Runs an image on the user's Docker Engine, as `docker run` would, and judges it as the sandbox does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Literal
+
+from shipml.docker_engine.container import Container, ContainerOptions, sweep
+from shipml.docker_engine.engine import Engine
+from shipml.errors import ConfigurationError, UnavailableError
+from shipml.events import Emit, Notice, ignore
+from shipml.oci.digest import Digest
+from shipml.oci.image import Image, platform_of, read_config
+from shipml.oci.manifest import Platform
+from shipml.runtimes.attendance import attend, mib, require_free, server_port
+from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.host_network import host_network
+from shipml.runtimes.server_probe import ServerProbe
+from shipml.runtimes.smoke import validate
+from shipml.store import Store
+
+__all__ = ["DockerRuntime"]
+
+_DOCKERS_OWN_FILES = ("etc/hosts", "etc/resolv.conf")
+
+
+class DockerRuntime:
+    """Implements `runtimes.base.Runtime`.
+
+    The program has no network, unless the check asks for it or for a server. A server's port is published on 127.0.0.1;
+    an engine without bridge network lends its machine's network instead.
+    """
+
+    name = "docker"
+
+    def __init__(self, engine: Engine, store: Store | None = None) -> None:
+        """With `store`, what the engine has of earlier images is not sent again to containerd's store."""
+        self._engine = engine
+        self._store = store
+
+    def check(self, image: Image) -> None:
+        """Raise UnavailableError where the engine's machine is of another kind than the image."""
+        self._require_platform(platform_of(image))
+
+    def run(self, image: Image, options: RunOptions, emit: Emit = ignore) -> SmokeResult:
+        """See `runtimes.base.Runtime.run`; an image that the engine lacks is loaded, without a name.
+
+        Raises:
+            TryAgainError: the engine went away.
+            UnavailableError: no GPU, or a port is taken.
+            ConfigurationError: the image has no command, or the check makes no sense.
+        """
+        validate(options.check)
+        self._engine.load(image, (), emit, manifest_of=self._manifest_of)
+        config: dict[str, Any] = read_config(image).get("config") or {}
+        return self._run(str(self._engine.id_of(image)), image.digest, config, options, emit)
+
+    def run_named(self, name: str, options: RunOptions, emit: Emit = ignore) -> SmokeResult:
+        """Run an image that only the engine has, by reference or id.
+
+        Raises:
+            UsageError: it has no such image.
+            ShipmlError: as `run`.
+        """
+        validate(options.check)
+        image = self._engine.image(name)
+        self._require_platform(image.platform)
+        return self._run(str(image.id), image.digest, image.config, options, emit)
+
+    def _require_platform(self, platform: Platform) -> None:
+        here = self._engine.platform
+        if platform != here:
+            raise UnavailableError(
+                f"cannot run here: the image is for {platform}, the Docker Engine runs {here}",
+                hint=f"run it on a machine of its kind, or build for this one: shipml build --platform {here}",
+            )
+
+    def _manifest_of(self, digest: Digest) -> bytes | None:
+        if self._store is None or not self._store.has_blob(digest):
+            return None
+        with self._store.open_blob(digest) as stream:
+            return stream.read()
+
+    def _run(
+        self, image_id: str, digest: Digest, config: Mapping[str, Any], options: RunOptions, emit: Emit
+    ) -> SmokeResult:
+        if not (options.check.command or config.get("Cmd") or config.get("Entrypoint")):
+            raise ConfigurationError(
+                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+            )
+        sweep(self._engine)
+        prepared, port = self._prepare(config, options, emit)
+        with ExitStack() as stack:
+            program = stack.enter_context(Container(self._engine, image_id, prepared))
+            probe = None
+            if options.check.http:
+                reached = program.host_port if prepared.published_port else port
+                probe = ServerProbe(None, reached or port, options.check.http)
+            return attend(program, probe, options, emit, digest=digest, runtime=self.name)
+
+    def _prepare(self, config: Mapping[str, Any], options: RunOptions, emit: Emit) -> tuple[ContainerOptions, int]:
+        check = options.check
+        environment = dict(variable.partition("=")[::2] for variable in config.get("Env") or ())
+        added: dict[str, str] = {}
+        files: dict[str, str] = {}
+        if check.network:
+            access = host_network()
+            files = {path: text for path, text in access.files.items() if path not in _DOCKERS_OWN_FILES}
+            added.update(access.environment)
+        added.update(options.environment)
+        port = server_port(check.port, config, environment | added)
+        network = self._network(port, options, emit)
+        if check.http and "PORT" not in environment | added:
+            added["PORT"] = str(port)
+        if options.memory_bytes:
+            emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, by the Docker Engine"))
+        prepared = ContainerOptions(
+            command=check.command,
+            environment=added,
+            network=network,
+            memory_bytes=options.memory_bytes,
+            cpus=options.cpus,
+            gpus=options.gpus,
+            volumes=options.volumes,
+            files=files,
+        )
+        return (replace(prepared, published_port=port) if check.http and network == "bridge" else prepared), port
+
+    def _network(self, port: int, options: RunOptions, emit: Emit) -> Literal["none", "bridge", "host"]:
+        check = options.check
+        if not (check.http or check.network):
+            return "none"
+        if check.http and not self._engine.endpoint.is_local:
+            raise UnavailableError(
+                f"cannot ask the program's server: the Docker Engine at {self._engine.endpoint} is another machine",
+                hint="use an engine of this machine, or --runtime sandbox",
+            )
+        if self._engine.has_bridge:
+            return "bridge"
+        emit(Notice("the Docker Engine has no bridge network: the program runs in the network of the engine's machine"))
+        if check.http:
+            require_free(port)
+        return "host"
