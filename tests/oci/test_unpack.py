@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import hashlib
+import importlib
 import io
 import os
 import stat
@@ -15,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shipml.errors import UnavailableError, UntrustedInputError
-from shipml.oci import unpack
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import LAYER_GZIP_MEDIA_TYPE
 from shipml.oci.unpack import unpack_layer
@@ -103,7 +103,7 @@ def test_owners_as_root(unpacked: Callable[..., Path]) -> None:
     """Root keeps the owners of files, folders and links."""
     root = unpacked(
         _entry("f", owner=65532),
-        (lambda e: (e[0], e[1]))(_entry("l", kind=tarfile.SYMTYPE, link="f", owner=7)),
+        _entry("l", kind=tarfile.SYMTYPE, link="f", owner=7),
         _entry("d", kind=tarfile.DIRTYPE, owner=9, mode=0o755),
     )
     assert [(root / name).lstat().st_uid for name in "fld"] == [65532, 7, 9]
@@ -111,7 +111,7 @@ def test_owners_as_root(unpacked: Callable[..., Path]) -> None:
 
 def test_set_user_id_survives_the_change_of_owner(unpacked: Callable[..., Path]) -> None:
     """Chown clears set-ID bits, so modes are set after owners."""
-    root = unpacked(_entry("f", mode=0o6755, owner=(os.geteuid() and 0) or 65532))
+    root = unpacked(_entry("f", mode=0o6755, owner=0 if os.geteuid() else 65532))
     assert stat.S_IMODE((root / "f").stat().st_mode) == 0o6755
 
 
@@ -289,7 +289,7 @@ def test_zstd_without_module(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def nothing(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(unpack.importlib, "import_module", nothing)
+    monkeypatch.setattr(importlib, "import_module", nothing)
     with pytest.raises(UnavailableError, match="zstd") as caught:
         unpack_layer(io.BytesIO(b""), f"{_TAR}+zstd", root)
     assert "pip install" in caught.value.hint

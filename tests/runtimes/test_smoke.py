@@ -157,7 +157,7 @@ def test_exit_codes_are_explained(exit_code: int, because: str) -> None:
         ),
         (
             (
-                "Traceback (most recent call last):\n  x\nKeyError: 'a'\n\nDuring handling of the above exception, another "
+                "Traceback (most recent call last):\n  x\nKeyError: 'a'\n\nAnd then another "
                 "exception came:\n\nTraceback (most recent call last):\n  y\npkg.errors.MyError\nlater\n"
             ),
             "pkg.errors.MyError",
