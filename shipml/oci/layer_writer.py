@@ -14,15 +14,16 @@ import struct
 import tarfile
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import deflate
 from isal import isal_zlib
 
 from shipml.errors import UntrustedInputError
 from shipml.oci.digest import Digest
+from shipml.oci.tar_header import BLOCK_BYTES, tar_header
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,11 +34,13 @@ RECIPE = "1"
 """Version of how bytes are laid out. Part of every cache key: a change here changes digests."""
 
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
-_BLOCK_BYTES = 512
 _LEVEL = 6
 _BATCH_BYTES = 1 << 20
+_LARGE_PIECE_BYTES = 1 << 17
+_INFLATED_PIECE_BYTES = 1 << 18
+_QUEUED_PIECES = 16
 _STORED_BLOCK_BYTES = 0xFFFF
-_END_OF_ARCHIVE = b"\0" * (2 * _BLOCK_BYTES)
+_END_OF_ARCHIVE = b"\0" * (2 * BLOCK_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +55,94 @@ class WrittenLayer:
     """The tar inside."""
 
 
-class _Hashers:
-    """SHA-256 on a thread of its own: hashing and inflating release the interpreter lock, so two cores share them."""
+class _Sums:
+    """SHA-256, CRC-32 and number of bytes of what went by."""
 
     def __init__(self) -> None:
-        self._todo: queue.Queue[tuple[hashlib._Hash, bytes] | None] = queue.Queue(maxsize=16)
+        self.sha256 = hashlib.sha256()
+        self.crc32 = 0
+        self.size_bytes = 0
+        self.is_elsewhere = False
+        """Whether the other thread works on it."""
+
+
+class _Hashers:
+    """Hashes on a thread of its own: hashing and inflating release the interpreter lock, so two cores share them."""
+
+    def __init__(self) -> None:
+        self._todo: queue.Queue[Callable[[], None] | None] = queue.Queue(maxsize=_QUEUED_PIECES)
         self._thread = threading.Thread(target=self._work, name="layer-hash", daemon=True)
         self._thread.start()
 
     def _work(self) -> None:
-        while (item := self._todo.get()) is not None:
-            item[0].update(item[1])
+        while (task := self._todo.get()) is not None:
+            task()
 
     def update(self, hasher: hashlib._Hash, data: bytes) -> None:
-        self._todo.put((hasher, data))
+        self._todo.put(lambda: hasher.update(data))
+
+    def update_both(self, hasher: hashlib._Hash, content: _Sums, data: bytes) -> None:
+        """Hash a piece of a file as part of the tar and of the file."""
+
+        def work() -> None:
+            hasher.update(data)
+            content.sha256.update(data)
+            content.crc32 = isal_zlib.crc32(data, content.crc32)
+
+        self._todo.put(work)
+
+    def wait(self) -> None:
+        """Until all that was given so far is hashed."""
+        done = threading.Event()
+        self._todo.put(done.set)
+        done.wait()
 
     def close(self) -> None:
         self._todo.put(None)
         self._thread.join()
+
+
+class _Batch:
+    """Gathers small pieces for one hash, so that they cost the other thread less than they are worth."""
+
+    def __init__(self, hashers: _Hashers) -> None:
+        self._hashers = hashers
+        self._small = bytearray()
+        self.sha256 = hashlib.sha256()
+        self.size_bytes = 0
+
+    def add(self, data: bytes) -> None:
+        self.size_bytes += len(data)
+        if len(data) >= _LARGE_PIECE_BYTES:
+            self.flush()
+            self._hashers.update(self.sha256, data)
+            return
+        self._small += data
+        if len(self._small) >= _BATCH_BYTES:
+            self.flush()
+
+    def add_content(self, data: bytes, content: _Sums) -> None:
+        """Add a piece of a file that is hashed by itself as well."""
+        content.size_bytes += len(data)
+        if content.is_elsewhere or len(data) >= _LARGE_PIECE_BYTES:
+            content.is_elsewhere = True
+            self.flush()
+            self.size_bytes += len(data)
+            self._hashers.update_both(self.sha256, content, data)
+            return
+        content.sha256.update(data)
+        content.crc32 = isal_zlib.crc32(data, content.crc32)
+        self.add(data)
+
+    def settle(self, content: _Sums) -> None:
+        """Wait until `content` is complete."""
+        if content.is_elsewhere:
+            self._hashers.wait()
+
+    def flush(self) -> None:
+        if self._small:
+            self._hashers.update(self.sha256, bytes(self._small))
+            self._small.clear()
 
 
 class LayerWriter:
@@ -83,13 +156,9 @@ class LayerWriter:
         self._modified_at_seconds = modified_at_seconds
         self._paths: dict[str, tuple[int, int]] = {}  # mode and owner
         self._glue = bytearray()
-        self._compressed = hashlib.sha256()
-        self._uncompressed = hashlib.sha256()
-        self._compressed_batch = bytearray()
-        self._uncompressed_batch = bytearray()
-        self._size_bytes = 0
-        self._uncompressed_bytes = 0
         self._hashers = _Hashers()
+        self._compressed = _Batch(self._hashers)
+        self._uncompressed = _Batch(self._hashers)
 
     def __enter__(self) -> LayerWriter:
         return self
@@ -129,7 +198,7 @@ class LayerWriter:
         self._header(path, tarfile.REGTYPE, mode=mode, owner=owner, size_bytes=len(data))
         if data:
             self._flush_glue()
-            self._feed_uncompressed(data)
+            self._uncompressed.add(data)
             self._member(bytes(deflate.deflate_compress(data, _LEVEL)), zlib.crc32(data), len(data))
         self._pad(len(data))
 
@@ -140,25 +209,22 @@ class LayerWriter:
             UntrustedInputError: `source` does not give exactly `size_bytes`.
         """
         self._header(path, tarfile.REGTYPE, mode=mode, owner=owner, size_bytes=size_bytes)
-        content = hashlib.sha256()
+        content = _Sums()
         if size_bytes:
             self._flush_glue()
             self._emit(_GZIP_HEADER)
-            crc, left = 0, size_bytes
-            while left:
-                piece = source.read(min(left, _STORED_BLOCK_BYTES * 16))
+            while left := size_bytes - content.size_bytes:
+                piece = _read_exactly(source, min(left, _STORED_BLOCK_BYTES * 16))
                 if not piece:
                     raise UntrustedInputError(f"{path} became shorter while it was read")
-                left -= len(piece)
-                crc = zlib.crc32(piece, crc)
-                content.update(piece)
-                self._feed_uncompressed(piece)
-                self._emit(_stored_blocks(piece, final=left == 0))
-            self._emit(struct.pack("<II", crc, size_bytes & 0xFFFFFFFF))
+                self._uncompressed.add_content(piece, content)
+                self._emit(_stored_blocks(piece, final=content.size_bytes == size_bytes))
+            self._uncompressed.settle(content)
+            self._emit(struct.pack("<II", content.crc32, size_bytes & 0xFFFFFFFF))
         if source.read(1):
             raise UntrustedInputError(f"{path} became longer while it was read")
         self._pad(size_bytes)
-        return content.hexdigest()
+        return content.sha256.hexdigest()
 
     def spliced_file(
         self,
@@ -178,51 +244,56 @@ class LayerWriter:
             UntrustedInputError: the stream is broken, or does not give what the directory says.
         """
         self._header(path, tarfile.REGTYPE, mode=mode, owner=owner, size_bytes=size_bytes)
-        content = hashlib.sha256()
+        content = _Sums()
         self._flush_glue()
         self._emit(_GZIP_HEADER)
         inflater = isal_zlib.decompressobj(-15)
-        crc, inflated_bytes = 0, 0
-        for piece in stream:
+        for piece in _small_pieces(stream):
             if inflater.eof:
                 raise UntrustedInputError(f"{path} has bytes after its compressed stream")
             self._emit(piece)
-            rest = piece
-            while rest and not inflater.eof:
-                try:
-                    data = inflater.decompress(rest, _BATCH_BYTES)
-                except isal_zlib.error as error:  # type: ignore[misc]  # its stubs lack the base class
-                    raise UntrustedInputError(f"{path} has a broken compressed stream ({error})") from error
-                rest = inflater.unconsumed_tail
-                inflated_bytes += len(data)
-                if inflated_bytes > size_bytes:
-                    raise UntrustedInputError(f"{path} inflates to more than the {size_bytes} bytes it declares")
-                crc = zlib.crc32(data, crc)
-                content.update(data)
-                self._feed_uncompressed(data)
-        if not inflater.eof or inflater.unused_data or inflated_bytes != size_bytes:
+            self._inflate(path, inflater, piece, content, size_bytes)
+        if inflater.unused_data:
+            raise UntrustedInputError(f"{path} has bytes after its compressed stream")
+        if not inflater.eof or content.size_bytes != size_bytes:
             raise UntrustedInputError(
-                f"{path} inflates to {inflated_bytes} bytes, not to the {size_bytes} that it declares"
+                f"{path} inflates to {content.size_bytes} bytes, not to the {size_bytes} that it declares"
             )
-        if crc != crc32:
-            raise UntrustedInputError(f"{path} has the CRC {crc:08x}, not {crc32:08x} as declared")
-        self._emit(struct.pack("<II", crc, size_bytes & 0xFFFFFFFF))
+        self._uncompressed.settle(content)
+        if content.crc32 != crc32:
+            raise UntrustedInputError(f"{path} has the CRC {content.crc32:08x}, not {crc32:08x} as declared")
+        self._emit(struct.pack("<II", crc32, size_bytes & 0xFFFFFFFF))
         self._pad(size_bytes)
-        return content.hexdigest()
+        return content.sha256.hexdigest()
+
+    def _inflate(self, path: str, inflater: Any, piece: bytes, content: _Sums, limit_bytes: int) -> None:  # noqa: ANN401  (isal names no type)
+        """Inflate one piece and hash what comes out, never holding more than a batch of it."""
+        rest = piece
+        while not inflater.eof:
+            try:
+                data = inflater.decompress(rest, _BATCH_BYTES)
+            except isal_zlib.error as error:  # type: ignore[misc]  # its stubs lack the base class
+                raise UntrustedInputError(f"{path} has a broken compressed stream ({error})") from error
+            rest = inflater.unconsumed_tail
+            if content.size_bytes + len(data) > limit_bytes:
+                raise UntrustedInputError(f"{path} inflates to more than the {limit_bytes} bytes it declares")
+            self._uncompressed.add_content(data, content)
+            if not rest and len(data) < _BATCH_BYTES:
+                return
 
     def close(self) -> WrittenLayer:
         """End the archive and say what was written. `out` stays open."""
         self._glue += _END_OF_ARCHIVE
-        self._feed_uncompressed(_END_OF_ARCHIVE)
+        self._uncompressed.add(_END_OF_ARCHIVE)
         self._flush_glue()
-        self._hashers.update(self._compressed, bytes(self._compressed_batch))
-        self._hashers.update(self._uncompressed, bytes(self._uncompressed_batch))
+        self._compressed.flush()
+        self._uncompressed.flush()
         self._hashers.close()
         return WrittenLayer(
-            digest=Digest(self._compressed.hexdigest()),
-            diff_id=Digest(self._uncompressed.hexdigest()),
-            size_bytes=self._size_bytes,
-            uncompressed_bytes=self._uncompressed_bytes,
+            digest=Digest(self._compressed.sha256.hexdigest()),
+            diff_id=Digest(self._uncompressed.sha256.hexdigest()),
+            size_bytes=self._compressed.size_bytes,
+            uncompressed_bytes=self._uncompressed.size_bytes,
         )
 
     def _header(self, path: str, kind: bytes, *, mode: int, owner: int, size_bytes: int = 0, link: str = "") -> None:
@@ -232,21 +303,22 @@ class LayerWriter:
         if parent and parent not in self._paths:
             self.directory(parent)
         self._paths[path] = (mode, owner)
-        entry = tarfile.TarInfo(path)
-        entry.type = kind
-        entry.mode = mode
-        entry.uid = entry.gid = owner
-        entry.size = size_bytes
-        entry.linkname = link
-        entry.mtime = self._modified_at_seconds
-        header = entry.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
+        header = tar_header(
+            path,
+            kind,
+            mode=mode,
+            owner=owner,
+            size_bytes=size_bytes,
+            modified_at_seconds=self._modified_at_seconds,
+            link=link,
+        )
         self._glue += header
-        self._feed_uncompressed(header)
+        self._uncompressed.add(header)
 
     def _pad(self, size_bytes: int) -> None:
-        padding = b"\0" * (-size_bytes % _BLOCK_BYTES)
+        padding = b"\0" * (-size_bytes % BLOCK_BYTES)
         self._glue += padding
-        self._feed_uncompressed(padding)
+        self._uncompressed.add(padding)
 
     def _flush_glue(self) -> None:
         if self._glue:
@@ -259,18 +331,30 @@ class LayerWriter:
 
     def _emit(self, data: bytes) -> None:
         self._out.write(data)
-        self._size_bytes += len(data)
-        self._compressed_batch += data
-        if len(self._compressed_batch) >= _BATCH_BYTES:
-            self._hashers.update(self._compressed, bytes(self._compressed_batch))
-            self._compressed_batch.clear()
+        self._compressed.add(data)
 
-    def _feed_uncompressed(self, data: bytes) -> None:
-        self._uncompressed_bytes += len(data)
-        self._uncompressed_batch += data
-        if len(self._uncompressed_batch) >= _BATCH_BYTES:
-            self._hashers.update(self._uncompressed, bytes(self._uncompressed_batch))
-            self._uncompressed_batch.clear()
+
+def _small_pieces(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """The stream in pieces that inflate to a few MiB: what is left of one is copied each time some comes out."""
+    for piece in stream:
+        if len(piece) <= _INFLATED_PIECE_BYTES:
+            yield piece
+            continue
+        for start in range(0, len(piece), _INFLATED_PIECE_BYTES):
+            yield piece[start : start + _INFLATED_PIECE_BYTES]
+
+
+def _read_exactly(source: BinaryIO, size_bytes: int) -> bytes:
+    """`size_bytes` of `source`, fewer only at its end: block boundaries must not depend on how it is read."""
+    piece = source.read(size_bytes)
+    if not piece or len(piece) == size_bytes:
+        return piece
+    pieces = [piece]
+    left = size_bytes - len(piece)
+    while left and (piece := source.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
 
 
 def _stored_blocks(data: bytes, *, final: bool) -> bytes:
