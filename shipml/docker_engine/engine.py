@@ -145,6 +145,10 @@ class Engine:
         with self.sdk.doing("list its images"):
             return [Digest.parse(entry["Id"]) for entry in self.sdk.api.images() if entry["Id"].startswith("sha256:")]
 
+    def id_of(self, image: Image) -> Digest:
+        """The id that this engine gives the image: of its manifest in containerd's store, else of its config."""
+        return image.digest if self.store_kind == "containerd" else Digest.of(image.config)
+
     def is_complete(self, manifest: Digest) -> bool:
         """Whether containerd's store has all blobs of an image; True where the engine (before 27) cannot tell."""
         with self.sdk.doing("list its images"):
@@ -199,6 +203,13 @@ class Engine:
     def remove_image(self, name: str) -> None:
         """Remove a name, and the image with its last one; nothing happens where there is none."""
         self.sdk.unless_missing(lambda: self.sdk.api.remove_image(name, force=True), f"remove {name}")
+
+    def remove_container(self, name: str) -> bool:
+        """Stop and remove a container at once; whether there was one."""
+        removed = self.sdk.unless_missing(
+            lambda: self.sdk.api.remove_container(name, v=True, force=True) or True, f"remove the container {name}"
+        )
+        return bool(removed)
 
     def pull(
         self, reference: Reference, auth: Mapping[str, str], platform: Platform | None = None, emit: Emit = ignore

@@ -45,7 +45,7 @@ class Loading:
         self._references = references
         self._emit = emit
         self._manifest_of = manifest_of
-        self._id = image.digest if engine.store_kind == "containerd" else Digest.of(image.config)
+        self._id = engine.id_of(image)
         self._doing = f"load {references[0]}" if references else f"load the image {image.digest.short}"
 
     def run(self) -> int:

@@ -90,6 +90,11 @@ class DockerRuntime:
             raise ConfigurationError(
                 "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
             )
+        if options.gpus and self._engine.is_podman:  # it would run the program without, and say nothing
+            raise UnavailableError(
+                "podman gives no GPU through its docker socket",
+                hint="use a Docker Engine, or run it by hand: podman run --device nvidia.com/gpu=all IMAGE",
+            )
         sweep(self._engine)
         prepared, port = self._prepare(config, options, emit)
         with ExitStack() as stack:
