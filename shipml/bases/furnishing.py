@@ -34,11 +34,8 @@ services:   files
 ethers:     files
 rpc:        files
 """
-_ALTERNATIVES = (
-    ("libblas.so.3", ("openblas-pthread", "openblas-openmp", "openblas-serial", "blis-pthread", "atlas", "blas")),
-    ("liblapack.so.3", ("openblas-pthread", "openblas-openmp", "openblas-serial", "atlas", "lapack")),
-)
-"""Libraries that update-alternatives links into place, and the folders that offer them, best first."""
+_ALTERNATIVES = ("openblas-pthread", "openblas-openmp", "openblas-serial", "blis-pthread", "atlas", "blas", "lapack")
+"""Folders whose libraries update-alternatives links into the folder above, best first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +101,13 @@ def shell_link(paths: Iterable[str]) -> list[Owned]:
 def alternatives(paths: Iterable[str], folder: str) -> list[Owned]:
     """The links that update-alternatives would make for libraries in `folder`."""
     known = set(paths)
-    links = []
-    for name, providers in _ALTERNATIVES:
-        provider = next((item for item in providers if f"{folder}/{item}/{name}" in known), None)
-        if provider and f"{folder}/{name}" not in known:
-            links.append(Owned(_link(f"{folder}/{name}", f"{provider}/{name}")))
-    return links
+    links: dict[str, Owned] = {}
+    for provider in _ALTERNATIVES:
+        inside = f"{folder}/{provider}/"
+        for name in sorted(path.removeprefix(inside) for path in known if path.startswith(inside)):
+            if f"{folder}/{name}" not in known and "/" not in name:
+                links.setdefault(name, Owned(_link(f"{folder}/{name}", f"{provider}/{name}")))
+    return list(links.values())
 
 
 def _file(path: str, text: str) -> DebMember:

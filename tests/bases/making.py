@@ -10,7 +10,7 @@ import io
 import lzma
 import tarfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import format_datetime
@@ -56,7 +56,7 @@ def deb_bytes(
     name: str, entries: Sequence[tuple[tarfile.TarInfo, bytes]], *, version: str = "1.0-1", compression: str = "xz"
 ) -> bytes:
     """A .deb with these entries in data.tar."""
-    pack = {"xz": lzma.compress, "gz": gzip.compress, "": bytes}[compression]
+    pack: Callable[[bytes], bytes] = {"xz": lzma.compress, "gz": gzip.compress, "": bytes}[compression]  # type: ignore[assignment]
     end = f".{compression}" if compression else ""
     control = (
         f"Package: {name}\nVersion: {version}\nArchitecture: amd64\nMaintainer: T <t@example.org>\nDescription: x\n"

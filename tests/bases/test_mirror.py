@@ -38,7 +38,7 @@ def test_security_mirror_can_stand_elsewhere(tmp_path: Path, monkeypatch: pytest
 
 
 def test_one_line_sources_of_apt_are_read(tmp_path: Path) -> None:
-    """apt's mirror of Debian is taken, options, comments, vendors and sources of source code aside."""
+    """A mirror of Debian is taken, options, comments, vendors and sources of source code aside."""
     apt = _apt(
         tmp_path,
         vendor_list="deb [arch=amd64] https://vendor.example.org/apt stable main\n",

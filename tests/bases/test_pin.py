@@ -222,9 +222,7 @@ def test_damaged_keyring_is_a_configuration_error(
         pin()
 
 
-@pytest.mark.parametrize(
-    "broken", [{"Depends": "libc6 (~ 2)"}, {"Depends": "a b"}, {"Provides": "x (= )"}], ids=lambda item: str(item)
-)
+@pytest.mark.parametrize("broken", [{"Depends": "libc6 (~ 2)"}, {"Depends": "a b"}, {"Provides": "x (= )"}], ids=str)
 def test_broken_stanza_is_refused(archive: Archive, mirror: Server, pin: Pin, broken: dict[str, str]) -> None:
     """A dependency that Debian would not write is an error, not ignored."""
     archive.publish_suite([Package("odd", fields=broken)])
