@@ -30,12 +30,13 @@ def info(
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
     found = Shipml(emit=console.emit).cache_info(verify=verify)
-    if console.as_json:
-        console.document(found)
-    else:
+    if not console.as_json:
         console.data(_info_text(found))
     if not found["whole"]:
-        raise StoreError(f"the store {found['home']} is not whole", hint="build the images again: shipml build")
+        error = StoreError(f"the store {found['home']} is not whole", hint="build the images again: shipml build")
+        raise typer.Exit(console.fail(error, document=found))
+    if console.as_json:
+        console.document(found)
 
 
 def prune(

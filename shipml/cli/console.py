@@ -93,7 +93,9 @@ class Console:
             self._display.pause()
             stream = sys.stdout if event.stream == "stdout" and not self.as_json else sys.stderr
             self._write(stream, event.data)
-            self._line_is_open = not event.data.endswith(b"\n")
+            # An open line matters where words follow on the same stream or screen.
+            shared = stream is sys.stderr or (sys.stdout.isatty() and sys.stderr.isatty())
+            self._line_is_open = shared and not event.data.endswith(b"\n")
         elif isinstance(event, Notice):
             word, colour = ("warning", "yellow") if event.level == "warning" else ("note", "cyan")
             if not self.quiet:

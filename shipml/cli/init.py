@@ -52,6 +52,8 @@ def init(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name in TEMPLATES:
+            if (folder / name).is_symlink():
+                (folder / name).unlink()  # what it points to may lie outside the project
             (folder / name).write_bytes((source / name).read_bytes())
     except OSError as error:
         raise UsageError(f"cannot write to {folder}: {error.strerror}", hint="choose another folder") from error

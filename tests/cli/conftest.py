@@ -1,0 +1,60 @@
+"""The real command line in a home of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+PROGRAM = Path(__file__).with_name("program.py")
+
+
+@pytest.fixture
+def clean_environment(tmp_path: Path) -> dict[str, str]:
+    """An environment whose home and store are empty, and that says nothing about colours."""
+    dropped = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, "HOME": str(tmp_path), "SHIPML_HOME": str(tmp_path / "store"), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture
+def shipml(tmp_path: Path, clean_environment: dict[str, str]) -> Run:
+    """Runs the installed `shipml` with the given words, in an empty folder unless told otherwise."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+
+    def run(*words: str, cwd: Path = folder, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [Path(sys.executable).with_name("shipml"), *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=cwd,
+            env={**clean_environment, **(env or {})},
+        )
+
+    return run
+
+
+@pytest.fixture
+def program(tmp_path: Path, clean_environment: dict[str, str]) -> Run:
+    """Runs the command line with the further commands of `program.py`."""
+
+    def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, PROGRAM, *words],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            cwd=tmp_path,
+            env={**clean_environment, **(env or {})},
+        )
+
+    return run
