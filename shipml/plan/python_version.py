@@ -84,9 +84,10 @@ def _fixed(
     suite = next((one for one in suites if one.python == minor), None)
     if suite is None:
         file = evidence.source.partition(":")[0]
+        change = "" if file == "--python" else f"change {file}, or "
         raise PlanError(
             f"{evidence.source} asks for Python {minor}, which {_whose(suites)} does not have",
-            hint=f"{_available(suites)}; change {file}, or try --python {suites[0].python}",
+            hint=f"{_available(suites)}; {change}try --python {suites[0].python}",
         )
     for item in ranges:
         if not _allows(item, suite):
@@ -121,5 +122,9 @@ def _whose(suites: Sequence[Suite]) -> str:
 
 
 def _available(suites: Iterable[Suite]) -> str:
-    found = ", ".join(f"{suite.python} ({suite.name})" for suite in sorted(suites, key=lambda one: one.release))
+    found = ", ".join(f"{suite.python} ({suite.name})" for suite in sorted(suites, key=_age))
     return f"there is {found}"
+
+
+def _age(suite: Suite) -> tuple[int, ...]:
+    return tuple(int(part) for part in suite.python.split("."))
