@@ -25,13 +25,14 @@ from typing import IO, Any, BinaryIO
 from shipml.errors import UnavailableError, UntrustedInputError
 from shipml.oci.digest import Digest
 
-__all__ = ["unpack_layer"]
+__all__ = ["OPAQUE_ATTRIBUTE", "unpack_layer"]
 
 _BLOCK_BYTES = 512
 _CHUNK_BYTES = 1 << 20
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
-_OPAQUE_ATTRIBUTE = "user.overlay.opaque"
+OPAQUE_ATTRIBUTE = "user.overlay.opaque"
+"""On a folder that hides what lower layers have in it; its value is `y`."""
 _FOLDER_MODE = 0o755
 _WHITEOUT_DEVICE = os.makedev(0, 0)
 
@@ -241,7 +242,7 @@ class _Unpacker:
 
     def _make_opaque(self, path: bytes) -> None:
         with _whiteouts_explained(self._root):
-            os.setxattr(self._at(path), _OPAQUE_ATTRIBUTE, b"y")
+            os.setxattr(self._at(path), OPAQUE_ATTRIBUTE, b"y")
 
     def _replace(self, path: bytes, make: Any) -> None:  # noqa: ANN401  (any of os.symlink, os.link, os.mkfifo, bound)
         try:

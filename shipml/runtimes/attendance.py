@@ -132,7 +132,8 @@ def mib(size_bytes: int) -> str:
 
 def server_port(asked: int | None, config: Mapping[str, Any], environment: Mapping[str, str]) -> int:
     """The check's port, else the lowest that the image exposes, else $PORT, else 8080."""
-    exposed = [int(port.partition("/")[0]) for port in config.get("ExposedPorts") or () if not port.endswith("/udp")]
+    names = [port.partition("/")[0] for port in config.get("ExposedPorts") or () if not port.endswith("/udp")]
+    exposed = [int(name) for name in names if name.isdecimal()]
     if asked or exposed:
         return asked or min(exposed)
     named = environment.get("PORT", "")

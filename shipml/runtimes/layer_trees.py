@@ -10,7 +10,7 @@ from pathlib import Path
 from shipml.errors import UntrustedInputError
 from shipml.events import Emit, step
 from shipml.oci.image import Image, Layer
-from shipml.oci.unpack import unpack_layer
+from shipml.oci.unpack import OPAQUE_ATTRIBUTE, unpack_layer
 from shipml.store import Store
 
 __all__ = ["layer_trees", "read_small_file"]
@@ -48,9 +48,10 @@ def read_small_file(trees: list[Path], path: str) -> str:
         path: relative to the root. No symbolic link is followed: what it leads to would not be the image's.
     """
     for tree in trees:
-        place, mode = tree, stat.S_IFDIR
+        place, mode, opaque = tree, stat.S_IFDIR, False
         for part in path.split("/"):
             place /= part
+            opaque = opaque or _is_opaque(place.parent)
             try:
                 mode = place.lstat().st_mode
             except FileNotFoundError:
@@ -60,9 +61,16 @@ def read_small_file(trees: list[Path], path: str) -> str:
         if place == tree / path and stat.S_ISREG(mode):
             with place.open("rb") as file:
                 return file.read(_SMALL_FILE_BYTES).decode(errors="replace")
-        if mode:  # a whiteout, a link or something else hides what lower layers have
+        if mode or opaque:  # a whiteout, a link or something else hides what lower layers have
             return ""
     return ""
+
+
+def _is_opaque(folder: Path) -> bool:
+    try:
+        return os.getxattr(folder, OPAQUE_ATTRIBUTE) == b"y"
+    except OSError:
+        return False
 
 
 def _name(layer: Layer) -> str:

@@ -62,4 +62,8 @@ def _forbidding(proc: Path) -> tuple[str, str] | None:
 
 
 def _in_container() -> bool:
-    return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists() or "container" in os.environ
+    return (
+        Path("/.dockerenv").exists()
+        or Path("/run/.containerenv").exists()
+        or not {"container", "KUBERNETES_SERVICE_HOST"}.isdisjoint(os.environ)
+    )

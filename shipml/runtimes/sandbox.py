@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -56,8 +57,7 @@ class Sandbox:
                 f"cannot run here: the image is for {platform}, this machine is {here}",
                 hint=f"run it on a machine of its kind, or build for this one: shipml build --platform {here}",
             )
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        key = f"{boot} {os.uname().release} {os.geteuid()}"
+        key = f"{_boot_id()} {os.uname().release} {os.geteuid()}"
         if self._store.fact("sandbox-works", key) is None:
             identity = identity_for(0, 0)
             spec = Spec(uid_map=identity.uid_map, gid_map=identity.gid_map, mapper=identity.mapper)
@@ -144,3 +144,9 @@ class Sandbox:
         """A folder of this machine that is not above the store: mounting there would hide the layers."""
         home = self._store.home.resolve()
         return next(point for point in _MOUNT_POINTS if Path(point).is_dir() and not home.is_relative_to(point))
+
+
+def _boot_id() -> str:
+    with contextlib.suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""

@@ -96,6 +96,13 @@ def test_upper_layers_hide_and_replace(run: Run, images: ModuleType) -> None:
     assert result.output.split() == ["/etc:", "hosts", "only", "/roots:", "public", "replaced"]
 
 
+def test_accounts_that_an_upper_layer_hides(run: Run, images: ModuleType) -> None:
+    """A user is looked up in the accounts that the image shows, not in those that an upper layer took away."""
+    for hiding in ("etc/.wh.passwd", "etc/.wh..wh..opq", ".wh.etc"):
+        with pytest.raises(ConfigurationError, match="'worker' is not in its /etc/passwd"):
+            run("true", images.make_layer(lambda writer, name=hiding: writer.file(name, b"")), User="worker")
+
+
 def test_sixty_layers(run: Run, images: ModuleType) -> None:
     """An image of 60 layers runs: the mount options fit in their page although the paths are long."""
     layers = [images.make_layer(lambda writer, n=n: writer.file(f"many/{n:02}", b"")) for n in range(59)]

@@ -45,31 +45,56 @@ def main(control_descriptor: int, probe_descriptor: int, parent: int) -> None:
     probe = socket.socket(fileno=probe_descriptor)
     control.set_inheritable(False)
     probe.set_inheritable(False)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    init = _Init()
+    signal.signal(signal.SIGTERM, init.end)
     spec = Spec.from_json(sys.stdin.buffer.read())
     nothing = os.open("/dev/null", os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    init = 0
     leftover = _Leftover(spec.cgroup) if spec.cgroup else None
     cgroup = os.open(f"{spec.cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) if spec.cgroup else None
     try:
         _make_namespaces(spec)
         libc.die_with_parent(signal.SIGTERM)  # only now: a change of user IDs would undo it
-        if os.getppid() != parent:
-            return
-        init = os.fork()
-        if init == 0:
+        if os.getppid() == parent and init.start() == 0:
             libc.die_with_parent(signal.SIGKILL)
             _be_init(spec, control, probe, cgroup)
-        _, status = os.waitpid(init, 0)
-        init = 0
-        if status == 0:  # shipml lives, and will ask the cgroup how it went
-            leftover = None
+        if init.wait() == 0:
+            leftover = None  # shipml lives, and will ask the cgroup how it went
     except _FailedError as failure:
         _tell_failure(control, failure.step, failure.error)
     finally:
-        _clean_up(init, leftover)
+        if leftover:
+            leftover.remove()
+
+
+class _Init:
+    """The sandbox's process 1. SIGTERM to the launcher, at any moment, ends it; so the handler raises nothing."""
+
+    def __init__(self) -> None:
+        self._process = 0
+        self._ended = False
+
+    def start(self) -> int:
+        """Fork; 0 in the new process."""
+        self._process = os.fork()
+        if self._process and self._ended:
+            self.end()
+        return self._process
+
+    def wait(self) -> int:
+        """Wait for its end; returns the wait status, 0 only where it ended well."""
+        if not self._process:
+            return 1
+        _, status = os.waitpid(self._process, 0)
+        self._process = 0
+        return status
+
+    def end(self, *_: object) -> None:
+        self._ended = True
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
 
 
 class _Leftover:
@@ -89,15 +114,6 @@ class _Leftover:
                 time.sleep(0.01)
             else:
                 return
-
-
-def _clean_up(init: int, leftover: _Leftover | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if init:
-        os.kill(init, signal.SIGKILL)
-        os.waitpid(init, 0)
-    if leftover:
-        leftover.remove()
 
 
 def _make_namespaces(spec: Spec) -> None:
