@@ -120,10 +120,10 @@ class _Maker:
     def make_base(self) -> None:
         """Write the base layer unless it is there."""
         debs = self._fetch(self._pin.packages)
-        interpreter = self._interpreter()
-        with self._store.lock(f"layer-{self.base_key}"):
+        with self._store.lock(f"layer-{self.base_key}"), ThreadPoolExecutor(1) as pool:
             if not _is_made(self.base_key, self._store):
                 with step(self._emit, "base", f"assemble {self._pin.reference}") as running:
+                    interpreter = pool.submit(self._interpreter).result  # unpacked while the packages are written
                     write = functools.partial(write_base, pin=self._pin, debs=debs, interpreter=interpreter)
                     _write_layer(self.base_key, self._store, write, running)
 
@@ -192,7 +192,9 @@ def fetch_packages(
     return {package.name: store.blob_path(package.digest) for package in packages}
 
 
-def write_base(sink: Sink, pin: BasePin, debs: Mapping[str, Path], interpreter: Interpreter | None) -> RootFileSystem:
+def write_base(
+    sink: Sink, pin: BasePin, debs: Mapping[str, Path], interpreter: Callable[[], Interpreter] | None
+) -> RootFileSystem:
     """Write the canonical base into `sink`; without an interpreter, without bytecode."""
     python = ".".join(pin.python.split(".")[:2])
     root = RootFileSystem(sink, pin.platform.architecture)
@@ -217,7 +219,7 @@ def write_base(sink: Sink, pin: BasePin, debs: Mapping[str, Path], interpreter: 
     if interpreter is not None:
         kept = {path: data for path, data in sources.items() if path in sink}
         tag = f"cpython-{python.replace('.', '')}"
-        for path, data in sorted(compile_sources(kept, interpreter, tag=tag).items()):
+        for path, data in sorted(compile_sources(kept, interpreter(), tag=tag).items()):
             root.add(DebMember(path, "file", 0o644, data=data))
     _add_loader_cache(root, pin)
     return root

@@ -6,18 +6,19 @@ line a name, `\\nname\\toffset offset`, searched as bytes. Only the stanzas that
 
 from __future__ import annotations
 
+import hashlib
+import io
 import mmap
 import re
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from shipml.bases.release import Release
+from shipml.bases.release import IndexFile, Release
 from shipml.bases.versions import DebianVersion
 from shipml.errors import BuildError, TryAgainError, UntrustedInputError
-from shipml.http import HttpClient
+from shipml.http import HttpClient, redacted
 from shipml.oci.digest import Digest
 from shipml.store import Store
 
@@ -31,6 +32,8 @@ _RELATION = re.compile(
     r"\s*(?:\[[^\]]*\])?\s*(?:<[^>]*>\s*)*"
 )
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+
+_PIECE_BYTES = 1 << 20
 
 Archive = Literal["debian", "debian-security"]
 
@@ -129,7 +132,7 @@ def fetch_index(release: Release, *, architecture: str, archive: Archive, store:
     if plain is None:
         raise BuildError(f"{archive} has no packages for {architecture}", hint="choose another --base or --platform")
     if not store.has_blob(plain.digest, plain.size_bytes):
-        store.put_blob(_download(release, folder, http))
+        _keep(*_download(release, folder, http), plain, store)
     return plain.digest
 
 
@@ -142,10 +145,9 @@ def open_index(text: Digest, *, archive: Archive, store: Store) -> Index:
     return Index(store.blob_path(text), store.blob_path(Digest.parse(known)), archive=archive)
 
 
-def _download(release: Release, folder: str, http: HttpClient) -> bytes:
-    """The text of an index, checked against the release. gzip first: it inflates ten times faster than xz."""
-    plain = release.files[folder]
-    packed = next((release.files[folder + end] for end in (".gz", ".xz") if folder + end in release.files), plain)
+def _download(release: Release, folder: str, http: HttpClient) -> tuple[IndexFile, bytes]:
+    """An index as the mirror has it, checked. gzip first: it inflates ten times faster than xz."""
+    packed = next(release.files[folder + end] for end in (".gz", ".xz", "") if folder + end in release.files)
     url = release.index_url(packed)
     try:
         data = http.read(url, limit_bytes=packed.size_bytes)
@@ -156,37 +158,51 @@ def _download(release: Release, folder: str, http: HttpClient) -> bytes:
         data = http.read(url, limit_bytes=packed.size_bytes)
     if Digest.of(data) != packed.digest:
         raise UntrustedInputError(
-            f"{url} is not the file that the signed release names ({len(data)} of {packed.size_bytes} bytes)",
+            f"{redacted(url)} is not the file that the signed release names ({len(data)} of {packed.size_bytes} bytes)",
             hint="the mirror may be in the middle of an update: try again, or set SHIPML_DEBIAN_MIRROR to another",
         )
-    text = _unpacked(data, packed.path, plain.size_bytes)
-    if Digest.of(text) != plain.digest:
-        raise UntrustedInputError(f"{url} unpacks to something else than the signed release names")
-    return text
+    return packed, data
 
 
-def _unpacked(data: bytes, path: str, size_bytes: int) -> bytes:
+def _keep(packed: IndexFile, data: bytes, plain: IndexFile, store: Store) -> None:
+    """Unpack an index into the store, piece by piece, and check what comes out."""
+    hasher, unpacked_bytes = hashlib.sha256(), 0
+    with store.draft() as draft:
+        for piece in _unpacked(data, packed.path):
+            unpacked_bytes += len(piece)
+            hasher.update(piece)
+            draft.stream.write(piece)
+            if unpacked_bytes > plain.size_bytes:
+                break
+        if hasher.hexdigest() != plain.digest.hex:
+            raise UntrustedInputError(f"{packed.path} unpacks to something else than the signed release names")
+        store.adopt(draft, plain.digest)
+
+
+def _unpacked(data: bytes, path: str) -> Iterator[bytes]:
     import lzma  # noqa: PLC0415  (with isal: only when an index has changed)
 
-    from isal import igzip_lib  # noqa: PLC0415
+    from isal import isal_zlib  # noqa: PLC0415
 
     try:
         if path.endswith(".xz"):
-            return lzma.LZMADecompressor().decompress(data, max_length=size_bytes + 1)
-        if path.endswith(".gz"):
-            gzip = igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
-            return bytes(gzip.decompress(data, size_bytes + 1))
-    except (lzma.LZMAError, EOFError, zlib.error, igzip_lib.error) as error:  # type: ignore[misc]  # as in layer_writer
+            with lzma.LZMAFile(io.BytesIO(data)) as file:
+                yield from iter(lambda: file.read(_PIECE_BYTES), b"")
+        elif path.endswith(".gz"):
+            gzip = isal_zlib.decompressobj(31)
+            while data and not gzip.eof:
+                yield gzip.decompress(data, _PIECE_BYTES)
+                data = gzip.unconsumed_tail
+        else:
+            yield data
+    except (lzma.LZMAError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]  # as in layer_writer
         raise UntrustedInputError(f"{path} is damaged: {error}") from error
-    return data
 
 
 def _table_of(path: Path) -> bytes:
     """Where each name stands in the index at `path`."""
     offsets: dict[bytes, list[int]] = {}
-    with path.open("rb") as file:
-        text = file.read()
-    for match in _NAMES.finditer(text):
+    for match in _NAMES.finditer(_mapped(path)):
         names = (match[2].strip(),) if match[1] == b"Package" else _PROVIDED.findall(match[2])
         for name in names:
             offsets.setdefault(name, []).append(match.start())

@@ -96,12 +96,12 @@ def _choose(
     base = close(source, roots(suite), excluded=excluded_in_base())
     given = {name: chosen.record for name, chosen in base.items()}
     named = [name for name in sorted(set(extra)) if name not in given]
-    beyond = close(source, named, given=given, excluded=excluded_in_extra())
+    beyond = close(source, named, given=given, excluded=excluded_in_extra(named))
     shell: dict[str, Chosen] = {}
     if with_shell:
         together = given | {name: chosen.record for name, chosen in beyond.items()}
         wanted = [name for name in SHELL_PACKAGES if name not in together]
-        shell = close(source, wanted, given=together, excluded=excluded_in_extra())
+        shell = close(source, wanted, given=together, excluded=excluded_in_extra(()))
     extras = [_pin_package(chosen.record, _because(chosen, "named in system-packages")) for chosen in beyond.values()]
     extras += [_pin_package(chosen.record, _because(chosen, "asked for by --with-shell")) for chosen in shell.values()]
     return BasePin(

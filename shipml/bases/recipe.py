@@ -7,12 +7,13 @@ time is there; what only serves people at a terminal, or the upkeep of a system 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from shipml.plan.suites import Suite
 
 __all__ = ["RECIPE", "SHELL_PACKAGES", "excluded_in_base", "excluded_in_extra", "is_left_out", "roots"]
 
-RECIPE = "1"
+RECIPE = "2"
 """Version of how a base is made. Part of every cache key: a change here changes digests."""
 
 SHELL_PACKAGES = ("bash", "coreutils")
@@ -71,6 +72,12 @@ _EXTRA_ONLY = {
     "libpython3-stdlib": "the base has the standard library itself",
 }
 
+_DRIVERS = dict.fromkeys(
+    ("libegl-mesa0", "libgl1-mesa-dri", "libglx-mesa0", "mesa-libgallium", "libglx-vendor", "mesa-va-drivers"),
+    "draws on a screen or with a GPU's 3D driver, and brings LLVM along (100 MB); name it to have it",
+)
+"""The libraries that load them (libgl1, which opencv wants) work without."""
+
 _LEFT_OUT = re.compile(
     r"""
     usr/share/(?:man|info|lintian|bug|doc-base|menu|pixmaps|applications|binfmts|gdb|gcc|bash-completion|apport|linda)(?:/.*)?
@@ -105,9 +112,10 @@ def excluded_in_base() -> dict[str, str]:
     return _MAINTENANCE | _BASE_ONLY
 
 
-def excluded_in_extra() -> dict[str, str]:
-    """Dependencies that a project's own packages do not follow."""
-    return _MAINTENANCE | _EXTRA_ONLY
+def excluded_in_extra(named: Iterable[str]) -> dict[str, str]:
+    """Dependencies that a project's own packages do not follow; drivers are followed where one of them is `named`."""
+    drivers = {} if any(name in _DRIVERS for name in named) else _DRIVERS
+    return _MAINTENANCE | _EXTRA_ONLY | drivers
 
 
 def is_left_out(package: str, path: str, python: str) -> bool:
