@@ -25,6 +25,9 @@ _NO_WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][\w.\[\]-]*?)(?P<pin>==[^\s,]+)? ha
 _NO_SOLUTION = "No solution found"
 _WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
 
+_ANYWHERE_HINT = "choose a version that has one, or let an engine build it from source"
+_NO_WHEEL_SHORT = " has no wheel"
+
 
 class UnsolvableError(ResolutionError):
     """No set of packages fits this Python; another one may do."""
@@ -66,7 +69,9 @@ def no_python_fits(refused: Sequence[tuple[RefusedPython, UnsolvableError]]) -> 
     """The error for requirements that no candidate satisfies."""
     reasons = {one.because for one, _ in refused}
     first = refused[0][1]
-    if len(refused) == 1 or len(reasons) == 1:
+    if len(refused) > 1 and reasons == {first.short} and first.short.endswith(_NO_WHEEL_SHORT):
+        return ResolutionError(f"{first.short} for any Python that Debian has", hint=_ANYWHERE_HINT)
+    if len(reasons) == 1:
         return ResolutionError(first.message, hint=first.hint)
     each = "; ".join(f"{one.python}: {one.because}" for one, _ in refused)
     return ResolutionError(f"the requirements fit no Python that Debian has: {each}", hint=first.hint)
@@ -77,7 +82,7 @@ def _unsolvable(text: str, suite: Suite, platform: Platform) -> UnsolvableError:
     names = sorted({match["name"] + (match["pin"] or "") for match in _NO_WHEEL.finditer(_one_line(text))})
     if names:
         listed = ", ".join(names)
-        return UnsolvableError(f"{listed} has no wheel for {where}", short=f"{listed} has no wheel", hint=_WHEELS_HINT)
+        return UnsolvableError(f"{listed} has no wheel for {where}", short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT)
     cause = _one_line(text.partition("cause:")[2].partition("\nhint:")[0]) or _one_line(text)
     missing = re.search(r"Because (?P<name>\S+) was not found in the package registry", cause)
     if missing:

@@ -1,0 +1,135 @@
+"""A package index on a loopback port (PEP 503/691) with wheels made here: uv meets it as it meets any other."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import threading
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+__all__ = ["PackageIndex", "make_wheel", "serve_index"]
+
+
+def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = ()) -> tuple[str, bytes]:
+    """(file name, bytes) of a wheel with one module."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {name}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {r}" for r in requires),
+    ]
+    files = {
+        f"{name.replace('-', '_')}.py": f"version = {version!r}\n",
+        f"{stem}.dist-info/METADATA": "\n".join(lines) + "\n",
+        f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
+    }
+    record = "".join(f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in files.items())
+    files[f"{stem}.dist-info/RECORD"] = f"{record}{stem}.dist-info/RECORD,,\n"
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return f"{stem}-{tag}.whl", out.getvalue()
+
+
+def _hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+
+
+class PackageIndex:
+    """What the index holds, how it answers, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+        self.requests: list[str] = []
+        self.status = 200
+        self.credentials: tuple[str, str] | None = None
+        self.host = ""
+
+    @property
+    def url(self) -> str:
+        """Of the simple API."""
+        return f"http://{self.host}/simple"
+
+    def add(self, name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = ()) -> None:
+        """Publish a wheel."""
+        filename, data = make_wheel(name, version, tag, requires)
+        self.files[filename] = data
+
+    def add_source(self, name: str, version: str) -> None:
+        """Publish a release that has no wheel (its content does not matter: nothing is built)."""
+        self.files[f"{name}-{version}.tar.gz"] = b"no archive"
+
+    def answer(self, path: str, authorization: str | None) -> tuple[int, str, bytes]:
+        """(status, media type, body) for a request."""
+        self.requests.append(path)
+        if self.credentials is not None:
+            expected = base64.b64encode(":".join(self.credentials).encode()).decode()
+            if authorization != f"Basic {expected}":
+                return 401, "text/plain", b"who are you?"
+        if self.status != 200:
+            return self.status, "text/plain", b"no"
+        if path.startswith("/simple/"):
+            return self._project(path.removeprefix("/simple/").strip("/"))
+        data = self.files.get(path.removeprefix("/files/"))
+        return (404, "text/plain", b"") if data is None else (200, "application/octet-stream", data)
+
+    def _project(self, name: str) -> tuple[int, str, bytes]:
+        found = {
+            filename: data
+            for filename, data in sorted(self.files.items())
+            if filename.split("-")[0].replace("_", "-") == name
+        }
+        if not found:
+            return 404, "text/plain", b""
+        files = [
+            {
+                "filename": filename,
+                "url": f"http://{self.host}/files/{filename}",
+                "size": len(data),
+                "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
+                "upload-time": "2024-01-01T00:00:00Z",
+            }
+            for filename, data in found.items()
+        ]
+        document = {"meta": {"api-version": "1.1"}, "name": name, "files": files, "versions": []}
+        return 200, "application/vnd.pypi.simple.v1+json", json.dumps(document).encode()
+
+
+@contextmanager
+def serve_index() -> Iterator[PackageIndex]:
+    """An empty index while the block runs."""
+    index = PackageIndex()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, media_type, body = index.answer(self.path, self.headers.get("Authorization"))
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Accept-Ranges", "none")
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body)
+
+        do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    index.host = f"127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield index
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

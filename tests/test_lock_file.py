@@ -1,0 +1,153 @@
+"""The lock as a pylock.toml: what is written is read again, and others can read it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.pylock import Pylock
+
+from shipml.errors import ConfigurationError, PlanError, ResolutionError
+from shipml.lock_file import dump_lock, load_lock, select_wheels
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+from shipml.plan.facts import Lock
+from shipml.plan.model import BasePin, DebianPackagePin, LockedWheel
+from shipml.plan.suites import suite_named
+
+AMD64 = Platform("linux", "amd64")
+BOOKWORM = suite_named("bookworm")
+assert BOOKWORM is not None
+HERE = Path("project")
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+WHEELS = (
+    LockedWheel(
+        "a", "1.0", "https://example.org/a-1.0-py3-none-any.whl", 5, Digest("1" * 64), "a-1.0-py3-none-any.whl"
+    ),
+    LockedWheel(
+        "b", "2.0", "https://example.org/b-2.0-py3-none-any.whl", None, Digest("2" * 64), "b-2.0-py3-none-any.whl", True
+    ),
+)
+LOCK = Lock(WHEELS, "bookworm", "3.11", AMD64, Digest("3" * 64))
+
+
+def package(name: str, version: str = "1", because: str = "part of the base") -> DebianPackagePin:
+    return DebianPackagePin(name, version, "amd64", "pool/x.deb", "debian", 7, Digest("4" * 64), because)
+
+
+def test_what_is_written_is_read_again() -> None:
+    """Wheels, suite, platform, inputs and the base come back as they were."""
+    base = BasePin("bookworm", "3.11.2", AMD64, (package("libc6"), package("zlib1g")), (package("libgomp1", "2", "x"),))
+    found = load_lock(dump_lock(LOCK, base), HERE)
+    assert found is not None
+    assert (found.wheels, found.suite, found.python, found.inputs) == (WHEELS, "bookworm", "3.11", LOCK.inputs)
+    assert found.base == base
+    without = load_lock(dump_lock(LOCK, None), HERE)
+    assert without is not None
+    assert without.base is None
+
+
+@given(TEXT, TEXT)
+def test_any_text_survives(version: str, because: str) -> None:
+    """Quotes, line breaks, control characters and emoji in values are escaped as TOML wants."""
+    base = BasePin("bookworm", "3.11.2", AMD64, (package("x", version, because),))
+    found = load_lock(dump_lock(LOCK, base), HERE)
+    assert found is not None
+    assert found.base == base
+
+
+def test_the_file_is_a_standard_lock() -> None:
+    """Any PEP 751 reader accepts it; it is for one platform and Python and says so."""
+    lock = Pylock.from_dict(tomllib.loads(dump_lock(LOCK, None)))
+    assert [package.name for package in lock.packages] == ["a", "b"]
+    assert lock.environments is not None
+    assert "3.11" in str(lock.environments[0])
+
+
+def test_locks_of_others_are_not_ours() -> None:
+    """Without [tool.shipml] there is nothing to compare the project with."""
+    assert load_lock('lock-version = "1.0"\ncreated-by = "x"\npackages = []\n', HERE) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('suite = "bookworm"', 'suite = "potato"'),
+        ('platform = "linux/amd64"', 'platform = "plan9/mips"'),
+        ('inputs = "sha256:', 'inputs = "md5:'),
+        ("inputs = ", "other = "),
+        ('sha256 = "1111', 'sha256 = "../1'),
+        ('path = "pool/', 'path = "../../'),
+        ('archive = "debian"', 'archive = "elsewhere"'),
+        ("size = 7", "size = -7"),
+        ("size = 7", 'size = "7"'),
+        ('lock-version = "1.0"', 'lock-version = "2.0"'),
+        ("[[packages]]", "[packages]"),
+        ("a-1.0-py3-none-any.whl", "a-1.0-py3-none-win_amd64.whl"),
+        ("[tool.shipml.base]", "[tool.shipml]\nbase = 3\n[tool.x]"),
+    ],
+)
+def test_a_damaged_lock_is_an_error_with_the_way_out(old: str, new: str) -> None:
+    """Whatever is changed by hand, the error names the file and the command that writes it anew."""
+    text = dump_lock(LOCK, BasePin("bookworm", "3.11.2", AMD64, (package("libc6"),)))
+    assert old in text
+    with pytest.raises((PlanError, ConfigurationError), match=r"pylock\.toml is (damaged|not valid TOML)"):
+        load_lock(text.replace(old, new), HERE)
+
+
+def test_sources_are_refused_by_name() -> None:
+    """Packages without wheels are named, all of them."""
+    document = {
+        "lock-version": "1.0",
+        "created-by": "x",
+        "packages": [
+            {
+                "name": "src",
+                "version": "1",
+                "sdist": {"url": "https://example.org/src-1.tar.gz", "hashes": {"sha256": "0"}},
+            },
+            {"name": "dir", "directory": {"path": "lib"}},
+        ],
+    }
+    assert BOOKWORM is not None
+    with pytest.raises(ResolutionError, match="no wheel for dir, src"):
+        select_wheels(document, BOOKWORM, AMD64, HERE)
+
+
+def test_wheels_without_sha256_are_refused_by_name() -> None:
+    """A wheel that nothing pins is not taken."""
+    document = {
+        "lock-version": "1.0",
+        "created-by": "x",
+        "packages": [
+            {
+                "name": "a",
+                "version": "1",
+                "wheels": [{"url": "https://example.org/a-1-py3-none-any.whl", "hashes": {"md5": "0"}}],
+            }
+        ],
+    }
+    assert BOOKWORM is not None
+    with pytest.raises(ResolutionError, match=r"no SHA-256 for a-1-py3-none-any\.whl"):
+        select_wheels(document, BOOKWORM, AMD64, HERE)
+
+
+def test_wheels_by_path_become_file_urls() -> None:
+    """Paths start where the lock lies."""
+    document = {
+        "lock-version": "1.0",
+        "created-by": "x",
+        "packages": [
+            {
+                "name": "a",
+                "version": "1",
+                "wheels": [{"path": "lib/a-1-py3-none-any.whl", "hashes": {"sha256": "0" * 64}}],
+            }
+        ],
+    }
+    assert BOOKWORM is not None
+    wheel = select_wheels(document, BOOKWORM, AMD64, Path("/srv/my project"))[0]
+    assert wheel.url == "file:///srv/my%20project/lib/a-1-py3-none-any.whl"
