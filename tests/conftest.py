@@ -9,6 +9,7 @@ import pytest
 from tests.image_fixtures import make_image, make_layer, store
 from tests.peers.engine import Engine, engine_28, engine_2010
 from tests.peers.podman import Podman, start_podman
+from tests.peers.podman_service import PodmanService, start_podman_service
 from tests.peers.registry import Registry, push_python_base, start_registry
 
 __all__ = ["make_image", "make_layer", "store"]  # fixtures of image_fixtures, found by pytest here
@@ -61,3 +62,10 @@ def podman() -> Iterator[Podman]:
     """Podman and buildah with storage of their own."""
     with start_podman() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def podman_service(registry: Registry) -> Iterator[PodmanService]:
+    """Podman behind a socket that speaks Docker's API."""
+    with start_podman_service(registry.host) as service:
+        yield service

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -102,6 +103,7 @@ def _open(endpoint: Endpoint, timeout_seconds: float) -> Engine:
     tunnel = SshTunnel(endpoint.url, timeout_seconds) if endpoint.url.startswith("ssh://") else None
     url = tunnel.url if tunnel else endpoint.url
     try:
+        _try_socket(endpoint)
         api = sdk.open_api(url, endpoint.tls, sdk.OLDEST_API, timeout_seconds)
         try:
             described: dict[str, Any] = api.version(api_version=False)
@@ -109,15 +111,26 @@ def _open(endpoint: Endpoint, timeout_seconds: float) -> Engine:
             api.close()
     except sdk.sdk_errors() as error:
         reason = (tunnel.complaint if tunnel else "") or sdk.failure_text(error)
+        if tunnel:
+            tunnel.close()
         raise unreachable(endpoint, reason, timeout_seconds) from error
     version = _api_version(endpoint, described)
     return Engine(sdk.Sdk(endpoint, url, version), described, tunnel)
 
 
-def _api_version(endpoint: Endpoint, described: Mapping[str, Any]) -> str:
+def _try_socket(endpoint: Endpoint) -> None:
+    """Raise OSError where nobody listens: the SDK would leave an open socket behind."""
+    if endpoint.socket:
+        with socket.socket(socket.AF_UNIX) as trial:
+            trial.connect(str(endpoint.socket))
+
+
+def _api_version(endpoint: Endpoint, described: object) -> str:
     """The newest version of the API that both sides know."""
     from shipml.docker_engine import sdk  # noqa: PLC0415  (brings the SDK)
 
+    if not isinstance(described, dict):
+        described = {}
     newest, oldest = str(described.get("ApiVersion", "")), str(described.get("MinAPIVersion") or "1.12")
     name = f"the Docker Engine {described.get('Version', '')} at {endpoint}"
     if not _number(newest):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shipml.docker_engine.endpoint import Endpoint
+from shipml.docker_engine.ssh_tunnel import SshTunnel
 from shipml.docker_engine.transfer import layer_progress
 from shipml.errors import TryAgainError, UsageError
 from shipml.events import Emit, ignore, step
@@ -53,15 +54,17 @@ class EngineImage:
 class Engine:
     """A connected engine; `close` it, or use `with`."""
 
-    def __init__(self, sdk: Sdk, described: Mapping[str, Any], keep: object = None) -> None:
-        """`described` is what /version says; `keep` lives as long as the engine (a tunnel)."""
+    def __init__(self, sdk: Sdk, described: Mapping[str, Any], tunnel: SshTunnel | None = None) -> None:
+        """`described` is what /version says; `tunnel` is closed together with the engine."""
         self.sdk = sdk
         self._described = described
-        self._keep = keep
+        self._tunnel = tunnel
 
     def close(self) -> None:
         """Close the connections."""
         self.sdk.close()
+        if self._tunnel:
+            self._tunnel.close()
 
     def __enter__(self) -> Self:
         return self

@@ -23,7 +23,7 @@ _COMPLAINT_BYTES = 4096
 
 
 class SshTunnel:
-    """Listens at `url` until this process ends."""
+    """Listens at `url` until it is closed, or this process ends."""
 
     def __init__(self, ssh_url: str, connect_timeout_seconds: float) -> None:
         """Nothing is started before someone connects.
@@ -43,8 +43,15 @@ class SshTunnel:
         self._listener.bind(str(folder / "s"))
         self._listener.listen()
         self.url = f"unix://{folder / 's'}"
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         threading.Thread(target=_serve, args=(self._listener, self._argv, self._complaints), daemon=True).start()
+
+    def close(self) -> None:
+        """Listen no more; ssh ends with the connections that it serves."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        self._listener.close()
+        self._remove()
 
     @property
     def complaint(self) -> str:

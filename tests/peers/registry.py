@@ -27,16 +27,19 @@ _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 class Registry:
     """A running registry; `with` stops it and removes what it stored."""
 
-    def __init__(self) -> None:
-        """Start it without authentication, deletion allowed."""
+    def __init__(self, htpasswd: str = "") -> None:
+        """Start it, deletion allowed; `htpasswd` (bcrypt lines) demands a name and password, "" lets everybody in."""
         self.folder = peer_folder("registry")
         self.host = f"127.0.0.1:{_free_port()}"
-        config = {
+        config: dict[str, object] = {
             "version": "0.1",
             "log": {"level": "warn", "accesslog": {"disabled": True}},
             "storage": {"filesystem": {"rootdirectory": f"{self.folder}/data"}, "delete": {"enabled": True}},
             "http": {"addr": self.host},
         }
+        if htpasswd:
+            (self.folder / "htpasswd").write_text(htpasswd)
+            config["auth"] = {"htpasswd": {"realm": "tests", "path": f"{self.folder}/htpasswd"}}
         (self.folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
         self._daemon = Daemon(self.folder, ["docker-registry", "serve", f"{self.folder}/config.yml"])
         self._daemon.wait_until(self._answers)
@@ -48,9 +51,10 @@ class Registry:
 
     def _answers(self) -> bool:
         try:
-            return urllib3.request("GET", f"{self.url}/v2/", retries=False, timeout=5).status == HTTPStatus.OK
+            answer = urllib3.request("GET", f"{self.url}/v2/", retries=False, timeout=5)
         except urllib3.exceptions.HTTPError:
             return False
+        return answer.status in {HTTPStatus.OK, HTTPStatus.UNAUTHORIZED}
 
     def __enter__(self) -> Self:
         return self
@@ -59,10 +63,10 @@ class Registry:
         self._daemon.__exit__()
 
 
-def start_registry() -> Registry:
-    """A registry for the tests."""
+def start_registry(htpasswd: str = "") -> Registry:
+    """A registry for the tests, open to everybody or to those in `htpasswd`."""
     need("docker-registry", "unshare", "setpriv", root=True)
-    return Registry()
+    return Registry(htpasswd)
 
 
 def _free_port() -> int:

@@ -1,0 +1,36 @@
+"""What engines and registries say, in the words that they used."""
+
+from __future__ import annotations
+
+import pytest
+
+from shipml.docker_engine.explain import explain
+from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UnavailableError, UsageError
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "hint"),
+    [
+        ("write /var/lib/docker/tmp/x: no space left on device", BuildError, "docker system prune"),
+        ("toomanyrequests: You have reached your pull rate limit.", TryAgainError, "shipml login hub"),
+        ('Get "https://r/v2/": x509: certificate signed by unknown authority', UnavailableError, "certs.d"),
+        ("unauthorized: authentication required", NotAllowedError, "shipml login"),
+        ("denied: requested access to the resource is denied", NotAllowedError, "shipml login"),
+        ("no basic auth credentials", NotAllowedError, "shipml login"),
+        ("no matching manifest for linux/arm64/v8 in the manifest list entries", UnavailableError, "--platform"),
+        ('could not select device driver "" with capabilities: [[gpu]]', UnavailableError, "--gpus"),
+        ("driver failed programming external connectivity: port is already allocated", UnavailableError, "port"),
+        ("No such image: user/app:1", UsageError, "docker images"),
+        ("manifest for library/python:9 not found: manifest unknown", UsageError, "tag"),
+        ("received unexpected HTTP status: 500 Internal Server Error", TryAgainError, "again"),
+        ("dial tcp: lookup r.example.org: no such host", TryAgainError, "again"),
+        ("http: server gave HTTP response to HTTPS client", UnavailableError, "insecure-registries"),
+        ("something new", BuildError, "log"),
+    ],
+)
+def test_each_complaint_has_its_error_and_way_out(said: str, error: type[ShipmlError], hint: str) -> None:
+    """One cause, one class (so one exit code), one thing to do."""
+    explained = explain(said, "push user/app:1")
+    assert type(explained) is error
+    assert hint in explained.hint
+    assert "push user/app:1" in explained.message
