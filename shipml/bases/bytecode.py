@@ -22,15 +22,20 @@ __all__ = ["compile_sources"]
 _SHARE = 150
 _TIMEOUT_SECONDS = 300
 _PROGRAM = """
-import os, py_compile, sys
+import sys, _imp, marshal
+from _frozen_importlib_external import MAGIC_NUMBER
 for path in sys.stdin.read().splitlines():
-    target = os.path.join(sys.argv[1], path + "c")
+    with open(path, "rb") as file:
+        source = file.read()
     try:
-        py_compile.compile(path, target, dfile="/" + path, doraise=True, optimize=0,
-                           invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
-    except py_compile.PyCompileError:
-        pass
+        code = compile(source, "/" + path, "exec", dont_inherit=True, optimize=0)
+    except (SyntaxError, ValueError):
+        continue
+    digest = _imp.source_hash(int.from_bytes(MAGIC_NUMBER, "little"), source)
+    with open(path + "c", "wb") as file:
+        file.write(MAGIC_NUMBER + b"\\1\\0\\0\\0" + digest + marshal.dumps(code))
 """
+"""Imports only what is built into the interpreter, which has no bytecode of its own yet."""
 
 
 def compile_sources(sources: Mapping[str, bytes], interpreter: Interpreter, *, tag: str) -> dict[str, bytes]:
@@ -43,21 +48,19 @@ def compile_sources(sources: Mapping[str, bytes], interpreter: Interpreter, *, t
     """
     paths = sorted(sources)
     with tempfile.TemporaryDirectory(prefix="shipml-") as work, ThreadPoolExecutor(os.cpu_count()) as pool:
-        root, out = Path(work, "in"), Path(work, "out")
-        out.mkdir()
+        root = Path(work)
         for path in paths:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(sources[path])
         shares = [paths[start : start + _SHARE] for start in range(0, len(paths), _SHARE)]
-        list(pool.map(lambda share: _compile(share, interpreter, root, out), shares))
-        return {
-            _cache_path(path, tag): (out / f"{path}c").read_bytes() for path in paths if (out / f"{path}c").is_file()
-        }
+        list(pool.map(lambda share: _compile(share, interpreter, root), shares))
+        compiled = {path: root / f"{path}c" for path in paths}
+        return {_cache_path(path, tag): made.read_bytes() for path, made in compiled.items() if made.is_file()}
 
 
-def _compile(share: list[str], interpreter: Interpreter, root: Path, out: Path) -> None:
+def _compile(share: list[str], interpreter: Interpreter, root: Path) -> None:
     result = subprocess.run(
-        [*interpreter.argv, "-c", _PROGRAM, str(out)],
+        [*interpreter.argv, "-c", _PROGRAM],
         cwd=root,
         env=dict(interpreter.environment),
         input="\n".join(share),

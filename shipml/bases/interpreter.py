@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 import platform as host
@@ -28,6 +29,10 @@ __all__ = ["host_platform", "interpreter_of", "unpacked_interpreter"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
+_NOT_NEEDED = frozenset(
+    ("base-files", "ca-certificates", "libc-bin", "libgomp1", "libsqlite3-0", "libstdc++6", "netbase", "tzdata")
+)
+"""To compile: a fifth of the bytes and half of the files."""
 _OPTIONS = ("-s", "-S", "-B")
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
@@ -57,11 +62,12 @@ def interpreter_of(
 def unpacked_interpreter(pin: BasePin, *, store: Store, http: HttpClient, emit: Emit) -> Interpreter:
     """The Python of a pin for this machine's CPU, unpacked once into the store."""
     digests = "".join(package.digest.hex for package in pin.packages)
-    name = hashlib.sha256(f"{RECIPE}{digests}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{RECIPE} {sorted(_NOT_NEEDED)} {digests}".encode()).hexdigest()[:16]
 
     def make(folder: Path) -> None:
-        debs = fetch_packages(pin.packages, store=store, http=http, emit=emit)
-        write_base(FolderWriter(folder), pin, debs, None)
+        needed = dataclasses.replace(pin, packages=tuple(item for item in pin.packages if item.name not in _NOT_NEEDED))
+        debs = fetch_packages(needed.packages, store=store, http=http, emit=emit)
+        write_base(FolderWriter(folder), needed, debs, None)
 
     root = store.tree(f"interpreter-{pin.suite}-{pin.platform.architecture}-{name}", make)
     libraries = root / "usr" / "lib" / MULTIARCH[pin.platform.architecture]

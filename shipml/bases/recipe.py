@@ -13,7 +13,7 @@ from shipml.plan.suites import Suite
 
 __all__ = ["RECIPE", "SHELL_PACKAGES", "excluded_in_base", "excluded_in_extra", "is_left_out", "roots"]
 
-RECIPE = "2"
+RECIPE = "3"
 """Version of how a base is made. Part of every cache key: a change here changes digests."""
 
 SHELL_PACKAGES = ("bash", "coreutils")
