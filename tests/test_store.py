@@ -479,6 +479,20 @@ def test_info_lists_every_missing_and_damaged_blob(store: Store, make_image: Mak
     assert not info.is_whole
 
 
+def test_what_is_found_damaged_is_mended_by_the_next_build(store: Store, make_image: MakeImage) -> None:
+    """A verified store has no damaged blob left, so that keeping the image again makes it whole."""
+    image = make_image()
+    store.tag("iris:latest", store.keep_image(image))
+    path = store.blob_path(image.layers[0].digest)
+    size_bytes = path.stat().st_size
+    path.unlink()
+    path.write_bytes(bytes(size_bytes))
+    assert store.info(verify=True).damaged == (image.layers[0].digest,)
+    store.keep_image(image)
+    assert store.info(verify=True).is_whole
+    assert _content(store.image(image.digest)) == _content(image)
+
+
 def test_prune_takes_untagged_images_and_old_downloads(store: Store, make_image: MakeImage) -> None:
     """A tagged image stays whole; an untagged one goes at once, a download 30 days after its last use."""
     kept, gone = make_image({"shared": b""}, {"a": b"1"}), make_image({"shared": b""}, {"b": b"2"})

@@ -60,7 +60,11 @@ class Store(BlobStore):
         return images.last_built_from(self, folder)
 
     def info(self, *, verify: bool = False) -> StoreInfo:
-        """What is in the store, by kind; with `verify` every blob is read and compared with its digest."""
+        """What is in the store, by kind.
+
+        With `verify` every blob is read and compared with its digest; those that differ are listed and removed, so
+        that the next build makes or fetches them anew.
+        """
         return upkeep.info(self, verify=verify)
 
     def prune(

@@ -63,7 +63,7 @@ class StoreInfo:
     """Of the blobs that tagged images need, each counted once."""
     missing: tuple[MissingBlob, ...]
     damaged: tuple[Digest, ...]
-    """Blobs whose content is not that of their digest; only looked for when verified."""
+    """Blobs whose content was not that of their digest; only looked for when verified, and then removed."""
     verified: bool
 
     @property
@@ -220,6 +220,7 @@ def _things(store: BlobStore) -> Iterator[_Thing]:
         ("blobs/sha256/*", _blob_kind),
         ("facts/*/*.json", lambda _: "facts"),
         ("roots/*", lambda _: "trees"),
+        ("uv", lambda _: "trees"),
         ("tmp/*", lambda _: "work in progress"),
     )
     for pattern, kind_of in places:
@@ -257,6 +258,8 @@ def _sum(things: Iterable[_Thing]) -> tuple[KindSize, ...]:
 
 
 def _damaged(store: BlobStore) -> tuple[Digest, ...]:
+    """Blobs that are not what their names say; they are removed, so that the next build makes or fetches them anew."""
+
     def is_damaged(digest: Digest) -> bool:
         try:
             return Digest.of_file(store.blob_path(digest)) != digest
@@ -267,4 +270,8 @@ def _damaged(store: BlobStore) -> tuple[Digest, ...]:
 
     digests = sorted(store.blob_digests())
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        return tuple(digest for digest, bad in zip(digests, pool.map(is_damaged, digests), strict=True) if bad)
+        found = tuple(digest for digest, bad in zip(digests, pool.map(is_damaged, digests), strict=True) if bad)
+    for digest in found:
+        with contextlib.suppress(OSError):
+            store.blob_path(digest).unlink()
+    return found
