@@ -126,12 +126,12 @@ def test_devices_and_folders(run: Run) -> None:
     assert "UP LOOPBACK RUNNING" in result.output
 
 
-def test_proc_cannot_change_the_machine(run: Run) -> None:
-    """Even root inside cannot write to /proc/sys or change a device node's mode."""
-    result = run("echo x > /proc/sys/kernel/core_pattern; chmod 600 /dev/null; busybox chmod 600 /dev/null", User="0")
+def test_root_inside_cannot_change_the_machine(run: Run) -> None:
+    """Even root inside writes neither to /proc/sys nor to a device's inode (here what it is: failing does no harm)."""
+    setting = "/proc/sys/kernel/core_pattern"
+    result = run(f'v=$(cat {setting}); echo "$v" > {setting}; busybox chmod 666 /dev/null', User="0")
     assert not result.passed
-    assert "Read-only file system" in result.output
-    assert stat.S_IMODE(Path("/dev/null").stat().st_mode) == 0o666
+    assert result.output.count("Read-only file system") == 2
 
 
 def test_network_is_off(run: Run) -> None:
