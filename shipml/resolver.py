@@ -1,8 +1,8 @@
 """Requirements → lock, by uv. The only module that runs uv.
 
 A resolution is kept in the store by the hash of all that it depends on, and reused until one of these changes: a second
-build runs no uv. uv's own cache stays where uv keeps it: it holds what indexes said, no decisions, so an empty store
-resolves afresh. uv's settings (UV_*, uv.toml, proxies, SSL_CERT_FILE) apply as they do to uv; pip's do not.
+build runs no uv. uv's cache lies under SHIPML_HOME too, unless UV_CACHE_DIR says otherwise. uv's settings (UV_*,
+uv.toml, proxies, SSL_CERT_FILE) apply as they do to uv; pip's do not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from shipml.errors import PlanError, ResolutionError, UnavailableError
+from shipml.errors import PlanError, ResolutionError, UnavailableError, UntrustedInputError
 from shipml.events import Emit, Notice, step
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
@@ -30,6 +30,8 @@ __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
 RECIPE = 1
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
+UV_CACHE = "uv"
+"""uv's cache, below the store's home."""
 _NEWEST_GLIBC_OF_UV = 40
 _TRIPLES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NOT_ABOUT_RESULTS = ("UV_CACHE_DIR", "UV_CONCURRENT_", "UV_HTTP_", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_PYTHON")
@@ -99,7 +101,7 @@ def resolve_first(
     if not upgrade and (known := _known(store, key, platform, inputs)) is not None:
         return next(one for one in candidates if one.suite.name == known.suite), known
     with step(emit, "resolve", project.requirements.path) as running:
-        candidate, lock = _try_each(project, candidates, platform, inputs, upgrade=upgrade)
+        candidate, lock = _try_each(project, candidates, platform, inputs, store.home / UV_CACHE, upgrade=upgrade)
         running.detail = f"{len(lock.wheels)} packages for Python {lock.python}"
     store.keep_fact("resolution", key, _to_json(lock))
     return candidate, lock
@@ -149,12 +151,18 @@ def _empty(suite: Suite, platform: Platform, inputs: Digest) -> Lock:
 
 
 def _try_each(
-    project: Project, candidates: Sequence[PythonCandidate], platform: Platform, inputs: Digest, *, upgrade: bool
+    project: Project,
+    candidates: Sequence[PythonCandidate],
+    platform: Platform,
+    inputs: Digest,
+    cache: Path,
+    *,
+    upgrade: bool,
 ) -> tuple[PythonCandidate, Lock]:
     refused: list[tuple[RefusedPython, UnsolvableError]] = []
     for candidate in candidates:
         try:
-            lock = _resolve(project, candidate.suite, platform, inputs, upgrade=upgrade)
+            lock = _resolve(project, candidate.suite, platform, inputs, cache, upgrade=upgrade)
         except UnsolvableError as error:
             refused.append((RefusedPython(candidate.suite.python, error.short), error))
             continue
@@ -162,7 +170,7 @@ def _try_each(
     raise no_python_fits(refused)
 
 
-def _resolve(project: Project, suite: Suite, platform: Platform, inputs: Digest, *, upgrade: bool) -> Lock:
+def _resolve(project: Project, suite: Suite, platform: Platform, inputs: Digest, cache: Path, *, upgrade: bool) -> Lock:
     """Run uv once."""
     from shipml.lock_file import select_wheels  # noqa: PLC0415 - not needed where the resolution is known
 
@@ -176,7 +184,12 @@ def _resolve(project: Project, suite: Suite, platform: Platform, inputs: Digest,
         *(["--refresh"] if upgrade else []),
     ]
     done = subprocess.run(
-        command, cwd=project.folder, env=_uv_environment(), capture_output=True, check=False, stdin=subprocess.DEVNULL
+        command,
+        cwd=project.folder,
+        env=_uv_environment(cache),
+        capture_output=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     if done.returncode != 0:
         raise explain(done.stderr.decode("utf-8", "replace"), suite, platform)
@@ -204,9 +217,10 @@ def _uv_platform(suite: Suite, platform: Platform) -> str:
     return f"{_TRIPLES[platform.architecture]}-manylinux_2_{glibc}"
 
 
-def _uv_environment() -> dict[str, str]:
+def _uv_environment(cache: Path) -> dict[str, str]:
     """The user's environment, without what speaks of this machine's Pythons."""
-    return {name: value for name, value in os.environ.items() if name not in _NOT_FOR_UV}
+    kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_UV}
+    return {"UV_CACHE_DIR": str(cache), **kept}
 
 
 def _cache_key(project: Project, candidates: Sequence[PythonCandidate], inputs: Digest) -> str:
@@ -237,9 +251,12 @@ def _known(store: Store, key: str, platform: Platform, inputs: Digest) -> Lock |
     fact = store.fact("resolution", key)
     if not isinstance(fact, dict):
         return None
-    wheels = tuple(LockedWheel(**{**wheel, "digest": Digest(wheel["digest"])}) for wheel in fact["wheels"])
-    refused = tuple(RefusedPython(python, because) for python, because in fact["refused"])
-    return Lock(wheels, fact["suite"], fact["python"], platform, inputs, refused)
+    try:
+        wheels = tuple(LockedWheel(**{**wheel, "digest": Digest(wheel["digest"])}) for wheel in fact["wheels"])
+        refused = tuple(RefusedPython(python, because) for python, because in fact["refused"])
+        return Lock(wheels, str(fact["suite"]), str(fact["python"]), platform, inputs, refused)
+    except (KeyError, TypeError, ValueError, UntrustedInputError):
+        return None
 
 
 def _to_json(lock: Lock) -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from shipml.errors import NotAllowedError, ResolutionError, ShipmlError, TryAgainError
+from shipml.errors import ConfigurationError, NotAllowedError, ResolutionError, ShipmlError, TryAgainError
 from shipml.oci.manifest import Platform
 from shipml.plan.facts import RefusedPython
 from shipml.plan.suites import Suite
@@ -17,10 +17,12 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _AUTHENTICATION = re.compile(r"\b401 Unauthorized|\b403 Forbidden|valid authentication credentials", re.IGNORECASE)
 _NETWORK = re.compile(
     r"error sending request|client error \(Connect\)|dns error|Request failed after|HTTP status server error"
-    r"|429 Too Many|timed out|Connection re(?:fused|set)|network (?:connectivity is|was) disabled"
+    r"|429 Too Many|timed out|Connection re(?:fused|set)"
     r"|error decoding response|Could not resolve host",
     re.IGNORECASE,
 )
+_OFFLINE = re.compile(r"network (?:connectivity is|was) disabled|was not found in the cache")
+_CERTIFICATE = re.compile(r"invalid peer certificate|UnknownIssuer|CaUsedAsEndEntity|certificate verify failed")
 _NO_WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][\w.\[\]-]*?)(?P<pin>==[^\s,]+)? has no (?:usable )?wheels?\b")
 _NO_SOLUTION = "No solution found"
 _WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
@@ -42,27 +44,38 @@ def explain(stderr: str, suite: Suite, platform: Platform) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
     text = _CREDENTIALS.sub("", _essence(stderr))
     if _AUTHENTICATION.search(text):
-        host = _first_url(text)
-        return NotAllowedError(
-            f"the package index{f' {host}' if host else ''} refused the credentials, or wants some",
-            hint="set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, or put the host into ~/.netrc",
-        )
+        return _refused(_first_url(text))
+    if _CERTIFICATE.search(text):
+        return _untrusted(_first_url(text))
+    if _OFFLINE.search(text):
+        return TryAgainError("the package index may not be asked: uv is told to stay offline", hint="unset UV_OFFLINE")
     if _NO_SOLUTION in text:
         return _unsolvable(text, suite, platform)
     if _NETWORK.search(text):
-        url = _first_url(text)
-        offline = "disabled" in text
-        return TryAgainError(
-            f"the package index{f' ({url})' if url else ''} cannot be reached: {_last_cause(text)}",
-            hint="unset UV_OFFLINE" if offline else "check the network and the proxy settings, then run it again",
-        )
-    if "does not appear to be a Python project" in text:
-        return ResolutionError(
-            "the requirements name a folder that is no Python project", hint="remove the line (-e . or a path)"
-        )
-    if "No virtual environment" in text or "No interpreter found" in text:
-        return ResolutionError(f"uv cannot resolve here: {_one_line(text)}", hint="run shipml doctor")
+        return _unreachable(text)
     return ResolutionError(f"uv cannot resolve the requirements: {_one_line(text)}", hint=_other_hint(text))
+
+
+def _refused(url: str) -> NotAllowedError:
+    return NotAllowedError(
+        f"the package index {url} refused the credentials, or wants some",
+        hint="put its host into ~/.netrc, or set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD for its NAME",
+    )
+
+
+def _untrusted(url: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"the certificate of the package index {url} is signed by nobody that uv knows",
+        hint="name your authority's file: export SSL_CERT_FILE=/path/ca.pem; "
+        "or, where this machine trusts it already: export UV_SYSTEM_CERTS=1",
+    )
+
+
+def _unreachable(text: str) -> TryAgainError:
+    return TryAgainError(
+        f"the package index {_first_url(text)} cannot be reached: {_last_cause(text)}",
+        hint="check the network and the proxy settings, then run it again",
+    )
 
 
 def no_python_fits(refused: Sequence[tuple[RefusedPython, UnsolvableError]]) -> ResolutionError:
@@ -123,6 +136,8 @@ def _last_cause(text: str) -> str:
 
 
 def _other_hint(text: str) -> str:
-    if "git" in text.lower():
+    if "does not appear to be a Python project" in text:
+        return "remove the line that names this folder (-e . or a path): only wheels can be installed"
+    if "Git operation" in text:
         return "packages from git must be built: name a release that has wheels, or let an engine build"
     return "correct the line that is named"

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import ssl
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -103,8 +104,8 @@ class PackageIndex:
 
 
 @contextmanager
-def serve_index() -> Iterator[PackageIndex]:
-    """An empty index while the block runs."""
+def serve_index(tls: ssl.SSLContext | None = None) -> Iterator[PackageIndex]:
+    """An empty index while the block runs, over TLS where a context is given."""
     index = PackageIndex()
 
     class Handler(BaseHTTPRequestHandler):
@@ -124,6 +125,9 @@ def serve_index() -> Iterator[PackageIndex]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients may hang up
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     index.host = f"127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

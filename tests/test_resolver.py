@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import ssl
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,15 +13,24 @@ from pathlib import Path
 import pytest
 
 from shipml import resolver
-from shipml.errors import NotAllowedError, PlanError, ResolutionError, ShipmlError, TryAgainError, UnavailableError
+from shipml.errors import (
+    ConfigurationError,
+    NotAllowedError,
+    PlanError,
+    ResolutionError,
+    ShipmlError,
+    TryAgainError,
+    UnavailableError,
+)
 from shipml.events import Event, Notice, StepStarted
 from shipml.lock_file import dump_lock
+from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan import PythonCandidate, python_candidates
 from shipml.plan.facts import Lock, RefusedPython
 from shipml.project import read_project
 from shipml.store import Store
-from tests.package_index import PackageIndex, serve_index
+from tests.package_index import PackageIndex, make_wheel, serve_index
 
 AMD64 = Platform("linux", "amd64")
 ARM64 = Platform("linux", "arm64")
@@ -239,6 +250,58 @@ def test_an_index_that_is_not_there_is_worth_another_try(
         resolving("alpha\n")
 
 
+def test_an_index_that_nobody_vouches_for_is_explained(
+    index: PackageIndex, resolving: Resolving, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of an unknown authority leads to the variables that name it."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    options = (
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=x",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+    )
+    command = ["openssl", "req", "-x509", *options, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with serve_index(context) as secure:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"https://{secure.host}/simple")
+        with pytest.raises(ConfigurationError) as caught:
+            resolving("alpha\n")
+    assert f"https://{secure.host}" in caught.value.message
+    assert "SSL_CERT_FILE" in caught.value.hint
+
+
+def test_being_offline_is_named(index: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With UV_OFFLINE nothing is asked, and the hint names the variable."""
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    with pytest.raises(ShipmlError) as caught:
+        resolving("alpha\n")
+    assert "UV_OFFLINE" in caught.value.hint
+    assert index.requests == []
+
+
+def test_a_local_wheel_is_known_by_its_content(resolving: Resolving, index: PackageIndex, folder: Path) -> None:
+    """A wheel beside the project is locked by its file URL, and resolved anew when it was built anew."""
+    name, data = make_wheel("alpha", "1.0")
+    (folder / name).write_bytes(data)
+    first = resolving(f"./{name}\n")[1].wheels[0]
+    assert first.url == (folder / name).as_uri()
+    assert first.digest == Digest.of(data)
+    data = make_wheel("alpha", "1.0", requires=["beta"])[1]
+    (folder / name).write_bytes(data)
+    index.add("beta", "1.0")
+    lock = resolving()[1]
+    assert [wheel.name for wheel in lock.wheels] == ["alpha", "beta"]
+    assert lock.wheels[0].digest == Digest.of(data)
+
+
 @pytest.mark.parametrize(
     ("requirements", "message", "hint"),
     [
@@ -246,7 +309,7 @@ def test_an_index_that_is_not_there_is_worth_another_try(
         ("source==1.0\n", "source==1.0 has no wheel for any Python", "choose a version"),
         ("alpha<2\nbeta<1\n", "beta<1", "loosen"),
         ("alpha ==\n", "Couldn't parse requirement", "correct the line"),
-        ("-e .\n", "a folder that is no Python project", "remove the line"),
+        ("-e .\n", "does not appear to be a Python project", "remove the line"),
         ("win\n", "win==1.0 has no wheel for any Python", "choose a version"),
     ],
 )

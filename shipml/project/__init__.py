@@ -74,7 +74,9 @@ def _file_rules(folder: Path, settings: Settings) -> FileRules:
     patterns += settings.exclude
     patterns += [f"!{pattern.removeprefix('!')}" for pattern in settings.include]
     include = [pattern.removeprefix("!") for pattern in settings.include]
-    return FileRules(IgnorePatterns(patterns), IgnorePatterns(include, source=settings.source))
+    IgnorePatterns(settings.exclude, source=settings.source)  # so that an error names the file that holds the pattern
+    named = IgnorePatterns(include, source=settings.source)
+    return FileRules(IgnorePatterns(patterns), named)
 
 
 def _python_evidence(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import ConfigurationError
+from shipml.oci.digest import Digest
 from shipml.plan.facts import RequirementsSource
 from shipml.project.text import read_text
 
@@ -17,6 +18,7 @@ __all__ = ["read_requirements"]
 
 _INCLUDE = re.compile(r"(?:-r|-c|--requirements?|--constraints?)[ \t=]*(?P<path>.+)")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
+_ARCHIVES = (".whl", ".tar.gz", ".zip")
 _UV_FILES = ("uv.toml",)
 _UV_KEYS = ("requires-python", "dependencies", "dynamic", "optional-dependencies")
 
@@ -35,13 +37,24 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any] | None) -> tupl
     if text is not None:
         files = {"requirements.txt": text}
         names = _walk(folder, "requirements.txt", files)
-        source = RequirementsSource("requirements.txt", (*files.items(), *uv_texts), tuple(names))
+        texts = (*files.items(), *uv_texts, *_local_archives(folder, names))
+        source = RequirementsSource("requirements.txt", texts, tuple(names))
         return source, "pyproject.toml" if declared else ""
     if declared:
         kept = {key: project[key] for key in _UV_KEYS if key in project}
         names = [name for name in project.get("dependencies", ()) if isinstance(name, str)]
         return RequirementsSource("pyproject.toml", (("pyproject.toml", _canonical(kept)), *uv_texts), tuple(names)), ""
     return None, ""
+
+
+def _local_archives(folder: Path, names: list[str]) -> list[tuple[str, str]]:
+    """(path, digest) of wheels that are asked for by path: another file of the same name is another requirement."""
+    found = []
+    for name in names:
+        path = name.rpartition(" @ ")[2].partition(";")[0].strip().removeprefix("file://").removeprefix("file:")
+        if path.endswith(_ARCHIVES) and "://" not in path and (folder / path).is_file():
+            found.append((path, str(Digest.of_file(folder / path))))
+    return found
 
 
 def _dynamic(project: Mapping[str, Any]) -> list[str]:
