@@ -34,6 +34,7 @@ _RELATION = re.compile(
 _FIELD = re.compile(r"^([A-Za-z0-9-]+):[ \t]*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 _PIECE_BYTES = 1 << 20
+_PACKED_PIECE_BYTES = 1 << 16
 
 Archive = Literal["debian", "debian-security"]
 
@@ -190,9 +191,8 @@ def _unpacked(data: bytes, path: str) -> Iterator[bytes]:
                 yield from iter(lambda: file.read(_PIECE_BYTES), b"")
         elif path.endswith(".gz"):
             gzip = isal_zlib.decompressobj(31)
-            while data and not gzip.eof:
-                yield gzip.decompress(data, _PIECE_BYTES)
-                data = gzip.unconsumed_tail
+            for start in range(0, len(data), _PACKED_PIECE_BYTES):
+                yield gzip.decompress(data[start : start + _PACKED_PIECE_BYTES])
         else:
             yield data
     except (lzma.LZMAError, EOFError, isal_zlib.error) as error:  # type: ignore[misc]  # as in layer_writer

@@ -103,8 +103,12 @@ class Archive:
         signed_name: str = "",
         cut_bytes: int = 0,
         by_hash: bool = True,
+        lies: bool = False,
     ) -> None:
-        """Write packages and lists of a suite and sign them; `cut_bytes` are missing at the end of its indexes."""
+        """Write packages and lists of a suite and sign them; `cut_bytes` are missing at the end of its indexes.
+
+        Where it `lies`, the digest of the unpacked index is another's, and those of the packed ones are true.
+        """
         root = self.root / archive
         stanzas = [self._stanza(root, package) for package in packages]
         text = "\n".join(stanzas).encode()
@@ -112,7 +116,7 @@ class Archive:
         (folder / "by-hash" / "SHA256").mkdir(parents=True, exist_ok=True)
         lines = []
         for end, data in (("", text), (".gz", gzip.compress(text, mtime=0)), (".xz", lzma.compress(text))):
-            digest = hashlib.sha256(data).hexdigest()
+            digest = hashlib.sha256(data + b"x" * (lies and not end)).hexdigest()
             lines.append(f" {digest} {len(data)} main/binary-amd64/Packages{end}")
             for path in (folder / f"Packages{end}", folder / "by-hash" / "SHA256" / digest):
                 path.write_bytes(data[: len(data) - cut_bytes])

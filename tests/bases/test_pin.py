@@ -195,6 +195,13 @@ def test_truncated_index_is_refused(archive: Archive, mirror: Server, pin: Pin) 
         pin()
 
 
+def test_index_that_unpacks_to_another_is_refused(archive: Archive, mirror: Server, pin: Pin) -> None:
+    """Packed and unpacked index must both be what the release names."""
+    archive.publish_suite(lies=True)
+    with pytest.raises(UntrustedInputError, match="unpacks to something else"):
+        pin()
+
+
 @pytest.mark.parametrize("by_hash", [True, False])
 def test_mirror_without_by_hash_works(archive: Archive, mirror: Server, pin: Pin, by_hash: bool) -> None:
     """Where a mirror lacks the folders that its release promises, or promises none, the plain name serves."""
