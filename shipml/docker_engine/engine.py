@@ -16,7 +16,7 @@ from shipml.events import Emit, ignore, step
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
-from shipml.oci.reference import Reference
+from shipml.oci.reference import DOCKER_HUB, Reference
 
 if TYPE_CHECKING:  # brings the SDK
     from shipml.docker_engine.sdk import Sdk
@@ -232,7 +232,7 @@ class Engine:
                 tag=None if reference.digest else reference.tag or "latest",
                 stream=True,
                 decode=True,
-                auth_config=dict(auth),
+                auth_config=_auth_config(reference, auth),
                 platform=str(platform) if platform else None,
             )
             layer_progress(self.sdk.messages(stream, doing), running)
@@ -249,7 +249,11 @@ class Engine:
         digest: Digest | None = None
         with step(emit, "push", str(reference)) as running, self.sdk.doing(doing):
             stream = self.sdk.stream.push(
-                reference.name, tag=reference.tag or "latest", stream=True, decode=True, auth_config=dict(auth)
+                reference.name,
+                tag=reference.tag or "latest",
+                stream=True,
+                decode=True,
+                auth_config=_auth_config(reference, auth),
             )
             digest = layer_progress(self.sdk.messages(stream, doing), running)
             if digest is None:
@@ -280,6 +284,12 @@ class Engine:
                 headers={"Content-Type": "application/x-tar", **headers},
             )
         return self.sdk.messages(stream, doing)
+
+
+def _auth_config(reference: Reference, auth: Mapping[str, str]) -> dict[str, str]:
+    """Never None, or the SDK would look for credentials itself; containerd's store wants the server's name."""
+    server = "https://index.docker.io/v1/" if reference.registry == DOCKER_HUB else reference.registry
+    return {"serveraddress": server, **auth}
 
 
 def _engine_image(found: Mapping[str, Any]) -> EngineImage:

@@ -73,7 +73,7 @@ _RULES = (
     ),
     _rule(
         r"no such image|manifest (?:for .* )?(?:unknown|not found)|repository does not exist|reference does not exist"
-        r"|image not known|pull access denied|tag does not exist|: not found$", UsageError,
+        r"|image not known|pull access denied|tag does not exist|does not exist locally|: not found$", UsageError,
         "there is no such image", "look for the name among `docker images`, and mind spelling and tag",
     ),
     _rule(

@@ -102,16 +102,19 @@ class Sdk:
                 return None
 
     def messages(self, stream: Iterable[Mapping[str, Any]], what: str) -> Iterator[dict[str, Any]]:
-        """The JSON messages of a stream; an error among them is raised.
+        """The JSON messages of a stream. It is read to its end, which frees the connection; then its error is raised.
 
         Raises:
             ShipmlError: as the engine's complaint says.
         """
         with self.doing(what):
+            failure = ""
             for message in stream:
-                if failure := error_of(message):
-                    raise explain(failure, what)
-                yield dict(message)
+                failure = failure or error_of(message)
+                if not failure:
+                    yield dict(message)
+            if failure:
+                raise explain(failure, what)
 
     def post(
         self,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -40,7 +40,7 @@ def docker(request: pytest.FixtureRequest) -> Iterator[Engine]:
 @pytest.fixture(scope="session")
 def heavy_layer() -> LayerValue:
     """8 MiB that do not compress: whether it was sent is plain from the bytes."""
-    noise = Path("/dev/urandom").open("rb").read(8 << 20)  # noqa: SIM115
+    noise = os.urandom(8 << 20)
     return make_layer(lambda writer: writer.file("opt/heavy", noise))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from shipml.errors import ShipmlError
 from shipml.events import Event, Notice, OutputReceived
-from shipml.oci.image import Image, LayerValue, assemble_image
+from shipml.oci.image import Image, Layer, LayerValue, assemble_image
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.model import SmokeCheck
@@ -56,7 +56,7 @@ def busybox_layer() -> LayerValue:
     return make_layer(fill)
 
 
-def make_image(layers: Sequence[LayerValue], *, platform: Platform | None = None, **config: Any) -> Image:
+def make_image(layers: Sequence[Layer], *, platform: Platform | None = None, **config: Any) -> Image:
     """An image of these layers, oldest first, for this machine unless told otherwise."""
     platform = platform or Platform.of_this_machine()
     document = {
