@@ -246,6 +246,16 @@ def test_a_cut_download_starts_over_where_it_must(
     assert sum(steps) == len(BODY)
 
 
+@pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"weak"'}])
+def test_the_rest_is_not_asked_for_without_a_strong_validator(
+    client: HttpClient, store: Store, headers: dict[str, str]
+) -> None:
+    """What may be another file by now is asked for whole."""
+    with serve(cut(2 << 20, **headers), give()) as server:
+        _fetch(client, server.url, store)
+    assert "range" not in server.asked[1][1]
+
+
 def test_a_server_that_always_hangs_up_is_given_up(client: HttpClient, store: Store) -> None:
     """Four cuts without advance end in an error, and no blob or leftover stays."""
     with serve(cut(1000)) as server, pytest.raises(TryAgainError, match="could not download"):

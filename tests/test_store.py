@@ -299,15 +299,16 @@ for number in range(rounds):
         digest = Digest.of(data)
         store.adopt(draft, digest)
     store.keep_fact("blob", str(name), {"digest": str(digest), "filler": "x" * 5000})
-    store.tree(f"tree-{number % 7}", lambda folder: [(folder / str(i)).write_bytes(b"x" * 99) for i in range(20)])
+    tree = f"tree-{sys.argv[4]}{number % 7}"
+    store.tree(tree, lambda folder: [(folder / str(i)).write_bytes(b"x") for i in range(200)])
     store.tag(f"image{name}:1", store.put_blob(b"manifest %d" % name))
     assert store.fact("blob", str(name))["digest"] == str(digest)
 """
 
 
-def _writer(home: Path, rounds: int, seed: int) -> subprocess.Popen[str]:
+def _writer(home: Path, rounds: int, seed: int, trees: str = "") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", WRITER, home, str(rounds), str(seed)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, home, str(rounds), str(seed), trees], stdout=subprocess.PIPE, text=True
     )
 
 
@@ -320,7 +321,7 @@ def test_two_processes_on_the_same_keys(tmp_path: Path) -> None:
     store = Store(tmp_path)
     info = store.info(verify=True)
     assert info.damaged == ()
-    assert all(len(list((tmp_path / "roots" / f"tree-{number}").iterdir())) == 20 for number in range(7))
+    assert all(len(list((tmp_path / "roots" / f"tree-{number}").iterdir())) == 200 for number in range(7))
     assert {kind.kind for kind in info.kinds} >= {"facts", "trees", "other"}
     assert list((tmp_path / "tmp").iterdir()) == []
     store.close()
@@ -332,7 +333,7 @@ def test_kill_at_thirty_random_moments_leaves_the_store_whole(tmp_path: Path) ->
     moments = random.Random(7)  # noqa: S311  (moments, not secrets)
     had_leftovers = False
     for seed in range(30):
-        writer = _writer(tmp_path, 100_000, seed)
+        writer = _writer(tmp_path, 100_000, seed, f"{seed}-")
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
         time.sleep(moments.uniform(0, 0.05))
@@ -345,7 +346,7 @@ def test_kill_at_thirty_random_moments_leaves_the_store_whole(tmp_path: Path) ->
         for name in range(20):
             fact = store.fact("blob", str(name))
             assert fact is None or store.has_blob(Digest.parse(fact["digest"]), 300_000)
-        assert all(len(list(tree.iterdir())) == 20 for tree in (tmp_path / "roots").iterdir())
+        assert all(len(list(tree.iterdir())) == 200 for tree in (tmp_path / "roots").iterdir())
         for path in (tmp_path / "facts").glob("*/*.json"):
             json.loads(path.read_bytes())
         store.close()

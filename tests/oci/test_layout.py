@@ -78,19 +78,25 @@ def test_writing_again_adds_no_entry(tmp_path: Path, make_image: MakeImage) -> N
     assert len(json.loads((tmp_path / "out" / "index.json").read_bytes())["manifests"]) == 1
 
 
-def test_four_writers_at_once_lose_no_entry(tmp_path: Path, make_image: MakeImage) -> None:
-    """Writers of one layout wait for each other."""
-    images = [make_image({"a": bytes([number])}) for number in range(4)]
-    write_layout(images[0], tmp_path / "out", [Reference.parse("image0")])
-    threads = [
-        threading.Thread(target=write_layout, args=(image, tmp_path / "out", [Reference.parse(f"image{number}")]))
-        for number, image in enumerate(images)
-    ]
+def test_writers_at_once_lose_no_entry(tmp_path: Path, make_image: MakeImage) -> None:
+    """Writers of one layout wait for each other: four that add ten images each add forty."""
+    images = {f"image{number}": make_image({"a": bytes([number])}) for number in range(40)}
+    names = list(images)
+    folder = tmp_path / "out"
+    write_layout(make_image(), folder)
+
+    def work(start: int) -> None:
+        for name in names[start::4]:
+            write_layout(images[name], folder, [Reference.parse(name)])
+
+    threads = [threading.Thread(target=work, args=(start,)) for start in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [read_layout(tmp_path / "out", f"image{n}").digest for n in range(4)] == [image.digest for image in images]
+    assert {name: read_layout(folder, name).digest for name in names} == {
+        n: image.digest for n, image in images.items()
+    }
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
