@@ -49,6 +49,17 @@ def test_an_engine_loads_the_archive(docker_engine: Engine, image: ImageValue, t
     assert (tmp_path / "app.py").read_text() == "print(1)\n"
 
 
+def test_an_engine_needs_no_layer_that_it_has(docker_engine: Engine, make_image: MakeImage, tmp_path: Path) -> None:
+    """After one changed file, an archive without the lower layer loads on every engine and store."""
+    before, after = (make_image({"lib/large": b"x" * 9999}, {"app/app.py": code}) for code in (b"old", b"new"))
+    write_docker_archive(before, tmp_path / "before.tar", [NAME])
+    docker_engine.docker("load", "-i", str(tmp_path / "before.tar"))
+    write_docker_archive(after, tmp_path / "after.tar", [NAME], without={after.layers[0].digest})
+    docker_engine.docker("load", "-i", str(tmp_path / "after.tar"))
+    loaded = json.loads(docker_engine.docker("image", "inspect", str(NAME)).stdout)[0]
+    assert loaded["RootFS"]["Layers"] == [str(layer.diff_id) for layer in after.layers]
+
+
 @pytest.mark.parametrize("transport", ["oci", "oci-archive", "docker-archive"])
 def test_skopeo_reads_what_is_written(image: ImageValue, tmp_path: Path, transport: str) -> None:
     """As layout, as OCI archive and as docker archive: the same layers and the same platform."""
