@@ -7,10 +7,12 @@ in sorted order over a pipe, with a fixed hash seed. It compiles and never impor
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import struct
 import subprocess
 import tempfile
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,6 +38,7 @@ _SOURCE_LIMIT_BYTES = 16 << 20
 _PYC_LIMIT_BYTES = 256 << 20
 _LENGTH = struct.Struct("<I")
 _START_SECONDS = 60.0
+_WATCH_SECONDS = 0.1
 _END_SECONDS = 5.0
 """How long a process that closed its output may take to be gone."""
 _BYTES_PER_SECOND = 50_000
@@ -148,8 +151,6 @@ class _Packed:
     """Compresses .pyc files into a draft."""
 
     def __init__(self, draft: Draft) -> None:
-        import hashlib  # noqa: PLC0415
-
         self._draft = draft
         self._hasher = hashlib.sha256()
         self._modules: list[CompiledModule] = []
@@ -194,8 +195,6 @@ class _Compiler:
                     )
                 feeder.start()
                 for _, path in self._placement.modules:
-                    if self._cancelled.is_set():
-                        raise CancelledError("stopped while bytecode was compiled")
                     yield self._take(process, complaints, path)
             finally:
                 process.kill()
@@ -220,23 +219,29 @@ class _Compiler:
                 hint="forget what was cached: shipml cache prune --all",
             ) from error
         source_bytes = sum(entry.size_bytes for entry, _ in self._placement.modules)
-        watch = threading.Timer(_START_SECONDS + source_bytes / _BYTES_PER_SECOND, self._stop, [process])
-        watch.daemon = True
+        deadline = time.monotonic() + _START_SECONDS + source_bytes / _BYTES_PER_SECOND
+        ended = threading.Event()
+        watch = threading.Thread(target=self._watch, args=(process, deadline, ended), name="bytecode-watch")
         watch.start()
         try:
             yield process
         finally:
-            watch.cancel()
             process.kill()
             process.wait()
+            ended.set()
+            watch.join()
             for pipe in (process.stdin, process.stdout):
                 with contextlib.suppress(BrokenPipeError):
                     if pipe:
                         pipe.close()
 
-    def _stop(self, process: subprocess.Popen[bytes]) -> None:
-        self._timed_out = True
-        process.kill()
+    def _watch(self, process: subprocess.Popen[bytes], deadline: float, ended: threading.Event) -> None:
+        """Kill the process when its time is over or the build is stopped, so that no reader waits for it."""
+        while not ended.wait(_WATCH_SECONDS):
+            self._timed_out = time.monotonic() > deadline
+            if self._timed_out or self._cancelled.is_set():
+                process.kill()
+                return
 
     def _feed(self, sink: Any) -> None:  # noqa: ANN401  (a pipe's end)
         """Give the sources to the process, one after the other, and stop quietly when it is gone."""
@@ -266,6 +271,8 @@ class _Compiler:
                 return data
         if self._failure:
             raise self._failure
+        if self._cancelled.is_set():
+            raise CancelledError("stopped while bytecode was compiled")
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(_END_SECONDS)
         how = "took too long" if self._timed_out else f"ended (status {process.poll()})"

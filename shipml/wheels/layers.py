@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import heapq
 import os
@@ -14,7 +13,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, TypeAlias
 
-from shipml.events import Emit, StepProgressed, ignore
+from shipml.errors import CancelledError
+from shipml.events import Emit, Notice, StepProgressed, ignore
 from shipml.http import HttpClient
 from shipml.layer_cache import cached_layer, layer_key
 from shipml.oci.annotations import BYTECODE
@@ -93,7 +93,7 @@ def layers(
         BuildError: the interpreter fails.
         TryAgainError, NotAllowedError: as `HttpClient.read`.
     """
-    target = _Target(python, python_version, store, http, _Once(interpreter))
+    target = _Target(python, python_version, store, http, _Once(interpreter, python_version, emit))
     todo = [request for request in requests if store.fact("layer", target.key(request)) is None]
     if todo:
         with _Work(target, todo, emit) as work:
@@ -104,14 +104,25 @@ def layers(
 class _Once:
     """Calls a function once, whichever thread comes first, and gives all the same answer."""
 
-    def __init__(self, make: Callable[[], Interpreter]) -> None:
+    def __init__(self, make: Callable[[], Interpreter], version: str, emit: Emit) -> None:
         self._make = make
+        self._version = version
+        self._emit = emit
         self._lock = threading.Lock()
         self._made: Interpreter | None = None
 
     def __call__(self) -> Interpreter:
         with self._lock:
-            self._made = self._made or self._make()
+            if self._made is None:
+                self._made = self._make()
+                if self._made.version != self._version:
+                    self._emit(
+                        Notice(
+                            f"bytecode is compiled by Python {self._made.version} for the image's {self._version}: "
+                            "it works, but digests can differ from those of builds that have the same version",
+                            "warning",
+                        )
+                    )
             return self._made
 
 
@@ -178,6 +189,8 @@ class _WheelWork:
 
     def compile(self, cancelled: threading.Event) -> None:
         try:
+            if cancelled.is_set():
+                raise CancelledError("stopped before bytecode was compiled")  # noqa: TRY301
             made = bytecode_of(
                 self.placement(),
                 python=self._target.python,
@@ -255,12 +268,16 @@ class _Work:
             self._target.layer(request, self.write)
 
     def _downloaded(self, work: _WheelWork, future: Future[None]) -> None:
+        """Let the wheel be compiled. Whatever happens, `work.compiled` gets an end, since a layer may wait for it."""
         if self._cancelled.is_set() or future.cancelled() or future.exception():
+            work.compiled.set_exception(CancelledError("stopped before bytecode was compiled"))
             return
         with self._lock:
             heapq.heappush(self._ready, (-(work.wheel.size_bytes or 0), work.wheel.name, work))
-        with contextlib.suppress(RuntimeError):  # the pool is closed: something failed meanwhile
+        try:
             self._compilers.submit(self._compile_largest)
+        except RuntimeError:  # the pool is closed: something failed meanwhile, and nobody waits
+            return
 
     def _compile_largest(self) -> None:
         with self._lock:

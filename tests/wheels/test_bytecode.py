@@ -7,13 +7,14 @@ import importlib.util
 import marshal
 import platform
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from shipml import wheels
-from shipml.errors import BuildError
-from shipml.events import ignore
+from shipml.errors import BuildError, UntrustedInputError
+from shipml.events import Event, Notice, ignore
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.plan.model import LockedWheel
@@ -171,3 +172,42 @@ def test_an_interpreter_that_hangs_is_ended(
     hanging = wheels.Interpreter((sys.executable, "-c", "import time; time.sleep(999)"), {}, interpreter.version)
     with pytest.raises(BuildError, match="took too long"):
         layer_by(hanging, locked(tmp_path, Member("demo/a.py", SOURCE)), store)
+
+
+def test_a_failure_elsewhere_ends_the_compilers(tmp_path: Path, store: Store, interpreter: wheels.Interpreter) -> None:
+    """When one wheel is refused, an interpreter that is still at work for another is killed, not waited for."""
+    hanging = wheels.Interpreter((sys.executable, "-c", "import time; time.sleep(999)"), {}, interpreter.version)
+    good = [
+        save_wheel(tmp_path, make_zip(wheel_members([Member(f"{name}.py", SOURCE)], name=name)), name=name)
+        for name in ("one", "two", "three", "four", "five", "six")
+    ]
+    bad = save_wheel(tmp_path, make_zip(wheel_members([], name="bad", wheel_version="9")), name="bad")
+    with pytest.raises(UntrustedInputError, match="format version '9'"):
+        wheels.layers(
+            [("wheel", good), ("packages", [bad])],
+            python=MINOR,
+            interpreter=lambda: hanging,
+            python_version=interpreter.version,
+            store=store,
+            http=HttpClient(),
+            emit=ignore,
+        )
+    assert threading.active_count() == 1
+
+
+def test_another_patch_version_is_told(tmp_path: Path, store: Store, interpreter: wheels.Interpreter) -> None:
+    """Where the compiling interpreter is not exactly the image's, a notice says what that may change."""
+    heard: list[Event] = []
+    wheels.layer(
+        [locked(tmp_path, Member("demo/a.py", SOURCE))],
+        kind="wheel",
+        python=MINOR,
+        interpreter=lambda: interpreter,
+        python_version=f"{MINOR}.999",
+        store=store,
+        http=HttpClient(),
+        emit=heard.append,
+    )
+    (notice,) = [event for event in heard if isinstance(event, Notice)]
+    assert notice.level == "warning"
+    assert f"for the image's {MINOR}.999" in notice.message
