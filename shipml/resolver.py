@@ -100,11 +100,20 @@ def resolve_first(
     key = _cache_key(project, candidates, inputs)
     if not upgrade and (known := _known(store, key, platform, inputs)) is not None:
         return next(one for one in candidates if one.suite.name == known.suite), known
+    _warn_of_pips_settings(emit)
     with step(emit, "resolve", project.requirements.path) as running:
         candidate, lock = _try_each(project, candidates, platform, inputs, store.home / UV_CACHE, upgrade=upgrade)
         running.detail = f"{len(lock.wheels)} packages for Python {lock.python}"
     store.keep_fact("resolution", key, _to_json(lock))
     return candidate, lock
+
+
+def _warn_of_pips_settings(emit: Emit) -> None:
+    """A package that is meant to come from a private index must not silently come from the public one."""
+    ours = any(os.environ.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"))
+    for name, uv_name in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_EXTRA_INDEX_URL", "UV_INDEX")):
+        if os.environ.get(name) and not ours:
+            emit(Notice(f"{name} is for pip alone and was not used; for shipml: export {uv_name}=${name}", "warning"))
 
 
 def inputs_digest(project: Project, platform: Platform) -> Digest:

@@ -135,6 +135,18 @@ def test_wheels_without_sha256_are_refused_by_name() -> None:
         select_wheels(document, BOOKWORM, AMD64, HERE)
 
 
+def test_credentials_and_fragments_in_urls_are_dropped() -> None:
+    """A lock can be shown to anybody."""
+    wheels = [{"url": "https://joe:s3cret@example.org:8443/a-1-py3-none-any.whl#x", "hashes": {"sha256": "0" * 64}}]
+    document = {
+        "lock-version": "1.0",
+        "created-by": "x",
+        "packages": [{"name": "a", "version": "1", "wheels": wheels}],
+    }
+    assert BOOKWORM is not None
+    assert select_wheels(document, BOOKWORM, AMD64, HERE)[0].url == "https://example.org:8443/a-1-py3-none-any.whl"
+
+
 def test_wheels_by_path_become_file_urls() -> None:
     """Paths start where the lock lies."""
     document = {

@@ -278,6 +278,23 @@ def test_an_index_that_nobody_vouches_for_is_explained(
     assert "SSL_CERT_FILE" in caught.value.hint
 
 
+def test_pips_settings_are_not_ignored_in_silence(
+    index: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has set an index for pip alone is told so, and how to set it for uv."""
+    index.add("alpha", "1.0")
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    resolving("alpha\n")
+    assert not any(isinstance(event, Notice) for event in resolving.heard)
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    with pytest.raises(ShipmlError):
+        resolving("beta\n")
+    notices = [event.message for event in resolving.heard if isinstance(event, Notice)]
+    assert len(notices) == 1
+    assert "export UV_DEFAULT_INDEX=$PIP_INDEX_URL" in notices[0]
+
+
 def test_being_offline_is_named(index: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch) -> None:
     """With UV_OFFLINE nothing is asked, and the hint names the variable."""
     monkeypatch.setenv("UV_OFFLINE", "1")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from shipml.store import Store
 
 __all__ = ["Project", "RequirementsSource", "Revision", "Settings", "read_project"]
 
+_PASSWORD = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 LOCK_NAME = "pylock.toml"
 
 
@@ -49,7 +51,8 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     settings = read_settings(pyproject, shipml)
     requirements, left_aside = read_requirements(folder, pyproject)
-    found = find_files(folder, _file_rules(folder, settings), store=store, emit=emit)
+    rules = _file_rules(folder, settings)
+    found = find_files(folder, replace(rules, secret=_with_credentials(requirements)), store=store, emit=emit)
     lock_text = read_text(folder, LOCK_NAME)
     return Project(
         folder=folder,
@@ -66,6 +69,12 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         version=_project_string(pyproject, "version"),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
+
+
+def _with_credentials(requirements: RequirementsSource | None) -> frozenset[str]:
+    """The requirements files that hold the password of an index: programs do not need them, and images are shared."""
+    texts = requirements.texts if requirements is not None else ()
+    return frozenset(name for name, text in texts if _PASSWORD.search(text))
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:

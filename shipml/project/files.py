@@ -16,7 +16,7 @@ from shipml.errors import BuildError, PlanError
 from shipml.events import Emit, Notice
 from shipml.oci.digest import Digest
 from shipml.plan.model import ApplicationFile
-from shipml.project.safe_excludes import reason_to_leave_out
+from shipml.project.safe_excludes import SECRET, reason_to_leave_out
 from shipml.store import Store
 
 __all__ = ["FileRules", "FoundFiles", "find_files"]
@@ -35,6 +35,8 @@ class FileRules:
     """.dockerignore, then the setting `exclude`, then `include` as `!` patterns."""
     include: IgnorePatterns
     """The setting `include` alone: what it names is sent even where the safe excludes speak against it."""
+    secret: frozenset[str] = frozenset()
+    """Paths of files that were read and found to hold a secret."""
 
 
 @dataclass(slots=True)
@@ -85,13 +87,16 @@ class _Walk:
     def _consider(self, entry: os.DirEntry[str], path: str, *, unsafe: bool) -> bool:
         excluded = self._rules.ignore.excludes(path)
         named = self._rules.include.names(path)
-        reason = "" if named or unsafe or excluded else reason_to_leave_out(entry, at_top=path == entry.name)
+        reason = "" if named or unsafe or excluded else self._reason(entry, path)
         unsafe = not named and (unsafe or bool(reason))
         if reason:
             self.found.left_out.append((path, reason))
         if entry.is_dir(follow_symlinks=False):
             return self._folder_entry(path, wanted=not excluded, unsafe=unsafe)
         return False if excluded or unsafe else self._leaf(entry, path)
+
+    def _reason(self, entry: os.DirEntry[str], path: str) -> str:
+        return SECRET if path in self._rules.secret else reason_to_leave_out(entry, at_top=path == entry.name)
 
     def _folder_entry(self, path: str, *, wanted: bool, unsafe: bool) -> bool:
         if unsafe and not self._rules.include.names_below(path):

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["reason_to_leave_out"]
+__all__ = ["SECRET", "reason_to_leave_out"]
 
 SECRET = "may hold a secret"  # noqa: S105 - a reason, not a password
 HISTORY = "history of the source"
@@ -29,7 +29,17 @@ _FOLDERS = {
 }
 _FILES = {
     **dict.fromkeys(
-        (".netrc", "_netrc", ".pypirc", ".git-credentials", ".pgpass", ".npmrc", ".htpasswd", "credentials.json"),
+        (
+            ".netrc",
+            "_netrc",
+            ".pypirc",
+            ".git-credentials",
+            ".pgpass",
+            ".npmrc",
+            ".htpasswd",
+            "credentials.json",
+            "pip.conf",
+        ),
         SECRET,
     ),
     **dict.fromkeys((".git", ".hg"), HISTORY),
@@ -40,7 +50,7 @@ _NAMES = (
     (re.compile(r".+\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk)"), SECRET),
     (re.compile(r"id_(?:rsa|dsa|ecdsa|ed25519)(?:[_.-].*)?(?<!\.pub)"), SECRET),
     (re.compile(r"(?:.*[_.-])?service[_-]?account.*\.json"), SECRET),
-    (re.compile(r"client_secret.*\.json"), SECRET),
+    (re.compile(r"client_secret.*\.json|.+\.tfstate(?:\.backup)?|kubeconfig"), SECRET),
     (re.compile(r".+\.py[co]|.+\.swp|\.coverage\..+"), CACHE),
 )
 _AT_THE_TOP = re.compile(r"(?:.+\.)?dockerfile(?:\..+)?|\.dockerignore|shipml\.toml|pylock(?:\.[^.]+)?\.toml")

@@ -73,7 +73,16 @@ SECRETS = [
         ".netrc",
         ".pypirc",
     ),
-    *(".aws/credentials", ".azure/x", ".ssh/config", "service-account.json", "gcp_service_account_1.json", ".ENV"),
+    *(
+        ".aws/credentials",
+        ".azure/x",
+        "pip.conf",
+        "state.tfstate",
+        ".ssh/config",
+        "service-account.json",
+        "gcp_service_account_1.json",
+        ".ENV",
+    ),
 ]
 LITTER = [
     *(".git/config", ".hg/x", ".svn/x", "__pycache__/a.pyc", "sub/__pycache__/b.pyc", "a.pyc", ".pytest_cache/x"),
@@ -94,6 +103,15 @@ def test_secrets_and_litter_stay_at_home(tmp_path: Path) -> None:
     assert left_out[".env"] == "may hold a secret"
     assert left_out["venv"] == "an environment of this machine"
     assert left_out[".git"] == "history of the source"
+
+
+def test_requirements_with_a_password_stay_at_home(tmp_path: Path) -> None:
+    """A requirements file that names its index with a password is left out; one with a variable is not."""
+    (tmp_path / "requirements.txt").write_text("--index-url https://joe:s3cret@example.org/simple\n-r more.txt\nsix\n")
+    (tmp_path / "more.txt").write_text("--extra-index-url https://joe:${TOKEN}@example.org/simple\n")
+    project = read_project(tmp_path, None)
+    assert [file.path for file in project.files] == ["more.txt"]
+    assert project.left_out == (("requirements.txt", "may hold a secret"),)
 
 
 def test_include_names_what_is_to_go_along_all_the_same(tmp_path: Path) -> None:
