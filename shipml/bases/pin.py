@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from shipml.bases.closure import Chosen, close
@@ -148,25 +147,31 @@ def _lists(
         is_fresh = 0 <= time.time() - lists.fetched_at_seconds < _FRESH_SECONDS
         if is_fresh and (allow_expired or not lists.expired) and all(store.has_blob(at) for _, at in lists.indexes):
             return lists
+    lists = _fetch_lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired)
+    store.keep_fact(_LISTS_FACT, key, lists.to_json())
+    return lists
+
+
+def _fetch_lists(
+    suite: Suite, platform: Platform, mirror: Mirror, *, store: Store, http: HttpClient, allow_expired: bool
+) -> _Lists:
+    """The mirror's package lists of a suite, its updates and its security updates; what is unchanged is not fetched."""
     parts: list[tuple[Archive, str]] = [("debian", suite.name), ("debian", f"{suite.name}-updates")]
     if suite.security:
         parts.append(("debian-security", f"{suite.name}-security"))
-    architecture = platform.architecture
 
     def fetch(archive: Archive, codename: str) -> tuple[Release, tuple[Archive, Digest]]:
         release = fetch_release(mirror.archive(archive), codename, http=http, allow_expired=allow_expired)
-        text = fetch_index(release, architecture=architecture, archive=archive, store=store, http=http)
+        text = fetch_index(release, architecture=platform.architecture, archive=archive, store=store, http=http)
         return release, (archive, text)
 
     with ThreadPoolExecutor(len(parts)) as pool:
-        fetched = [job.result() for job in [pool.submit(partial(fetch, *part)) for part in parts]]
-    lists = _Lists(
+        fetched = [job.result() for job in [pool.submit(fetch, *part) for part in parts]]
+    return _Lists(
         indexes=tuple(index for _, index in fetched),
         expired=any(release.expired for release, _ in fetched),
         fetched_at_seconds=time.time(),
     )
-    store.keep_fact(_LISTS_FACT, key, lists.to_json())
-    return lists
 
 
 def _pin_package(record: PackageRecord, because: str) -> DebianPackagePin:
