@@ -38,6 +38,7 @@ class Downloads:
         sizes = [wheel.size_bytes for wheel in self._missing]
         self._total_bytes = None if None in sizes else sum(size or 0 for size in sizes)
         self._done_bytes = 0
+        self._left = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._store, self._http, self._emit = store, http, emit
@@ -47,6 +48,7 @@ class Downloads:
 
     def __enter__(self) -> Downloads:
         if self._missing:
+            self._left = len(self._missing)
             self._running = self._step.__enter__()
             self._running.detail = f"{len(self._missing)} wheels"
         self._futures = {wheel.digest.hex: self._pool.submit(self._fetch, wheel) for wheel in self._missing}
@@ -58,7 +60,7 @@ class Downloads:
         if kind is not None:
             self._stopped.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        if self._missing:
+        if self._left:
             self._step.__exit__(kind, error, trace)
 
     def future(self, wheel: LockedWheel) -> Future[None]:
@@ -78,6 +80,10 @@ class Downloads:
         self._http.fetch_blob(
             wheel.url, wheel.digest, self._store, size_bytes=wheel.size_bytes, progress=self._progress
         )
+        with self._lock:
+            self._left -= 1
+            if not self._left:
+                self._step.__exit__(None, None, None)
 
     def _progress(self, count: int) -> None:
         if self._stopped.is_set():

@@ -1,0 +1,55 @@
+"""Wheels are downloaded together, once, and their progress adds up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shipml import wheels
+from shipml.events import Event, StepFinished, StepProgressed, StepStarted, ignore
+from shipml.http import HttpClient
+from shipml.oci.digest import Digest
+from shipml.plan.model import LockedWheel
+from shipml.store import Store
+from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
+
+
+def some(folder: Path, count: int) -> list[LockedWheel]:
+    return [
+        save_wheel(folder, make_zip(wheel_members([Member("a.bin", bytes([n]) * 9999)], name=f"p{n}")), name=f"p{n}")
+        for n in range(count)
+    ]
+
+
+def test_all_are_fetched_and_the_progress_adds_up(tmp_path: Path, store: Store) -> None:
+    """One step with the sum of the sizes as total, reached when the step ends; every wheel is a blob then."""
+    wanted = some(tmp_path, 9)
+    heard: list[Event] = []
+    wheels.fetch([*wanted, wanted[0]], store=store, http=HttpClient(), emit=heard.append)
+    assert all(Digest.of_file(store.blob_path(wheel.digest)) == wheel.digest for wheel in wanted)
+    total = sum(wheel.size_bytes or 0 for wheel in wanted)
+    progress = [event for event in heard if isinstance(event, StepProgressed)]
+    assert (progress[-1].done, progress[-1].total, progress[-1].unit) == (total, total, "bytes")
+    assert heard[0] == StepStarted("download", "9 wheels")
+    assert isinstance(heard[-1], StepFinished)
+    assert sum(isinstance(event, StepFinished) for event in heard) == 1
+
+
+def test_what_is_there_is_not_fetched_again(tmp_path: Path, store: Store) -> None:
+    """Wheels of the store are not asked for, and no step is shown."""
+    wanted = some(tmp_path, 2)
+    wheels.fetch(wanted, store=store, http=HttpClient(), emit=ignore)
+    for wheel in wanted:
+        (tmp_path / wheel.filename).unlink()
+    heard: list[Event] = []
+    wheels.fetch(wanted, store=store, http=HttpClient(), emit=heard.append)
+    assert heard == []
+
+
+def test_a_size_that_is_not_known(tmp_path: Path, store: Store) -> None:
+    """Where the lock has no size, the total is unknown and the digest alone decides."""
+    (wheel,) = some(tmp_path, 1)
+    unsized = LockedWheel(wheel.name, wheel.version, wheel.url, None, wheel.digest, wheel.filename)
+    heard: list[Event] = []
+    wheels.fetch([unsized], store=store, http=HttpClient(), emit=heard.append)
+    assert {event.total for event in heard if isinstance(event, StepProgressed)} == {None}
+    assert store.has_blob(wheel.digest)
