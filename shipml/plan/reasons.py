@@ -91,10 +91,16 @@ def _files(project: Project) -> Iterator[Decision]:
     )
     by_reason: dict[str, list[str]] = {}
     for path, reason in project.left_out:
-        by_reason.setdefault(reason, []).append(os.fsencode(path).decode("utf-8", "backslashreplace"))
+        by_reason.setdefault(reason, []).append(_shown_path(path))
     for reason, paths in sorted(by_reason.items()):
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         yield Decision("left out", ", ".join(paths[:_SHOWN]) + more, f"{_clause(reason)}; the setting include keeps it")
+
+
+def _shown_path(path: str) -> str:
+    """On one line, whatever the name holds."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _clause(reason: str) -> str:

@@ -94,7 +94,10 @@ def _python_evidence(
     """Where the project says which Python it wants, strongest first."""
     evidence = []
     if settings.python:
-        line = line_of(shipml_text if shipml_text is not None else pyproject_text, "python")
+        in_pyproject = settings.source == "pyproject.toml"
+        line = (
+            line_of(pyproject_text, "python", "[tool.shipml") if in_pyproject else line_of(shipml_text or "", "python")
+        )
         evidence.append(PythonEvidence(settings.python, f"{settings.source}:{line}", "version"))
     for name in (".python-version", "runtime.txt"):
         for number, written in enumerate((read_text(folder, name) or "").splitlines(), start=1):
@@ -102,7 +105,7 @@ def _python_evidence(
                 evidence.append(PythonEvidence(value, f"{name}:{number}", "version"))
                 break
     if wanted := _project_string(pyproject, "requires-python"):
-        line_number = line_of(pyproject_text, "requires-python")
+        line_number = line_of(pyproject_text, "requires-python", "[project]")
         evidence.append(PythonEvidence(wanted, f"pyproject.toml:{line_number}", "range"))
     return evidence
 

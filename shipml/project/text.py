@@ -53,9 +53,11 @@ def parse_toml(name: str, text: str) -> dict[str, Any]:
         raise ConfigurationError(f"{name} is not valid TOML: {error}", hint=f"correct {name}") from error
 
 
-def line_of(text: str, word: str) -> int:
-    """The first line that begins with `word` (after blanks), counted from 1; 1 where there is none."""
+def line_of(text: str, word: str, after: str = "") -> int:
+    """The first line below one that begins with `after` that begins with `word`, counted from 1; 1 if there is none."""
+    below = not after
     for number, line in enumerate(text.splitlines(), start=1):
-        if line.lstrip().startswith(word):
+        if below and line.lstrip().startswith(word):
             return number
+        below = below or line.startswith(after)
     return 1

@@ -143,6 +143,12 @@ def test_every_decision_has_a_reason_that_completes_a_sentence() -> None:
     assert "d4/.env and 2 more because it may hold a secret" in decision(found, "left out")
 
 
+def test_odd_names_stay_on_one_line() -> None:
+    """Names with line breaks or bytes that are no UTF-8 are shown escaped."""
+    found = plan(replace(PROJECT, left_out=((".env.a\nb", "x"), (".env.\udcff", "x"))))
+    assert decision(found, "left out").startswith(".env.a\\nb, .env.\\xff because")
+
+
 def test_a_plan_is_the_same_bytes_each_time_and_holds_objects_where_there_are_names() -> None:
     """Pairs of names and values become objects, empty ones too."""
     document = plan(replace(PROJECT, settings=Settings(smoke=SmokeCheck(minimum=(("accuracy", 0.9),))))).to_json()

@@ -84,6 +84,12 @@ def test_python_evidence_has_file_and_line_strongest_first(tmp_path: Path) -> No
     )
 
 
+def test_the_line_is_that_of_the_right_table(tmp_path: Path) -> None:
+    """Another tool's key of the same name is not taken for the place."""
+    write(tmp_path, pyproject_toml='[tool.poetry]\npython = "^3.9"\n[tool.shipml]\npython = "3.11"\n')
+    assert read_project(tmp_path, None).python_evidence == (PythonEvidence("3.11", "pyproject.toml:4", "version"),)
+
+
 def test_procfile_lines_are_read(tmp_path: Path) -> None:
     """Each process has its command and line."""
     write(tmp_path, Procfile="# x\nweb: gunicorn app:app\n\nworker:  python w.py\n")
