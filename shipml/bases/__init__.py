@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from shipml.errors import PlanError
 from shipml.events import Emit
@@ -12,7 +13,9 @@ from shipml.oci.manifest import Platform
 from shipml.plan.model import BasePin
 from shipml.plan.suites import Suite, suite_named
 from shipml.store import Store
-from shipml.wheels.bytecode import Interpreter
+
+if TYPE_CHECKING:
+    from shipml.wheels.bytecode import Interpreter  # it brings compressors along
 
 __all__ = ["base_layers", "interpreter_of", "pin_base"]
 
