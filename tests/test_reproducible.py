@@ -8,7 +8,8 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -47,21 +48,25 @@ def digest(command: list[str], folder: Path, platform: str, environment: Mapping
 
 
 @pytest.fixture(scope="module")
-def other_set_up(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter: pytest's own is closed to them."""
+    with tempfile.TemporaryDirectory(prefix="shipml-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="module")
+def other_set_up(open_folder: Path) -> list[str]:
     """Another installation, where root is at hand by Debian's own Python and for the user nobody."""
-    folder = tmp_path_factory.mktemp("other")
+    venv = open_folder / "venv"
     python = "/usr/bin/python3" if os.geteuid() == 0 and Path("/usr/bin/python3").exists() else sys.executable
-    subprocess.run([sys.executable, "-m", "uv", "venv", "-q", "--python", python, folder / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "uv", "venv", "-q", "--python", python, venv], check=True)
     subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", folder / "venv/bin/python", REPOSITORY],
-        check=True,
+        [sys.executable, "-m", "uv", "pip", "install", "-q", "--python", venv / "bin/python", REPOSITORY], check=True
     )
-    command = [str(folder / "venv/bin/shipml")]
+    command = [str(venv / "bin/shipml")]
     if os.geteuid() == 0:
-        for path in (folder, *folder.parents):
-            if path.is_relative_to("/tmp") and path != Path("/tmp"):
-                path.chmod(0o755)
-        command = ["runuser", "-u", "nobody", "--", *command]
+        command = ["setpriv", "--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--", *command]
     return command
 
 
@@ -83,19 +88,17 @@ def surroundings(home: Path, **extra: str) -> dict[str, str]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
 def test_two_clean_set_ups_make_the_same_image(
-    platform: str, tmp_path_factory: pytest.TempPathFactory, other_set_up: list[str]
+    platform: str, tmp_path: Path, open_folder: Path, other_set_up: list[str]
 ) -> None:
     """HOME, SHIPML_HOME, TZ, umask, locale, hash seed, folder, user, Python and file order change no byte."""
-    ours = tmp_path_factory.mktemp("ours")
-    theirs = tmp_path_factory.mktemp("theirs")
+    ours = tmp_path
+    theirs = open_folder / platform.replace("/", "-")
     copy_shuffled(EXAMPLE, ours / "example_project")
     copy_shuffled(EXAMPLE, theirs / "elsewhere" / "example_project")
     if os.geteuid() == 0:
         shutil.chown(theirs, "nobody")
         for path in theirs.rglob("*"):
             shutil.chown(path, "nobody")
-        theirs.parent.chmod(0o755)
-        theirs.parent.parent.chmod(0o755)
     first = digest(
         [sys.executable, "-m", "shipml"],
         ours / "example_project",
