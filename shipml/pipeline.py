@@ -23,6 +23,7 @@ from shipml.oci.manifest import Platform
 from shipml.oci.output import Output
 from shipml.oci.reference import Reference
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
+from shipml.plan.command import choose_command
 from shipml.plan.model import BasePin, SmokeCheck
 from shipml.plan.smoke_label import smoke_from_labels
 from shipml.project import read_project
@@ -188,6 +189,7 @@ class Shipml:
     def _prepare(self, request: PlanRequest) -> _Prepared:
         """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
         project = read_project(request.folder, self.store, self.emit)
+        choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
         platform = _platform(request, project)
         candidates = python_candidates(project, request.python, request.base)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
