@@ -122,7 +122,7 @@ def bytecode_of(
     """
     if not placement.modules:
         return Bytecode(None, (), 0)
-    key = str(canonical_json([placement.wheel.digest.hex, python_version, LAYOUT_RECIPE, BYTECODE_RECIPE]))
+    key = canonical_json([placement.wheel.digest.hex, python_version, LAYOUT_RECIPE, BYTECODE_RECIPE]).decode()
     if known := _known(store, key):
         return known
     with store.draft() as draft:

@@ -157,6 +157,14 @@ def test_an_interpreter_that_fails(
     assert not list((store.home / "tmp").iterdir())
 
 
+def test_the_hash_seed_is_fixed(tmp_path: Path, store: Store, interpreter: wheels.Interpreter) -> None:
+    """The interpreter gets its own environment and hash seed 0: before 3.11 the seed orders sets in bytecode."""
+    program = "import os, sys; sys.exit(repr(sorted(name for name in os.environ.items() if name[0] != 'LC_CTYPE')))"
+    telling = wheels.Interpreter((sys.executable, "-c", program), {"A": "b"}, interpreter.version)
+    with pytest.raises(BuildError, match=r"\[\('A', 'b'\), \('PYTHONHASHSEED', '0'\)\]"):
+        layer_by(telling, locked(tmp_path, Member("demo/a.py", SOURCE)), store)
+
+
 def test_an_interpreter_that_is_missing(tmp_path: Path, store: Store) -> None:
     """One that cannot be started gives an error that names it."""
     missing = wheels.Interpreter((str(tmp_path / "python"),), {}, f"{MINOR}.0")
