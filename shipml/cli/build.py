@@ -115,4 +115,9 @@ def _summarise(report: BuildReport, console: Console) -> None:
         f"{report.reused_layers} reused, for {report.platform} on {report.base}, "
         f"in {seconds_text(report.elapsed_seconds)}"
     )
+    from shipml.oci.manifest import Platform  # noqa: PLC0415  (`--help` needs none of it)
+
+    if report.platform != str(Platform.of_this_machine()):
+        console.say(f"next: run it on {report.platform}; this machine is {Platform.of_this_machine()}", bold=True)
+        return
     console.say(f"next: shipml run {shlex.quote(report.references[0].removesuffix(':latest'))}", bold=True)

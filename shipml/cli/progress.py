@@ -48,9 +48,10 @@ class NoProgress:
         """There is nothing to end."""
 
 
-def finished_line(event: StepFinished) -> str:
-    """What stays of a step."""
-    return f"{event.name:<{_NAME_WIDTH}} {printable(event.detail) or 'done'} ({seconds_text(event.elapsed_seconds)})"
+def finished_line(event: StepFinished, started_as: str) -> str:
+    """What stays of a step: what came of it, else what it worked on."""
+    detail = printable(event.detail or started_as) or "done"
+    return f"{event.name:<{_NAME_WIDTH}} {detail} ({seconds_text(event.elapsed_seconds)})"
 
 
 def amount_text(done: int, total: int | None, unit: str) -> str:
@@ -88,8 +89,8 @@ class PlainProgress:
                 if running := self._running.get(event.name):
                     running.amount = amount_text(event.done, event.total, event.unit)
             else:
-                self._running.pop(event.name, None)
-                self._write_line(finished_line(event))
+                ended = self._running.pop(event.name, None)
+                self._write_line(finished_line(event, ended.detail if ended else ""))
             self._changed.notify()
 
     def pause(self) -> None:
@@ -162,15 +163,15 @@ class LiveProgress:
             self._stop()
 
     def _finish(self, event: StepFinished) -> None:
-        self._running.pop(event.name, None)
+        line = finished_line(event, self._running.pop(event.name, ""))
         task = self._tasks.pop(event.name, None)
         if self._progress is not None and self._running:
             if task is not None:
                 self._progress.remove_task(task)
-            self._progress.console.print(finished_line(event), markup=False, highlight=False, soft_wrap=True)
+            self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             self._stop()
-            self._stream.write(finished_line(event) + "\n")
+            self._stream.write(line + "\n")
             self._stream.flush()
 
     def _open(self) -> Progress:
