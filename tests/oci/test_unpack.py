@@ -224,6 +224,7 @@ def test_devices_of_dev_are_left_out(unpacked: Callable[..., Path]) -> None:
         ([_hardlink("escaped", "/etc/passwd")], "leads outside"),
         ([_symlink("up", ".."), _hardlink("escaped", "up/secret")], "through up"),
         ([_hardlink("h", "missing")], "no file of this layer"),
+        ([_entry("a/a"), _hardlink("a", "a/a")], "no file of this layer"),
         ([_folder("d"), _hardlink("h", "d")], "no file of this layer"),
         ([_entry(".wh...")], "hides no name"),
         ([_entry("d/.wh.")], "hides no name"),
