@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
 from shipml.errors import CancelledError
@@ -72,8 +72,9 @@ class Downloads:
         return there
 
     def wait(self) -> None:
-        """Until all are there; raises the first failure."""
-        for future in self._futures.values():
+        """Until all are there; raises the first failure as soon as it happens."""
+        done, _ = wait(self._futures.values(), return_when=FIRST_EXCEPTION)
+        for future in done:
             future.result()
 
     def _fetch(self, wheel: LockedWheel) -> None:

@@ -240,13 +240,14 @@ class _Work:
 
     def finish(self) -> None:
         """Make all the layers; raises the first failure."""
-        pending = {self._writers.submit(self._make, request) for request in self._requests}
-        total = len(pending)
+        made = {self._writers.submit(self._make, request) for request in self._requests}
+        pending: set[Future[None]] = made | {work.downloaded for work in self._wheels.values()}
         while pending:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            self._emit(StepProgressed("layers", total - len(pending), total, "items"))
+            if done & made:
+                self._emit(StepProgressed("layers", len(made - pending), len(made), "items"))
 
     def write(self, writer: LayerWriter, request: LayerRequest) -> None:
         """Write one layer's content."""

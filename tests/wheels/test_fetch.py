@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from shipml import wheels
+from shipml.errors import UntrustedInputError
 from shipml.events import Event, StepFinished, StepProgressed, StepStarted, ignore
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.plan.model import LockedWheel
 from shipml.store import Store
+from tests.wheels.conftest import MakeLayer
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
 
 
@@ -53,3 +62,53 @@ def test_a_size_that_is_not_known(tmp_path: Path, store: Store) -> None:
     wheels.fetch([unsized], store=store, http=HttpClient(), emit=heard.append)
     assert {event.total for event in heard if isinstance(event, StepProgressed)} == {None}
     assert store.has_blob(wheel.digest)
+
+
+@pytest.fixture
+def slow_server() -> Iterator[tuple[str, list[int]]]:
+    """A server that sends 1 MiB every 50 ms, 200 times, and the list of what it has sent."""
+    sent: list[int] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(200 << 20))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                for number in range(200):
+                    self.wfile.write(bytes(1 << 20))
+                    sent.append(number)
+                    time.sleep(0.05)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/slow-1.0-py3-none-any.whl", sent
+        server.shutdown()
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["fetch", "layers"])
+def test_a_failure_stops_the_other_downloads(
+    together: bool,
+    tmp_path: Path,
+    store: Store,
+    make_wheel_layer: MakeLayer,
+    slow_server: tuple[str, list[int]],
+) -> None:
+    """When one wheel is refused, a large one that is still arriving is given up, not waited for."""
+    url, sent = slow_server
+    slow = LockedWheel("slow", "1.0", url, 200 << 20, Digest.of(b""), "slow-1.0-py3-none-any.whl")
+    bad = save_wheel(tmp_path, make_zip(wheel_members([])), digest=Digest.of(b"another"))
+
+    def start() -> None:
+        if together:
+            make_wheel_layer(slow, bad, kind="packages")
+        else:
+            wheels.fetch([slow, bad], store=store, http=HttpClient(), emit=ignore)
+
+    with pytest.raises(UntrustedInputError, match="has the digest"):
+        start()
+    assert len(sent) < 150
+    assert not list((store.home / "tmp").iterdir())
