@@ -70,6 +70,12 @@ class Shipml:
         self.emit = emit
         self._http = HttpClient()
 
+    def __enter__(self) -> Shipml:
+        return self
+
+    def __exit__(self, *ended_by: object) -> None:
+        self.store.close()
+
     def plan(self, request: PlanRequest) -> Plan:
         """What would be built, and why; nothing is built."""
         return self._plan(request, self._prepare(request))

@@ -38,7 +38,7 @@ def sessions(document: Path) -> Iterator[list[Typed]]:
 
 
 def shape(lines: Iterator[str] | tuple[str, ...] | list[str]) -> list[str]:
-    """Lines without what differs from day to day: digests, numbers, spaces; sorted, since steps run side by side."""
+    """Lines without what differs from day to day: digests, numbers, spaces; a set, since steps run side by side."""
     found = []
     for line in lines:
         if " still running after " in line or not line.strip():
@@ -47,7 +47,7 @@ def shape(lines: Iterator[str] | tuple[str, ...] | list[str]) -> list[str]:
         line = re.sub(r"\d+(?:\.\d+)*", "N", line)  # noqa: PLW2901
         line = re.sub(r"N min N s|N s", "N s", line)  # noqa: PLW2901
         found.append(re.sub(r"N (?:B|kB|MB|GB)\b", "N bytes", re.sub(r" +", " ", line)))
-    return sorted(found)
+    return sorted(set(found))
 
 
 def test_the_reference_is_fresh() -> None:

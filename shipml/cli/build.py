@@ -63,7 +63,8 @@ def build(
         from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
         request = PlanRequest(folder=folder, **asdict(planning))
-        return Shipml(emit=console.emit).build(request, references=tag or (), builder=builder, outputs=outputs)
+        with Shipml(emit=console.emit) as session:
+            return session.build(request, references=tag or (), builder=builder, outputs=outputs)
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]
     others = [target for target in output or () if target not in _TO_STDOUT]

@@ -29,7 +29,8 @@ def info(
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    found = Shipml(emit=console.emit).cache_info(verify=verify)
+    with Shipml(emit=console.emit) as session:
+        found = session.cache_info(verify=verify)
     if not console.as_json:
         console.data(_info_text(found))
     if not found["whole"]:
@@ -59,11 +60,9 @@ def prune(
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    pruned = Shipml(emit=console.emit).prune(
-        everything=everything,
-        older_than_seconds=None if older_than is None else older_than * _DAY_SECONDS,
-        dry_run=dry_run,
-    )
+    older_than_seconds = None if older_than is None else older_than * _DAY_SECONDS
+    with Shipml(emit=console.emit) as session:
+        pruned = session.prune(everything=everything, older_than_seconds=older_than_seconds, dry_run=dry_run)
     if console.as_json:
         console.document(pruned)
         return

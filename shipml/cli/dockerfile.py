@@ -20,7 +20,8 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
     """
     from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    text = Shipml(emit=console.emit).dockerfile(PlanRequest(folder=folder, **asdict(planning)))
+    with Shipml(emit=console.emit) as session:
+        text = session.dockerfile(PlanRequest(folder=folder, **asdict(planning)))
     if console.as_json:
         console.document({"dockerfile": text})
     else:

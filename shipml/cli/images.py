@@ -22,7 +22,8 @@ def images(console: Console) -> None:
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    found = Shipml(emit=console.emit).images()
+    with Shipml(emit=console.emit) as session:
+        found = session.images()
     if console.as_json:
         console.document([image.to_json() for image in found])
     elif console.quiet:

@@ -20,4 +20,5 @@ def inspect(console: Console, image: ImageName = None) -> None:
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    console.document(Shipml(emit=console.emit).inspect(image))
+    with Shipml(emit=console.emit) as session:
+        console.document(session.inspect(image))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Sequence
@@ -27,7 +28,8 @@ def complete_images(incomplete: str) -> list[str]:
     home = default_home()
     if not home.is_dir():
         return []
-    names = (image.reference.removesuffix(":latest") for image in Store(home).images())
+    with contextlib.closing(Store(home)) as store:
+        names = [image.reference.removesuffix(":latest") for image in store.images()]
     return [name for name in names if name.startswith(incomplete)]
 
 

@@ -34,10 +34,10 @@ def plan(
     """
     from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
-    session = Shipml(emit=console.emit)
     request = PlanRequest(folder=folder, **asdict(planning))
-    written = session.lock(request) if lock else None
-    planned = session.plan(request)
+    with Shipml(emit=console.emit) as session:
+        written = session.lock(request) if lock else None
+        planned = session.plan(request)
     if console.as_json:
         console.document({**planned.to_json(), **({"lock": str(written)} if written else {})})
     else:

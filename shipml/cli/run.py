@@ -127,13 +127,14 @@ def run(
         base = type(settings)(command=command) if command else settings
         return dataclasses.replace(base, **demands)
 
-    result = Shipml(emit=console.emit).run(
-        image,
-        runtime=runtime,
-        adjust=adjust,
-        environment=parse_environment(env or ()),
-        memory_bytes=memory_bytes(memory) if memory else None,
-    )
+    with Shipml(emit=console.emit) as session:
+        result = session.run(
+            image,
+            runtime=runtime,
+            adjust=adjust,
+            environment=parse_environment(env or ()),
+            memory_bytes=memory_bytes(memory) if memory else None,
+        )
     _show(result, image, console)
 
 

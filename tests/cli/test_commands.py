@@ -54,7 +54,7 @@ def as_json(done: subprocess.CompletedProcess[str]) -> Any:
 
 
 def test_build_and_run(ship: Run) -> None:
-    """build prints the digest alone on stdout; run shows the program's output there, and the verdict on stderr."""
+    """Build prints the digest alone on stdout; run shows the program's output there, and the verdict on stderr."""
     built = ship("build", "tiny", "-t", "tiny:1", "-t", "tiny")
     assert built.returncode == 0, built.stderr
     digest = built.stdout.strip()
@@ -102,7 +102,7 @@ def test_an_archive_and_json_cannot_share_stdout(ship: Run) -> None:
 
 
 def test_plan(ship: Run, project: Path) -> None:
-    """plan prints the same bytes twice, says why, and builds nothing; --lock writes the lock that --locked wants."""
+    """Plan prints the same bytes twice, says why, and builds nothing; --lock writes the lock that --locked wants."""
     ship("plan", "tiny")
     first, second = ship("plan", "tiny"), ship("plan", "tiny")
     assert first.stdout == second.stdout
@@ -116,14 +116,14 @@ def test_plan(ship: Run, project: Path) -> None:
 
 
 def test_dockerfile(ship: Run) -> None:
-    """dockerfile prints one to stdout; --json wraps it."""
+    """Dockerfile prints one to stdout; --json wraps it."""
     text = ship("dockerfile", "tiny").stdout
     assert "\nFROM " in text
     assert as_json(ship("dockerfile", "tiny", "--json"))["dockerfile"].strip() == text.strip()
 
 
 def test_images_and_inspect(ship: Run) -> None:
-    """images lists names, platforms and sizes; inspect has the layers and the config."""
+    """Images lists names, platforms and sizes; inspect has the layers and the config."""
     digest = ship("build", "tiny", "-t", "listed:1", "-q").stdout.strip()
     assert "listed:1" in ship("images", "-q").stdout.split()
     line = next(line for line in ship("images").stdout.splitlines() if line.startswith("listed:1 "))
@@ -135,7 +135,7 @@ def test_images_and_inspect(ship: Run) -> None:
 
 
 def test_cache(ship: Run, shipml: Run) -> None:
-    """info counts what is there; prune leaves images whole; an empty store is no error."""
+    """Info counts what is there; prune leaves images whole; an empty store is no error."""
     ship("build", "tiny", "-q")
     assert as_json(ship("cache", "info", "--verify", "--json"))["whole"] is True
     assert "nothing is missing" in ship("cache", "info").stdout
@@ -146,7 +146,7 @@ def test_cache(ship: Run, shipml: Run) -> None:
 
 
 def test_a_store_that_lacks_a_blob_is_told(ship: Run, home: Path) -> None:
-    """cache info ends with 1 and names the missing blob, as text and as one JSON document."""
+    """Cache info ends with 1 and names the missing blob, as text and as one JSON document."""
     inspected = as_json(ship("build", "tiny", "-t", "broken", "--json"))
     blob = home / "blobs" / "sha256" / inspected["layers"][-1]["digest"].removeprefix("sha256:")
     kept = blob.read_bytes()
@@ -209,5 +209,5 @@ def test_environment_reaches_the_program_and_no_listing(ship: Run) -> None:
     """--env NAME takes the value from here, so that a secret is in no process list."""
     ship("build", "tiny", "-q")
     show = ("--", "python", "-c", "import os; print(os.environ['A'], os.environ['TOKEN'])")
-    done = ship("run", "tiny", "-e", "A=1", "-e", "TOKEN", *show, TOKEN="s3cret")  # noqa: S106
+    done = ship("run", "tiny", "-e", "A=1", "-e", "TOKEN", *show, TOKEN="s3cret")
     assert done.stdout == "1 s3cret\n"
