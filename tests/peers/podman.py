@@ -36,7 +36,7 @@ class Podman:
 
     @property
     def _storage(self) -> list[str]:
-        return ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--storage-driver", "vfs"]
+        return ["--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--storage-driver", "overlay"]
 
     def __enter__(self) -> Self:
         return self
