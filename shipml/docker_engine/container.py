@@ -12,19 +12,25 @@ import signal
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from shipml.docker_engine.engine import Engine
 from shipml.docker_engine.explain import engine_gone
 from shipml.docker_engine.guard import Guard
 from shipml.errors import ConfigurationError, ShipmlError
 
+if TYPE_CHECKING:  # brings the SDK
+    from shipml.docker_engine.sdk import Attached
+
 __all__ = ["Container", "ContainerOptions", "sweep"]
 
 _LABEL = "shipml.run-by"
 _NANO = 1_000_000_000
+_STDOUT = 1
+_PUT_SECONDS = 0.2
+_JOIN_SECONDS = 2.0
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
 _NOT_STARTED = re.compile(
@@ -70,6 +76,9 @@ class Container:
         self._shown = image.removeprefix("sha256:")[:12] if image.startswith("sha256:") else image
         self._name = f"shipml-run-{os.urandom(6).hex()}"
         self._output: queue.Queue[tuple[Stream, bytes] | None] = queue.Queue(maxsize=256)
+        self._attached: Attached | None = None
+        self._reader: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def __enter__(self) -> Self:
         self._guard = Guard(self._engine.endpoint, self._name)
@@ -90,8 +99,16 @@ class Container:
             with contextlib.suppress(ShipmlError):  # the engine has gone: the guard tries on, the next run sweeps
                 self._engine.remove_container(self._name)
                 removed = True
+            self._detach()
         finally:
             self._guard.release(done=removed)
+
+    def _detach(self) -> None:
+        self._closed.set()
+        if self._reader:
+            self._reader.join(_JOIN_SECONDS)  # the container is gone, so its output has an end
+        if self._attached:
+            self._attached.close()
 
     def _create(self) -> None:
         sdk, options = self._engine.sdk, self._options
@@ -122,7 +139,7 @@ class Container:
         sdk = self._engine.sdk
         try:
             with sdk.doing(f"run {self._shown}"):  # podman makes the process already when someone attaches
-                output = sdk.stream.attach(self._name, stdout=True, stderr=True, stream=True, demux=True)
+                self._attached = sdk.attach(self._name)
                 self.started_at = time.monotonic()
                 sdk.api.start(self._name)
         except ShipmlError as error:
@@ -130,22 +147,27 @@ class Container:
                 raise
             self.cause = _TAIL.sub("", found[0], count=1)
             self.exit_code = _NOT_EXECUTABLE if "permission denied" in self.cause.lower() else _NOT_FOUND
-            self._output.put(None)
+            self._hand_on(None)
             return
-        threading.Thread(target=self._read, args=(output,), name="container-output", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._attached,), name="container-output", daemon=True)
+        self._reader.start()
 
-    def _read(self, output: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+    def _read(self, output: Attached) -> None:
         try:
             with self._engine.sdk.doing("send the container's output"):
-                for stdout, stderr in output:
-                    if stdout:
-                        self._output.put(("stdout", stdout))
-                    if stderr:
-                        self._output.put(("stderr", stderr))
+                for number, data in output:
+                    self._hand_on("stdout" if number == _STDOUT else "stderr", data)
         except ShipmlError:
             pass  # the engine has gone: whoever asks for the ending is told
         finally:
-            self._output.put(None)
+            self._hand_on(None)
+
+    def _hand_on(self, stream: Stream | None, data: bytes = b"") -> None:
+        """Put into the queue, unless nobody listens any more."""
+        while not self._closed.is_set():
+            with contextlib.suppress(queue.Full):
+                self._output.put((stream, data) if stream else None, timeout=_PUT_SECONDS)
+                return
 
     @property
     def host_port(self) -> int:

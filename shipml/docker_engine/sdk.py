@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from shipml.docker_engine.endpoint import Endpoint, TlsFiles
 from shipml.docker_engine.explain import engine_gone, explain
 
-__all__ = ["NEWEST_API", "OLDEST_API", "Api", "Sdk", "open_api"]
+__all__ = ["NEWEST_API", "OLDEST_API", "Api", "Attached", "Sdk", "open_api"]
 
 Api: TypeAlias = Any
 """docker.APIClient, which has no type information."""
@@ -52,12 +52,14 @@ def failure_text(error: Exception) -> str:
 def sdk_errors() -> tuple[type[Exception], ...]:
     """All that a call of the SDK raises for reasons outside this process."""
     import docker.errors  # noqa: PLC0415
+    import docker.utils.socket  # noqa: PLC0415
     import requests.exceptions  # noqa: PLC0415
     import urllib3.exceptions  # noqa: PLC0415
 
     return (
         docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError,
         docker.errors.StreamParseError,
+        docker.utils.socket.SocketError,
     )  # fmt: skip
 
 
@@ -116,6 +118,11 @@ class Sdk:
             if failure:
                 raise explain(failure, what)
 
+    def attach(self, container: str) -> Attached:
+        """The output of a container that is started next; to be closed."""
+        connection = self.stream.attach_socket(container, params={"stdout": 1, "stderr": 1, "stream": 1})
+        return Attached(connection)
+
     def post(
         self,
         path: str,
@@ -136,6 +143,24 @@ class Sdk:
         api._raise_for_status(response)  # noqa: SLF001
         messages: Iterator[dict[str, Any]] = api._stream_helper(response, decode=True)  # noqa: SLF001
         return messages
+
+
+class Attached:
+    """The output of a container, as it comes: 1 or 2 (stdout or stderr), and bytes."""
+
+    def __init__(self, connection: Any) -> None:  # noqa: ANN401  (the SDK's own value)
+        self._connection = connection
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        from docker.utils.socket import frames_iter  # noqa: PLC0415
+
+        frames: Iterator[tuple[int, bytes]] = frames_iter(self._connection, tty=False)
+        return frames
+
+    def close(self) -> None:
+        """Close the connection, which the SDK leaves to the garbage collector."""
+        response = getattr(self._connection, "_response", None)
+        (self._connection if response is None else response).close()
 
 
 def error_of(message: Mapping[str, Any]) -> str:

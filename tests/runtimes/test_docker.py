@@ -1,0 +1,259 @@
+"""The runtime `docker`, on every engine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipml.docker_engine import Engine, connect
+from shipml.docker_engine.container import Container, ContainerOptions
+from shipml.errors import ConfigurationError, UnavailableError, UsageError
+from shipml.events import Event, Notice, OutputReceived
+from shipml.oci.manifest import Platform
+from shipml.oci.reference import Reference
+from shipml.plan.model import SmokeCheck
+from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.docker import DockerRuntime
+from tests.runtimes.images import busybox_layer, make_image, shell_image
+
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
+
+Run = Callable[..., SmokeResult]
+_ENGINES = ["docker_20", "docker_28_overlay2", "docker_28_containerd", "podman_service"]
+_PORT = 18_091
+
+
+@pytest.fixture(params=_ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Each engine in turn; no container is left on it after a test."""
+    host = request.getfixturevalue(request.param).host
+    with connect(environment={"DOCKER_HOST": host}, timeout_seconds=10) as connected:
+        yield connected
+        assert _containers(connected) == []
+
+
+def _containers(engine: Engine) -> list[str]:
+    return [container["Id"] for container in engine.sdk.api.containers(all=True)]
+
+
+@pytest.fixture
+def run(engine: Engine) -> Run:
+    """Runs a shell command; keywords: those of RunOptions and of SmokeCheck, Config's, `events`."""
+
+    def run_command(line: str, *, events: list[Event] | None = None, **settings: Any) -> SmokeResult:
+        names = ("memory_bytes", "environment", "cpus", "gpus", "volumes")
+        options = {name: settings.pop(name) for name in names if name in settings}
+        config = {name: settings.pop(name) for name in list(settings) if name[0].isupper()}
+        check = SmokeCheck(**({"timeout_seconds": 30.0} | settings))
+        heard = events if events is not None else []
+        image = shell_image(line, **config)
+        runtime = DockerRuntime(engine)
+        runtime.check(image)
+        return runtime.run(image, RunOptions(check, **options), heard.append)
+
+    return run_command
+
+
+def test_a_program_passes_by_its_exit_code_and_measures(run: Run, engine: Engine) -> None:
+    """Output of both streams comes as it is written, measures are read, the result names image and runtime."""
+    events: list[Event] = []
+    result = run("echo accuracy: 0.97; echo warning >&2", events=events, minimum=(("accuracy", 0.9),))
+    assert result.passed, result
+    assert (result.runtime, result.exit_code, result.measures["accuracy"]) == ("docker", 0, 0.97)
+    streams = {(event.stream, event.data) for event in events if isinstance(event, OutputReceived)}
+    assert streams == {("stdout", b"accuracy: 0.97\n"), ("stderr", b"warning\n")}
+    assert engine.find_image(str(engine.id_of(shell_image("echo accuracy: 0.97; echo warning >&2")))) is not None
+
+
+def test_a_program_that_fails(run: Run) -> None:
+    """An exit code other than 0 is a result, not an error."""
+    result = run("echo sorry; exit 3")
+    assert (result.passed, result.exit_code, result.output) == (False, 3, "sorry\n")
+
+
+@pytest.mark.parametrize(("command", "exit_code"), [("/no/such/program", 127), ("/roots/public", 126)])
+def test_a_program_that_cannot_start(run: Run, command: str, exit_code: int) -> None:
+    """A missing or not executable program is told apart from one that ran and failed."""
+    result = run("", command=(command,))
+    assert (result.passed, result.exit_code) == (False, exit_code)
+    assert "the program cannot start" in result.because
+    assert command in result.because
+
+
+def test_memory_runs_out(run: Run, engine: Engine) -> None:
+    """A program that needs more than its memory limit is killed, and the reason is named."""
+    result = run("x=aaaaaaaa; while true; do x=$x$x; done", memory_bytes=32 << 20)
+    assert (result.passed, result.exit_code) == (False, 137)
+    assert "memory" in result.because
+    if not engine.is_podman:  # it does not say so in its API
+        assert "the limit of 32 MiB" in result.because
+
+
+def test_the_time_limit_ends_a_program(run: Run) -> None:
+    """What still runs at the time limit fails, unless the check wants it alive."""
+    assert "still running" in run("echo begun; sleep 60", timeout_seconds=1.0).because
+    assert run("sleep 60", timeout_seconds=0.5, alive=True).passed
+
+
+def test_no_network_unless_asked(run: Run) -> None:
+    """Without network there is only the loopback; a private CA and proxies come with the network only."""
+    result = run("cat /proc/net/route; env; ls /run")
+    assert len([line for line in result.output.splitlines() if line.startswith(("eth", "ens"))]) == 0
+    assert "proxy" not in result.output.lower()
+    assert "shipml/" not in result.output
+
+
+def test_private_ca_and_proxy_reach_the_program(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
+) -> None:
+    """With network the CA bundle and the proxies of this machine are in the container, and not in the image."""
+    bundle = tmp_path / "private.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nprivate\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(bundle))
+    monkeypatch.setenv("https_proxy", "http://proxy.example.org:3128")
+    line = 'cat "$SSL_CERT_FILE" "$REQUESTS_CA_BUNDLE"; echo "$https_proxy"'
+    result = run(line, network=True, User="65532")
+    assert result.output.count("private\n") == 2, result
+    assert "http://proxy.example.org:3128" in result.output
+    image = engine.image(str(engine.id_of(shell_image(line, User="65532"))))
+    assert "private" not in json.dumps(dict(image.config)).replace("private.pem", "")
+    assert "cat: can't open" in run(line, User="65532").output
+
+
+def test_a_server_answers(run: Run) -> None:
+    """A server passes as soon as its path answers, and is ended then."""
+    result = run(f"echo up; httpd -f -p {_PORT} -h /roots", http="/public", port=_PORT)
+    assert result.passed, result
+    assert "answered 200" in result.because
+    assert result.output == "up\n"
+
+
+def test_a_server_that_answers_badly(run: Run) -> None:
+    """404 at the path until the time is over fails, with the answer named."""
+    result = run(f"httpd -f -p {_PORT} -h /roots", http="/none", port=_PORT, timeout_seconds=2.0)
+    assert not result.passed
+    assert "answered 404" in result.because
+
+
+def test_the_port_of_a_server_is_told_to_it(run: Run) -> None:
+    """The port comes from the image's exposed ports and is in $PORT."""
+    settings = {"ExposedPorts": {f"{_PORT}/tcp": {}}, "http": "/public"}
+    assert run("httpd -f -p $PORT -h /roots", **settings).passed
+
+
+def test_environment_volume_and_cpu(run: Run, engine: Engine) -> None:
+    """Variables and volumes are handed on, and a limit of CPU time is taken."""
+    assert engine.endpoint.socket
+    folder = engine.endpoint.socket.parent / "volume"  # one that an engine in a chroot sees, too
+    folder.mkdir(exist_ok=True)
+    (folder / "data.txt").write_text("from outside\n")
+    volume = f"{folder}:/data:ro"
+    result = run('cat /data/data.txt; echo "$A"', environment={"A": "b c"}, volumes=(volume,), cpus=0.5)
+    assert result.output == "from outside\nb c\n", result
+
+
+def test_without_gpu(run: Run) -> None:
+    """A GPU that is not there is an error of this machine, with the way out."""
+    with pytest.raises(UnavailableError, match="GPU"):
+        run("true", gpus="all")
+    with pytest.raises((ConfigurationError, UnavailableError)):
+        run("true", gpus="many")
+
+
+def test_an_image_that_only_the_engine_has(engine: Engine) -> None:
+    """An image is run by its name or id, with a digest in the result; an unknown name is the user's matter."""
+    image = shell_image("echo named: 1", Labels={"test": "named"})
+    engine.load(image, [Reference.parse("only:here")])
+    runtime = DockerRuntime(engine)
+    for name in ("only:here", str(engine.id_of(image))):
+        result = runtime.run_named(name, RunOptions())
+        assert result.passed
+        assert result.digest in {image.digest, engine.id_of(image)}
+    with pytest.raises(UsageError, match="never:made"):
+        runtime.run_named("never:made", RunOptions())
+
+
+def test_what_cannot_run_is_refused_before_any_work(engine: Engine) -> None:
+    """Another platform, no command, or a check without sense: nothing is loaded or started."""
+    runtime = DockerRuntime(engine)
+    other = "arm64" if engine.platform.architecture == "amd64" else "amd64"
+    with pytest.raises(UnavailableError, match=other):
+        runtime.check(make_image([busybox_layer()], platform=Platform("linux", other)))
+    with pytest.raises(ConfigurationError, match="no command"):
+        runtime.run(make_image([busybox_layer()]), RunOptions())
+    with pytest.raises(ConfigurationError, match="regular expression"):
+        runtime.run(shell_image("true"), RunOptions(SmokeCheck(expect="(")))
+
+
+def test_an_engine_without_bridge_lends_its_network(run: Run, engine: Engine) -> None:
+    """Where an engine cannot publish ports, the notice says whose network the program has."""
+    events: list[Event] = []
+    run("true", network=True, events=events)
+    said = any(isinstance(event, Notice) and "no bridge" in event.message for event in events)
+    assert said is not engine.has_bridge
+
+
+_RUNS = """
+import sys
+from shipml.docker_engine import connect
+from shipml.events import OutputReceived
+from shipml.plan.model import SmokeCheck
+from shipml.runtimes.base import RunOptions
+from shipml.runtimes.docker import DockerRuntime
+from tests.runtimes.images import shell_image
+
+def emit(event):
+    if isinstance(event, OutputReceived):
+        print("begun", flush=True)
+
+engine = connect(environment={"DOCKER_HOST": sys.argv[1]}, timeout_seconds=10)
+DockerRuntime(engine).run(shell_image("echo begun; sleep 300"), RunOptions(SmokeCheck(timeout_seconds=300)), emit)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_killed_run_leaves_no_container(engine: Engine, number: signal.Signals) -> None:
+    """Neither Ctrl-C nor kill -9 of the process leaves a container, running or stopped."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _RUNS, engine.endpoint.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process, process.stdout:
+        assert process.stdout.readline() == b"begun\n"
+        assert len(_containers(engine)) == 1
+        os.killpg(process.pid, number)
+        process.wait()
+    deadline = time.monotonic() + 30
+    while _containers(engine) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert _containers(engine) == []
+
+
+def test_what_a_crash_left_is_swept(engine: Engine, run: Run) -> None:
+    """A container whose process is gone, together with its guard, is removed by the next run; others' are not."""
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    image = shell_image("sleep 300")
+    engine.load(image, [])
+    name = str(engine.id_of(image))
+    left = engine.sdk.api.create_container(
+        name, labels={"shipml.run-by": f"{os.uname().nodename}/{int(ended.stdout)}"}, name="shipml-run-left"
+    )["Id"]
+    with Container(engine, name, ContainerOptions()):
+        assert len(_containers(engine)) == 2
+        run("true")
+        assert left not in _containers(engine)
+        assert len(_containers(engine)) == 1, "the one that runs is left alone"
