@@ -95,7 +95,7 @@ def run(
     context: typer.Context,
     checks: Checks,
     image: ImageName = None,
-    runtime: Annotated[Literal["auto", "sandbox"], typer.Option(help="What runs the image")] = "auto",
+    runtime: Annotated[Literal["auto", "sandbox", "docker"], typer.Option(help="What runs the image")] = "auto",
     network: Annotated[bool, typer.Option("--network", help="Let the program reach the network")] = False,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory limit, as 512m or 2g", show_default="none")

@@ -48,7 +48,7 @@ _RULES = (
         "give the engine your CA: copy it to /etc/docker/certs.d/HOST/ca.crt on the engine's machine",
     ),
     _rule(
-        r"server gave HTTP response to HTTPS client", UnavailableError,
+        r"server gave HTTP response to HTTPS client|does not look like a TLS handshake", UnavailableError,
         "the registry speaks plain HTTP, which the engine only allows for hosts in its `insecure-registries`",
         "add the host to insecure-registries in /etc/docker/daemon.json and restart the engine",
     ),
@@ -91,11 +91,20 @@ _RULES = (
 )  # fmt: skip
 
 
+_NETWORK = next(rule for rule in _RULES if rule.pattern.search("unexpected EOF"))
+_ASK_REGISTRIES = ("push ", "pull ", "build ")
+
+
 def explain(text: str, doing: str) -> ShipmlError:
     """The error for an engine's complaint `text` while it was asked to do `doing` ("push user/app:1")."""
     shown = " ".join(text.split())[:_TEXT_LIMIT].rstrip(" .")
     for rule in _RULES:
         if rule.pattern.search(text):
+            if rule is _NETWORK and not doing.startswith(_ASK_REGISTRIES):
+                return TryAgainError(
+                    f"the Docker Engine cannot {doing}: it is stopping, or a part of it has failed ({shown})",
+                    hint="look whether it runs: docker info; then repeat the command",
+                )
             return rule.error(f"the Docker Engine cannot {doing}: {rule.cause} ({shown})", hint=rule.hint)
     return BuildError(
         f"the Docker Engine cannot {doing}: {shown}", hint="the engine's log may say more: journalctl -u docker"

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the process inside a sandbox imports this package: it must stay light
+    from shipml.errors import UnavailableError
     from shipml.oci.image import Image
     from shipml.runtimes.base import Runtime
     from shipml.store import Store
@@ -21,13 +22,10 @@ def _sandbox(store: Store) -> Runtime:
 
 
 def _docker(store: Store) -> Runtime:
-    from shipml.errors import UnavailableError  # noqa: PLC0415  (light package)
+    from shipml.docker_engine import connect  # noqa: PLC0415  (light package)
+    from shipml.runtimes.docker import DockerRuntime  # noqa: PLC0415
 
-    del store
-    raise UnavailableError(
-        "this version of shipml does not run images on a Docker Engine yet",
-        hint="use --runtime sandbox; or load the image yourself: shipml build --output docker-archive:image.tar",
-    )
+    return DockerRuntime(connect(), store)
 
 
 RUNTIMES: Mapping[str, Callable[[Store], Runtime]] = MappingProxyType({"sandbox": _sandbox, "docker": _docker})
@@ -35,17 +33,39 @@ RUNTIMES: Mapping[str, Callable[[Store], Runtime]] = MappingProxyType({"sandbox"
 
 
 def choose(name: str, image: Image, store: Store) -> Runtime:
-    """The runtime called `name`; "auto" is the sandbox.
+    """The runtime called `name`; "auto" is the sandbox, and a Docker Engine where the sandbox cannot run the image.
 
     Raises:
         UsageError: no runtime has this name.
         UnavailableError: it cannot run this image here; the hint names the way out.
     """
-    make = RUNTIMES.get("sandbox" if name == "auto" else name)
-    if make is None:
-        from shipml.errors import UsageError  # noqa: PLC0415  (light package)
+    from shipml.errors import UnavailableError, UsageError  # noqa: PLC0415  (light package)
 
+    if name == "auto":
+        try:
+            return choose("sandbox", image, store)
+        except UnavailableError as error:
+            return _docker_instead(image, store, error)
+    make = RUNTIMES.get(name)
+    if make is None:
         raise UsageError(f"there is no runtime {name!r}", hint=f"use one of: auto, {', '.join(RUNTIMES)}")
     runtime = make(store)
     runtime.check(image)
+    return runtime
+
+
+def _docker_instead(image: Image, store: Store, obstacle: UnavailableError) -> Runtime:
+    """A Docker Engine, where one is there and can run the image; else the sandbox's own obstacle is the error."""
+    from shipml.docker_engine import find  # noqa: PLC0415  (light package)
+    from shipml.errors import UnavailableError  # noqa: PLC0415
+    from shipml.runtimes.docker import DockerRuntime  # noqa: PLC0415
+
+    engine = find()
+    if engine is None:
+        raise obstacle
+    runtime = DockerRuntime(engine, store)
+    try:
+        runtime.check(image)
+    except UnavailableError:
+        raise obstacle from None
     return runtime

@@ -25,7 +25,7 @@ class PodmanService:
         (self.folder / "registries.conf").write_text(registries)
         self._daemon = Daemon(
             self.folder,
-            ["env", f"CONTAINERS_CONF={self.folder}/containers.conf",
+            ["env", f"--chdir={self.folder}", f"CONTAINERS_CONF={self.folder}/containers.conf",
              f"CONTAINERS_REGISTRIES_CONF={self.folder}/registries.conf", f"TMPDIR={self.folder}",
              "podman", "--root", f"{self.folder}/root", "--runroot", f"{self.folder}/run", "--tmpdir",
              f"{self.folder}/tmp", "--cgroup-manager", "cgroupfs", "--runtime", "runc", "--storage-driver", "overlay",

@@ -21,8 +21,11 @@ from shipml.events import Event, Notice, OutputReceived
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan.model import SmokeCheck
+from shipml.runtimes import choose
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
+from shipml.runtimes.sandbox import Sandbox
+from shipml.store import Store
 from tests.runtimes.images import busybox_layer, make_image, shell_image
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -203,13 +206,26 @@ def test_an_engine_without_bridge_lends_its_network(run: Run, engine: Engine) ->
     assert said is not engine.has_bridge
 
 
+def test_choice_of_the_users_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """`--runtime docker` takes the engine that docker would; what the sandbox cannot run goes there by itself."""
+    monkeypatch.setenv("DOCKER_HOST", engine.endpoint.url)
+    image = shell_image("echo chosen: 1")
+    runtime = choose("docker", image, store)
+    assert runtime.run(image, RunOptions(), lambda _: None).measures == {"chosen": 1}
+    with pytest.raises(UnavailableError, match="no GPUs"):
+        Sandbox(store).run(image, RunOptions(gpus="all"))
+
+
 _RUNS = """
 import sys
 from shipml.docker_engine import connect
 from shipml.events import OutputReceived
 from shipml.plan.model import SmokeCheck
 from shipml.runtimes.base import RunOptions
+from shipml.runtimes import choose
 from shipml.runtimes.docker import DockerRuntime
+from shipml.runtimes.sandbox import Sandbox
+from shipml.store import Store
 from tests.runtimes.images import shell_image
 
 def emit(event):

@@ -39,14 +39,15 @@ def test_old_kernel(tmp_path: Path) -> None:
     assert "docker load" in error.hint
 
 
-def test_choice(tmp_path: Path, images: object) -> None:
-    """`auto` is the sandbox, unknown names are usage errors, and what does not exist yet says so."""
+def test_choice(tmp_path: Path, images: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`auto` is the sandbox, unknown names are usage errors, and an engine that is not there says so."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
     store = Store(tmp_path)
     image = images.make_image([], Cmd=["true"])  # type: ignore[attr-defined]
     assert isinstance(choose("auto", image, store), Sandbox)
     assert set(RUNTIMES) == {"sandbox", "docker"}
     with pytest.raises(UsageError, match="no runtime 'podman'"):
         choose("podman", image, store)
-    with pytest.raises(UnavailableError, match="does not run images on a Docker Engine yet"):
+    with pytest.raises(UnavailableError, match="no Docker Engine is running"):
         choose("docker", image, store)
     store.close()
