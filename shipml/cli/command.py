@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import re
 import signal
+import threading
 import typing
 from collections.abc import Callable, Sequence
 from types import FrameType
@@ -55,6 +57,10 @@ def _tidy(words: str) -> str:
     """An option's description without what Typer adds around defaults, and without full stop."""
     words = re.sub(r"(\[|; )[\d.]*<?=?x[<>]=[\d.]+\]$", lambda found: "]" if found[1] == "; " else "", words)
     return re.sub(r"\[default: \((.*)\)\]$", r"[default: \1]", words).strip().rstrip(".")
+
+
+_INTERRUPTED = CancelledError("interrupted", hint="nothing half-made was kept; start again when you like")
+_PATIENCE_SECONDS = 2.0
 
 
 class Command(_Help, TyperCommand):
@@ -131,13 +137,13 @@ def _parameter(name: str, hint: Any, default: Any) -> inspect.Parameter:  # noqa
 
 def _guarded(work: Callable[[], None], console: Console) -> int:
     """Do the work of a command; returns the exit code. Every failure is shown here, and only here."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    interruption = _Interruption(console)
     try:
         work()
     except ShipmlError as error:
         return console.fail(error)
     except KeyboardInterrupt:
-        return console.fail(CancelledError("interrupted", hint="nothing half-made was kept; start again when you like"))
+        return interruption.say()
     except typer.Exit as stop:
         return stop.exit_code
     except Exception as error:  # noqa: BLE001  (the last line of defence: one line and a log instead of a traceback)
@@ -149,7 +155,36 @@ def _guarded(work: Callable[[], None], console: Console) -> int:
     return 0
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End as Ctrl-C does, so that `kill` and CI systems leave nothing behind."""
-    del number, frame
-    raise KeyboardInterrupt
+class _Interruption:
+    """SIGINT and SIGTERM end a command alike, so that Ctrl-C, `kill` and CI systems leave nothing behind.
+
+    Work under way gets a moment to stop. What is still busy then is left where it is, which is safe at any point:
+    nothing unfinished is visible in the store. A second signal does not wait.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begun = threading.Event()
+        self._said = threading.Lock()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # a shell's background jobs ignore Ctrl-C on purpose
+                signal.signal(number, self._begin)
+
+    def say(self) -> int:
+        """Tell the user, once; the exit code."""
+        if self._said.acquire(blocking=False):
+            self._console.fail(_INTERRUPTED)
+        return _INTERRUPTED.exit_code
+
+    def _begin(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        if self._begun.is_set():
+            self._leave()
+        self._begun.set()
+        patience = threading.Timer(_PATIENCE_SECONDS, self._leave)
+        patience.daemon = True
+        patience.start()
+        raise KeyboardInterrupt
+
+    def _leave(self) -> None:
+        os._exit(self.say())

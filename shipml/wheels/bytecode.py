@@ -20,7 +20,7 @@ from typing import IO, Any, BinaryIO
 
 import deflate
 
-from shipml.errors import BuildError, CancelledError, ShipmlError
+from shipml.errors import BuildError, CancelledError
 from shipml.oci.digest import Digest
 from shipml.oci.layer_writer import RECIPE as LAYOUT_RECIPE
 from shipml.oci.manifest import canonical_json
@@ -179,7 +179,7 @@ class _Compiler:
         self._interpreter = interpreter
         self._cache_tag = f"cpython-{python.replace('.', '')}"
         self._cancelled = cancelled
-        self._failure: ShipmlError | None = None
+        self._failure: BaseException | None = None
         self._timed_out = False
 
     def run(self) -> Iterator[bytes]:
@@ -255,8 +255,9 @@ class _Compiler:
             sink.flush()
         except BrokenPipeError:
             pass
-        except ShipmlError as error:
+        except BaseException as error:  # noqa: BLE001  (raised by whoever waits for an answer, which now never comes)
             self._failure = error
+        finally:
             with contextlib.suppress(BrokenPipeError):
                 sink.close()
 
