@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-__all__ = ["SECRET", "reason_to_leave_out"]
+__all__ = ["SECRET", "may_hold_secret", "reason_to_leave_out"]
 
 SECRET = "may hold a secret"  # noqa: S105 - a reason, not a password
 HISTORY = "history of the source"
@@ -66,6 +66,14 @@ def reason_to_leave_out(entry: os.DirEntry[str], *, at_top: bool) -> str:
     if name in _FILES:
         return _FILES[name]
     return next((reason for pattern, reason in _NAMES if pattern.fullmatch(name)), "")
+
+
+def may_hold_secret(path: str) -> bool:
+    """Whether the name of the file `path` (with `/`), or of a folder above it, speaks of a secret."""
+    *folders, name = path.lower().split("/")
+    if any(_FOLDERS.get(folder) == SECRET for folder in folders) or _FILES.get(name) == SECRET:
+        return True
+    return any(reason == SECRET and pattern.fullmatch(name) for pattern, reason in _NAMES)
 
 
 def _folder_reason(path: Path, name: str) -> str:
