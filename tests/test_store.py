@@ -425,6 +425,14 @@ def test_a_read_only_disk_says_so(small_disk: Path) -> None:
         Store(small_disk / "home")
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc on this system")
+def test_a_home_that_cannot_be_made_says_so() -> None:
+    """Where no folder can be made at all, the error names the place and SHIPML_HOME."""
+    with pytest.raises(StoreError, match="cannot use the store /proc/shipml") as caught:
+        Store(Path("/proc/shipml"))
+    assert "SHIPML_HOME" in caught.value.hint
+
+
 def test_the_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """SHIPML_HOME wins, then the platform's cache folder."""
     monkeypatch.setenv("SHIPML_HOME", str(tmp_path / "x"))

@@ -38,7 +38,10 @@ __all__ = ["BlobStore", "Draft", "StoredImage", "default_home", "remove_tree"]
 
 _USE_RESOLUTION_SECONDS = 86_400
 _EXPLAINED = frozenset(
-    (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOLCK, errno.ENOTSUP)
+    (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR),
+        *(errno.EEXIST, errno.EISDIR, errno.ENOLCK, errno.ENOTSUP),
+    )
 )
 
 
