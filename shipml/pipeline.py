@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from shipml import bases, runtimes
+from shipml import bases, docker_engine, runtimes
 from shipml.builders import choose_builder
 from shipml.builders.base import BuildContext
 from shipml.builders.dockerfile import dockerfile
-from shipml.errors import ConfigurationError, StoreError
+from shipml.errors import ConfigurationError, StoreError, UsageError
 from shipml.events import Emit, ignore, step
 from shipml.http import HttpClient
 from shipml.lock_file import dump_lock
@@ -30,6 +30,7 @@ from shipml.project import read_project
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.resolver import resolve_first
 from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.docker import DockerRuntime
 from shipml.store import Store, StoredImage, default_home
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -99,6 +100,7 @@ class Shipml:
         references: Sequence[str] = (),
         builder: str = "auto",
         outputs: Sequence[str] = (),
+        load: bool = True,
     ) -> BuildReport:
         """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
 
@@ -107,6 +109,7 @@ class Shipml:
             references: names for it (`name`, `name:tag`, `registry/name:tag`); without any, the plan's name.
             builder: as `--builder` takes it.
             outputs: each `oci:DIR` or `docker-archive:FILE`.
+            load: put it into the user's Docker Engine too, where there is one.
         """
         started_at = time.monotonic()
         targets = [Output.parse(text) for text in outputs]
@@ -125,6 +128,8 @@ class Shipml:
                 target.write(image, names)
         for name in names:
             self.store.tag(str(name), digest, source=str(request.folder.resolve()))
+        if load:
+            self._load(image, names)
         elapsed_seconds = time.monotonic() - started_at
         return report_build(plan, image, names, builder=chosen.name, known=known, elapsed_seconds=elapsed_seconds)
 
@@ -136,6 +141,9 @@ class Shipml:
         adjust: Callable[[SmokeCheck], SmokeCheck] = lambda check: check,
         environment: Mapping[str, str] | None = None,
         memory_bytes: int | None = None,
+        cpus: float | None = None,
+        gpus: str = "",
+        volumes: Sequence[str] = (),
     ) -> SmokeResult:
         """Run an image and judge it by what its labels demand.
 
@@ -145,11 +153,24 @@ class Shipml:
             adjust: changes the check before it is used.
             environment: variables added to the image's own.
             memory_bytes: limit; None for none.
+            cpus: limit of CPU time; as what follows, a matter of Docker Engines.
+            gpus: as `docker run --gpus` takes it.
+            volumes: as `docker run --volume` takes them.
         """
-        image = self._image(target)
+        wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes))
+        if runtime == "auto" and (cpus or gpus or volumes):
+            runtime = "docker"
+        try:
+            image = self._image(target)
+        except UsageError:
+            if target is None or runtime == "sandbox":
+                raise
+            if (result := self._run_what_the_engine_has(target, wanted, adjust)) is None:
+                raise
+            return result
         check = adjust(smoke_from_labels(read_config(image).get("config", {}).get("Labels") or {}))
         chosen = runtimes.choose(runtime, image, self.store)
-        result = chosen.run(image, RunOptions(check, environment or {}, memory_bytes), self.emit)
+        result = chosen.run(image, replace(wanted, check=check), self.emit)
         if not check.command:
             self.store.keep_fact("smoke", str(result.digest), result.to_json())
         return result
@@ -231,6 +252,26 @@ class Shipml:
             allow_expired=request.allow_expired,
             upgrade=request.upgrade,
         )
+
+    def _load(self, image: Image, names: Sequence[Reference]) -> None:
+        engine = docker_engine.find(emit=self.emit)
+        if engine is not None:
+            with engine:
+                engine.load(image, names, self.emit, manifest_of=docker_engine.manifests_in(self.store))
+
+    def _run_what_the_engine_has(
+        self, target: str, wanted: RunOptions, adjust: Callable[[SmokeCheck], SmokeCheck]
+    ) -> SmokeResult | None:
+        """Run an image that is not in the store but in the user's engine; None where it is not there either."""
+        engine = docker_engine.find(emit=self.emit)
+        if engine is None:
+            return None
+        with engine:
+            found = engine.find_image(target)
+            if found is None:
+                return None
+            check = adjust(smoke_from_labels(found.config.get("Labels") or {}))
+            return DockerRuntime(engine, self.store).run_named(target, replace(wanted, check=check), self.emit)
 
     def _stored(self, target: str | None) -> StoredImage:
         return self.store.last_built_from(Path()) if target is None else self.store.resolve(target)

@@ -45,10 +45,13 @@ def build(
             help="Also write it: oci:DIR, docker-archive:FILE, or - (docker archive on stdout); repeatable",
         ),
     ] = None,
+    no_load: Annotated[
+        bool, typer.Option("--no-load", help="Do not put the image into the Docker Engine that runs here")
+    ] = False,
 ) -> None:
     """Build the image of a project folder.
 
-    Prints the image's digest on stdout. Needs no Docker.
+    Prints the image's digest on stdout. Needs no Docker; where a Docker Engine runs, it gets the image, too.
 
     Examples:
       shipml build                                  the current folder
@@ -64,7 +67,7 @@ def build(
 
         request = PlanRequest(folder=folder, **asdict(planning))
         with Shipml(emit=console.emit) as session:
-            return session.build(request, references=tag or (), builder=builder, outputs=outputs)
+            return session.build(request, references=tag or (), builder=builder, outputs=outputs, load=not no_load)
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]
     others = [target for target in output or () if target not in _TO_STDOUT]

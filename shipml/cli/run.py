@@ -100,6 +100,12 @@ def run(
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory limit, as 512m or 2g", show_default="none")
     ] = None,
+    cpus: Annotated[float | None, typer.Option(min=0.01, help="Limit of CPU time, in CPUs (docker)")] = None,
+    gpus: Annotated[str, typer.Option(metavar="GPUS", help="all, a number, or device=0,1 (docker)")] = "",
+    volume: Annotated[
+        list[str] | None,
+        typer.Option("--volume", metavar="FROM:TO", help="Mount a folder of this machine; repeatable (docker)"),
+    ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option("--env", "-e", metavar="NAME=VALUE", help="Set a variable; NAME alone takes ours; repeatable"),
@@ -134,6 +140,9 @@ def run(
             adjust=adjust,
             environment=parse_environment(env or ()),
             memory_bytes=memory_bytes(memory) if memory else None,
+            cpus=cpus,
+            gpus=gpus,
+            volumes=volume or (),
         )
     _show(result, image, console)
 

@@ -127,6 +127,10 @@ class Engine:
 
     def find_image(self, name: str) -> EngineImage | None:
         """The image with this reference, digest or id (or the start of it); None where there is none."""
+        try:
+            Reference.parse(name)
+        except UsageError:  # nothing can have that name
+            return None
         found = self.sdk.unless_missing(lambda: self.sdk.api.inspect_image(name), f"inspect {name}")
         return None if found is None else _engine_image(found)
 

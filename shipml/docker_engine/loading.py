@@ -21,12 +21,25 @@ from shipml.oci.archive import stream_docker_archive
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, Layer
 from shipml.oci.reference import Reference
+from shipml.store import Store
 
-__all__ = ["Loading"]
+__all__ = ["Loading", "manifests_in"]
 
 _CHUNK_BYTES = 1 << 20
 _NOT_WORTH_ASKING_BYTES = 256 << 10
 _IMAGES_ASKED = 64
+
+
+def manifests_in(store: Store) -> Callable[[Digest], bytes | None]:
+    """The manifests of images made earlier, as a load wants them."""
+
+    def manifest_of(digest: Digest) -> bytes | None:
+        if not store.has_blob(digest):
+            return None
+        with store.open_blob(digest) as stream:
+            return stream.read()
+
+    return manifest_of
 
 
 class Loading:
@@ -55,7 +68,7 @@ class Loading:
             if not self._is_there():
                 sent_bytes = self._send_lacking(running)
             self._tag()
-            running.detail = f"{sent_bytes} bytes sent" if sent_bytes else "it was there already"
+            running.detail = f"{sent_bytes / 1e6:.1f} MB sent" if sent_bytes else "it was there already"
         return sent_bytes
 
     def _is_there(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from shipml.docker_engine.container import Container, ContainerOptions, sweep
 from shipml.docker_engine.engine import Engine
+from shipml.docker_engine.loading import manifests_in
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
 from shipml.oci.digest import Digest
@@ -38,7 +39,7 @@ class DockerRuntime:
     def __init__(self, engine: Engine, store: Store | None = None) -> None:
         """With `store`, what the engine has of earlier images is not sent again to containerd's store."""
         self._engine = engine
-        self._store = store
+        self._manifest_of = manifests_in(store) if store else lambda _: None
 
     def check(self, image: Image) -> None:
         """Raise UnavailableError where the engine's machine is of another kind than the image."""
@@ -76,12 +77,6 @@ class DockerRuntime:
                 f"cannot run here: the image is for {platform}, the Docker Engine runs {here}",
                 hint=f"run it on a machine of its kind, or build for this one: shipml build --platform {here}",
             )
-
-    def _manifest_of(self, digest: Digest) -> bytes | None:
-        if self._store is None or not self._store.has_blob(digest):
-            return None
-        with self._store.open_blob(digest) as stream:
-            return stream.read()
 
     def _run(
         self, image_id: str, digest: Digest, config: Mapping[str, Any], options: RunOptions, emit: Emit
