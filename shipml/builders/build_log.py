@@ -17,6 +17,7 @@ __all__ = ["BuildLog", "log_file"]
 
 _KEPT_LOGS = 20
 _TAIL_LINES = 400
+_FULL_ID = 64
 _NUMBERED = re.compile(r"\[(?:(?P<stage>[\w.-]+) +)?(?P<number>\d+/\d+)\] (?P<what>.*)", re.DOTALL)
 _TRACE_ID = "moby.buildkit.trace"
 
@@ -43,6 +44,7 @@ class BuildLog:
         self.failed_step = ""
         self._emit = emit
         self._hidden = hidden
+        path.touch(mode=0o600)  # programs in a build may print what is nobody else's business
         self._file = path.open("wb", buffering=0)
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._part = b""
@@ -143,7 +145,7 @@ class BuildLog:
             self._emit(StepStarted(found[1], self.failed_step))
             self._emit(StepFinished(found[1], self.failed_step, 0.0))
         elif found := re.match(r"(?:Successfully built |--> )?([0-9a-f]{12,64})\s*$", stream):
-            self.image_id = found[1]
+            self.image_id = f"sha256:{found[1]}" if len(found[1]) == _FULL_ID else found[1]
             self.note(stream)
         elif stream.startswith((" --->", "Removing intermediate container", "Successfully tagged", "COMMIT", "-->")):
             self.note(stream)

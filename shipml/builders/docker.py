@@ -25,8 +25,8 @@ from shipml.builders.docker_recipe import DockerOptions, Recipe
 from shipml.builders.dockerfile import dockerfile
 from shipml.builders.dockerfile_text import parse_dockerfile
 from shipml.builders.failures import explain_failure
-from shipml.builders.host_access import CA_VARIABLES, private_ca, with_private_ca
-from shipml.builders.host_ca_image import host_ca_image
+from shipml.builders.host_access import host_access, with_host_access
+from shipml.builders.host_image import host_image
 from shipml.docker_engine import Engine
 from shipml.errors import BuildError, ShipmlError, TryAgainError, UnavailableError, UsageError
 from shipml.events import Emit, Notice, step
@@ -122,10 +122,10 @@ class DockerBuilder:
 
     def _build(self, recipe: Recipe, name: str, emit: Emit) -> BuiltImage:
         path = log_file(self._store.home, name)
-        with self._trusting(recipe, emit) as (trusting, hidden), BuildLog(path, emit, hidden=hidden) as log:
+        with self._with_host_access(recipe, emit) as (ready, hidden), BuildLog(path, emit, hidden=hidden) as log:
             if needing := self._needs_session(recipe):
                 require_buildx(needing)
-                self._build_by_program(trusting, log)
+                self._build_by_program(ready, log)
             else:
                 bring(
                     self._engine,
@@ -134,7 +134,7 @@ class DockerBuilder:
                     credentials=self._credentials,
                     emit=emit,
                 )
-                self._build_by_engine(self._with_known_frontend(trusting, emit), log, emit)
+                self._build_by_engine(self._with_known_frontend(ready, emit), log, emit)
         return self._result(log.image_id, recipe.options)
 
     def _result(self, image_id: str, options: DockerOptions) -> BuiltImage:
@@ -205,20 +205,25 @@ class DockerBuilder:
                 raise _explained(error, log) from error
 
     @contextmanager
-    def _trusting(self, recipe: Recipe, emit: Emit) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
-        """The recipe that mounts this machine's private authorities, where it has some; and what to hide of it."""
-        found = private_ca(self._environment)
+    def _with_host_access(self, recipe: Recipe, emit: Emit) -> Iterator[tuple[Recipe, tuple[str, ...]]]:
+        """The recipe that mounts what only this machine has (authorities, indexes); and what to hide of it."""
+        access = host_access(self._environment)
         runs = any(instruction.keyword == "RUN" for instruction in recipe.dockerfile.instructions)
-        if found is None or not runs:
+        if access is None or not runs:
             yield recipe, ()
         elif not self._has_buildkit:
-            emit(Notice("the build does not trust this machine's private certificate authorities: that takes BuildKit"))
+            emit(
+                Notice(
+                    "the build knows neither private certificate authorities nor package indexes of this machine: "
+                    "that takes BuildKit"
+                )
+            )
             yield recipe, ()
         else:
-            with host_ca_image(self._engine, found.files) as name:
-                text, flag = with_private_ca(recipe.dockerfile, name)
+            with host_image(self._engine, access.files, self._store.home / "locks") as name:
+                text, flag = with_host_access(recipe.dockerfile, name, access)
                 changed = replace(recipe.dockerfile, text=text)
-                yield replace(recipe, dockerfile=changed, added_arguments=CA_VARIABLES), (flag,)
+                yield replace(recipe, dockerfile=changed, added_arguments=access.arguments), (flag,)
 
 
 class _Body:

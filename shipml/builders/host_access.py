@@ -1,74 +1,94 @@
-"""What a build needs of this machine to reach its network, and must not leave in the image: proxies and private CAs.
+"""What a build needs of this machine to reach its network, and must not leave in the image.
 
-Proxies are predefined build arguments, which engines keep out of the history. A private CA would need a secret mount,
-hence a session, which the SDK cannot open: instead the bundle becomes a small image of its own, mounted while a RUN
-runs. It is mounted below /dev, which is no part of any layer, so not even an empty mount point stays. What stays in
-the history is its path, as the value of the arguments that name it.
+Proxies are predefined build arguments, which engines keep out of the history. A private certificate authority and the
+password of a package index would need a secret mount, hence a session, which the SDK cannot open: instead they become
+a small image of their own, mounted while a RUN runs. It is mounted below /dev, which is no part of any layer, so not
+even an empty mount point stays. What stays in the history are paths, as the values of the arguments that name them;
+and a Dockerfile that is itself copied into the image (`COPY . .`) has the mounts in it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.builders.dockerfile_text import Dockerfile, Instruction
 
-__all__ = ["CA_VARIABLES", "MOUNT_FOLDER", "PrivateCa", "private_ca", "proxy_arguments", "with_private_ca"]
+__all__ = ["MOUNT_FOLDER", "HostAccess", "host_access", "proxy_arguments", "with_host_access"]
 
 MOUNT_FOLDER = "/dev/shipml"
-CA_VARIABLES = {
-    **dict.fromkeys(
-        (
-            "SSL_CERT_FILE",  # OpenSSL, Python's ssl, uv, Go
-            "REQUESTS_CA_BUNDLE",
-            "PIP_CERT",
-            "CURL_CA_BUNDLE",
-            "GIT_SSL_CAINFO",
-            "NODE_EXTRA_CA_CERTS",
-            "AWS_CA_BUNDLE",
-        ),
-        f"{MOUNT_FOLDER}/ca.pem",
-    ),
-    "APT_CONFIG": f"{MOUNT_FOLDER}/apt.conf",
-}
-"""Build argument → path in the build."""
 
+_CA_FILE, _APT_FILE, _PIP_FILE = "ca.pem", "apt.conf", "pip.conf"
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",  # OpenSSL, Python's ssl, uv, Go
+    "REQUESTS_CA_BUNDLE",
+    "PIP_CERT",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+)
 _NAMED_BY = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT")
 _ADDED_CAS = Path("/usr/local/share/ca-certificates")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
-_APT = f'Acquire::https::CaInfo "{MOUNT_FOLDER}/ca.pem";\n'
+_INDEXES = {
+    "index-url": ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"),
+    "extra-index-url": ("UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL"),
+}
+"""Setting of pip → the variables that say it, uv's own first: the resolver lets those win."""
+
+_URL_AFTER_NAME = re.compile(r"^[\w-]+=")
+"""uv allows a name before an index's URL."""
 
 
 @dataclass(frozen=True, slots=True)
-class PrivateCa:
-    """Certificate authorities that this machine trusts and others may not."""
+class HostAccess:
+    """Files to mount, by name; and the build arguments that name them."""
 
-    bundle: bytes
-    """PEM: those of the system, and those that variables name."""
-    because: str
-    """What says that there are some."""
-
-    @property
-    def files(self) -> dict[str, bytes]:
-        """What is mounted, by name."""
-        return {"ca.pem": self.bundle, "apt.conf": _APT.encode()}
+    files: Mapping[str, bytes] = field(repr=False)
+    arguments: Mapping[str, str]
 
 
-def private_ca(environment: Mapping[str, str] = os.environ, added: Path = _ADDED_CAS) -> PrivateCa | None:
-    """The authorities of this machine, where it has some of its own: None otherwise."""
-    named = {Path(value): name for name in reversed(_NAMED_BY) if (value := environment.get(name))}
-    named = {path: name for path, name in named.items() if path.is_file()}
-    extra = any(added.glob("**/*.crt")) if added.is_dir() else False
-    if not named and not extra:
-        return None
-    defaults = ssl.get_default_verify_paths()
-    system = Path(defaults.cafile or "/etc/ssl/certs/ca-certificates.crt")
-    bundles = [path.read_bytes() for path in dict.fromkeys([system, *sorted(named)]) if path.is_file()]
-    because = " and ".join(sorted(named.values())) if named else f"{added} has certificates"
-    return PrivateCa(b"\n".join(dict.fromkeys(bundles)), because)
+def host_access(environment: Mapping[str, str] = os.environ, added: Path = _ADDED_CAS) -> HostAccess | None:
+    """What this machine has that others do not: authorities, indexes of packages. None where there is nothing."""
+    files: dict[str, bytes] = {}
+    arguments: dict[str, str] = {}
+    if bundle := _private_bundle(environment, added):
+        files[_CA_FILE] = bundle
+        files[_APT_FILE] = f'Acquire::https::CaInfo "{MOUNT_FOLDER}/{_CA_FILE}";\n'.encode()
+        arguments = dict.fromkeys(_CA_VARIABLES, f"{MOUNT_FOLDER}/{_CA_FILE}")
+        arguments["APT_CONFIG"] = f"{MOUNT_FOLDER}/{_APT_FILE}"
+    if settings := _pip_settings(environment):
+        files[_PIP_FILE] = settings.encode()
+        arguments["PIP_CONFIG_FILE"] = f"{MOUNT_FOLDER}/{_PIP_FILE}"
+    return HostAccess(files, arguments) if files else None
+
+
+def _private_bundle(environment: Mapping[str, str], added: Path) -> bytes:
+    """The authorities of the system and those that variables name, as PEM; b"" where there are only the usual ones."""
+    system = Path(ssl.get_default_verify_paths().openssl_cafile)
+    usual = (system, Path("/etc/ssl/certs/ca-certificates.crt"))
+    named = [Path(value) for name in _NAMED_BY if (value := environment.get(name))]
+    named = [path for path in named if path.is_file() and path not in usual]
+    if not named and not (added.is_dir() and any(added.glob("**/*.crt"))):
+        return b""
+    bundles = [path.read_bytes() for path in (*usual, *named) if path.is_file()]
+    return b"\n".join(dict.fromkeys(bundles))
+
+
+def _pip_settings(environment: Mapping[str, str]) -> str:
+    lines = []
+    for setting, variables in _INDEXES.items():
+        said = next((environment[name] for name in variables if environment.get(name)), "")
+        urls = [_URL_AFTER_NAME.sub("", word) for word in said.split()]
+        urls = [url for url in urls if url.startswith(("http://", "https://"))]
+        if urls:
+            lines.append(f"{setting} = " + "\n    ".join(urls))
+    return "[global]\n" + "\n".join(lines) + "\n" if lines else ""
 
 
 def proxy_arguments(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -81,7 +101,7 @@ def proxy_arguments(environment: Mapping[str, str] = os.environ) -> dict[str, st
     }
 
 
-def with_private_ca(dockerfile: Dockerfile, image: str) -> tuple[str, str]:
+def with_host_access(dockerfile: Dockerfile, image: str, access: HostAccess) -> tuple[str, str]:
     """The text with the image's files mounted in every RUN and named by arguments; and the flag that was put in."""
     flag = f"--mount=type=bind,from={image},target={MOUNT_FOLDER} "
     lines = dockerfile.text.removeprefix("\ufeff").splitlines()
@@ -89,7 +109,7 @@ def with_private_ca(dockerfile: Dockerfile, image: str) -> tuple[str, str]:
         if instruction.keyword == "RUN":
             _insert_flag(lines, instruction, flag)
         elif instruction.keyword == "FROM":
-            lines.insert(instruction.last_line + 1, "ARG " + " ".join(CA_VARIABLES))
+            lines.insert(instruction.last_line + 1, "ARG " + " ".join(access.arguments))
     return "\n".join(lines) + "\n", flag
 
 
