@@ -73,7 +73,8 @@ def _key(text: str) -> _Key:
     missing at the end count as empty text and 0.
     """
     parts = [((*map(_weight, match[1]), 0), int(match[2] or 0)) for match in _PARTS.finditer(text) if match[0]]
-    return tuple(parts) if parts and parts[-1] == _END else (*parts, _END)
+    # Only the first part can equal _END (a bare 0). Two of them, so that "" and "0" still sort after "0~".
+    return (*(parts if parts != [_END] else ()), _END, _END)
 
 
 def _weight(character: str) -> int:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shipml.bases.versions import DebianVersion, satisfies
 
 _PAIRS = [
+    ("0", "0-0~"),
     ("1.0", "1.0-1"),
     ("1.0~rc1", "1.0"),
     ("1.0", "1.0+b1"),
