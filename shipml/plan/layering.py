@@ -38,8 +38,7 @@ def plan_layers(
         layers.append(LayerPlan("system", tuple(f"{one.name}={one.version}" for one in base.extra_packages)))
     layers += [LayerPlan("wheel", (_name(wheel),)) for wheel in sorted(own_wheels, key=_wheel_order)]
     rest = sorted(set(wheels) - set(own_wheels))
-    if rest:
-        layers.append(LayerPlan("packages", tuple(map(_name, rest))))
+    layers.append(LayerPlan("packages", tuple(map(_name, rest))))  # even empty: it makes the virtual environment
     layers += [LayerPlan("weights", (file.path,)) for file in sorted(own_files)]
     code = tuple(file.path for file in files if file not in own_files)
     if code:

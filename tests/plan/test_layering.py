@@ -87,3 +87,9 @@ def test_of_too_many_large_parts_the_smallest_join_the_rest() -> None:
     layers = kinds(wheels, files)
     assert len(layers) == MOST_LAYERS - 1 - 1  # no system layer, and all files have layers of their own
     assert ("packages", *(f"w{number:03}==1.0" for number in range(24))) in layers
+
+
+def test_the_layer_that_makes_the_virtual_environment_is_always_there() -> None:
+    """Without small wheels, or without any, `python` must still be on PATH: an empty packages layer makes it."""
+    assert kinds([], [file("app.py", 10)])[1:] == [("packages",), ("application", "app.py")]
+    assert kinds([wheel("torch", 20 * MIB)], [])[1:] == [("wheel", "torch==1.0"), ("packages",)]

@@ -164,5 +164,7 @@ def test_a_plan_is_the_same_bytes_each_time_and_holds_objects_where_there_are_na
 def test_a_project_without_requirements_has_a_plan() -> None:
     """A program that needs only the standard library is fine."""
     found = plan(replace(PROJECT, requirements=None), replace(LOCK, wheels=()))
-    assert [layer.kind for layer in found.layers] == ["base", "application"]
+    assert [layer.kind for layer in found.layers] == ["base", "packages", "application"], (
+        "`python` is in the packages layer"
+    )
     assert "none because" in decision(found, "dependencies")
