@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from shipml.docker_engine.endpoint import Endpoint
 from shipml.docker_engine.ssh_tunnel import SshTunnel
 from shipml.docker_engine.transfer import layer_progress
-from shipml.errors import TryAgainError, UsageError
+from shipml.errors import BuildError, TryAgainError, UsageError
 from shipml.events import Emit, ignore, step
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
@@ -195,12 +195,20 @@ class Engine:
         """
         work = path.with_name(f".{path.name}.partial")
         try:
-            with self.sdk.doing(f"save {name}"), work.open("wb") as out:
-                for chunk in self.sdk.stream.get_image(name, chunk_size=_CHUNK_BYTES):
+            with work.open("wb") as out:
+                for chunk in self._saved(name):
                     out.write(chunk)
             work.rename(path)
+        except OSError as error:
+            raise BuildError(
+                f"cannot write {path}: {error.strerror}", hint="free some space or name another place"
+            ) from error
         finally:
             work.unlink(missing_ok=True)
+
+    def _saved(self, name: str) -> Iterator[bytes]:
+        with self.sdk.doing(f"save {name}"):
+            yield from self.sdk.stream.get_image(name, chunk_size=_CHUNK_BYTES)
 
     def tag(self, name: str, reference: Reference) -> None:
         """Give an image one more name."""
@@ -230,15 +238,16 @@ class Engine:
         """
         doing = f"pull {reference}"
         target = f"{reference.name}@{reference.digest}" if reference.digest else reference.name
-        with step(emit, "pull", str(reference)) as running, self.sdk.doing(doing):
-            stream = self.sdk.stream.pull(
-                target,
-                tag=None if reference.digest else reference.tag or "latest",
-                stream=True,
-                decode=True,
-                auth_config=_auth_config(reference, auth),
-                platform=str(platform) if platform else None,
-            )
+        with step(emit, "pull", str(reference)) as running:
+            with self.sdk.doing(doing):
+                stream = self.sdk.stream.pull(
+                    target,
+                    tag=None if reference.digest else reference.tag or "latest",
+                    stream=True,
+                    decode=True,
+                    auth_config=_auth_config(reference, auth),
+                    platform=str(platform) if platform else None,
+                )
             layer_progress(self.sdk.messages(stream, doing), running)
         return self.image(target if reference.digest else f"{reference.name}:{reference.tag or 'latest'}")
 
@@ -250,15 +259,15 @@ class Engine:
             TryAgainError: registry or engine fail in the middle, or no digest was reported.
         """
         doing = f"push {reference}"
-        digest: Digest | None = None
-        with step(emit, "push", str(reference)) as running, self.sdk.doing(doing):
-            stream = self.sdk.stream.push(
-                reference.name,
-                tag=reference.tag or "latest",
-                stream=True,
-                decode=True,
-                auth_config=_auth_config(reference, auth),
-            )
+        with step(emit, "push", str(reference)) as running:
+            with self.sdk.doing(doing):
+                stream = self.sdk.stream.push(
+                    reference.name,
+                    tag=reference.tag or "latest",
+                    stream=True,
+                    decode=True,
+                    auth_config=_auth_config(reference, auth),
+                )
             digest = layer_progress(self.sdk.messages(stream, doing), running)
             if digest is None:
                 raise TryAgainError(
