@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from shipml import bases, docker_engine, runtimes
-from shipml.builders import choose_builder
+from shipml.builders import DockerOptions, EmbeddedBuilder, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.builders.dockerfile import dockerfile
-from shipml.errors import ConfigurationError, StoreError, UsageError
-from shipml.events import Emit, ignore, step
+from shipml.builders.on_engine import EngineBuild, built_on_engine, connect_to_build
+from shipml.errors import ConfigurationError, ShipmlError, StoreError, UsageError
+from shipml.events import Emit, Notice, ignore, step
 from shipml.http import HttpClient
 from shipml.lock_file import dump_lock
 from shipml.oci.image import Image, read_config
@@ -24,9 +25,10 @@ from shipml.oci.output import Output
 from shipml.oci.reference import Reference
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
 from shipml.plan.command import choose_command
-from shipml.plan.model import BasePin, SmokeCheck
-from shipml.plan.smoke_label import smoke_from_labels
-from shipml.project import read_project
+from shipml.plan.model import BasePin, Decision, SmokeCheck
+from shipml.plan.planner import image_name
+from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
+from shipml.project import read_outline, read_project
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.resolver import resolve_first
 from shipml.runtimes.base import RunOptions, SmokeResult
@@ -100,38 +102,72 @@ class Shipml:
         references: Sequence[str] = (),
         builder: str = "auto",
         outputs: Sequence[str] = (),
-        load: bool = True,
+        load: bool | None = None,
+        docker: DockerOptions | None = None,
     ) -> BuildReport:
         """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
+
+        What the docker builder makes is kept in the user's engine instead; its `digest` is the engine's id for it.
 
         Args:
             request: what to build.
             references: names for it (`name`, `name:tag`, `registry/name:tag`); without any, the plan's name.
             builder: as `--builder` takes it.
             outputs: each `oci:DIR` or `docker-archive:FILE`.
-            load: put it into the user's Docker Engine too, where there is one.
+            load: put it into the user's Docker Engine too; None: where there is one that works.
+            docker: what only the docker builder understands.
         """
         started_at = time.monotonic()
         targets = [Output.parse(text) for text in outputs]
         names = [Reference.parse(text) for text in references]
+        decision = decide_builder(builder, request.folder, docker or DockerOptions())
+        if decision.value != EmbeddedBuilder.name:
+            return self._build_on_engine(request, names, targets, decision, docker or DockerOptions())
         plan = self.plan(request)
         names = names or [Reference.parse(plan.name)]
-        chosen = choose_builder(builder, store=self.store, http=self._http, allow_expired=request.allow_expired)
+        chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
         chosen.check(plan)
         known = self.store.blob_digests()
         with step(self.emit, "layers") as running:
             image = chosen.build(plan, BuildContext(request.folder, self.emit))
             running.detail = f"{len(image.layers)} layers"
         digest = self.store.keep_image(image)
+        self._write(image, targets, names)
+        for name in names:
+            self.store.tag(str(name), digest, source=str(request.folder.resolve()))
+        if load is not False:
+            self._load(image, names, must=load is True)
+        elapsed_seconds = time.monotonic() - started_at
+        plan = replace(plan, decisions=(decision, *plan.decisions))
+        return report_build(plan, image, names, builder=chosen.name, known=known, elapsed_seconds=elapsed_seconds)
+
+    def _build_on_engine(
+        self,
+        request: PlanRequest,
+        names: Sequence[Reference],
+        targets: Sequence[Output],
+        decision: Decision,
+        options: DockerOptions,
+    ) -> BuildReport:
+        project = read_outline(request.folder)
+        names = names or [Reference.parse(image_name(project, request.name)[0])]
+        platform = request.platform or next(iter(project.settings.platforms), None)
+        label = smoke_label(project.settings.smoke)
+        options = replace(
+            options,
+            platform=Platform.parse(platform) if platform else None,
+            labels=((SMOKE_LABEL, label),) if label else (),
+        )
+        with connect_to_build(decision) as engine:
+            work = EngineBuild(request.folder, tuple(names), options, decision)
+            image, report = work.run(engine, self.store, self.emit, lambda: self.plan(request))
+            self._write(image, targets, names)
+        return report
+
+    def _write(self, image: Image, targets: Sequence[Output], names: Sequence[Reference]) -> None:
         for target in targets:
             with step(self.emit, "write", str(target)):
                 target.write(image, names)
-        for name in names:
-            self.store.tag(str(name), digest, source=str(request.folder.resolve()))
-        if load:
-            self._load(image, names)
-        elapsed_seconds = time.monotonic() - started_at
-        return report_build(plan, image, names, builder=chosen.name, known=known, elapsed_seconds=elapsed_seconds)
 
     def run(
         self,
@@ -160,12 +196,12 @@ class Shipml:
         wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes))
         if runtime == "auto" and (cpus or gpus or volumes):
             runtime = "docker"
+        elsewhere = self._newest_on_engine(target)
         try:
-            image = self._image(target)
+            image = self._image(target, elsewhere)
         except UsageError:
-            if target is None or runtime == "sandbox":
-                raise
-            if (result := self._run_what_the_engine_has(target, wanted, adjust)) is None:
+            name = elsewhere or target or ""
+            if runtime == "sandbox" or (result := self._run_what_the_engine_has(name, wanted, adjust)) is None:
                 raise
             return result
         check = adjust(smoke_from_labels(read_config(image).get("config", {}).get("Labels") or {}))
@@ -253,18 +289,34 @@ class Shipml:
             upgrade=request.upgrade,
         )
 
-    def _load(self, image: Image, names: Sequence[Reference]) -> None:
-        engine = docker_engine.find(emit=self.emit)
-        if engine is not None:
+    def _load(self, image: Image, names: Sequence[Reference], *, must: bool) -> None:
+        """Put the image into the user's engine; unless it `must` be there, the build is well without."""
+        engine = docker_engine.connect() if must else docker_engine.find(emit=self.emit)
+        if engine is None:
+            return
+        try:
             with engine:
                 engine.load(image, names, self.emit, manifest_of=docker_engine.manifests_in(self.store))
+        except ShipmlError as error:
+            if must:
+                raise
+            self.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
+
+    def _newest_on_engine(self, target: str | None) -> str:
+        """The id of the image of a folder (None: the current one), where an engine built its newest; else ""."""
+        folder = Path(target or ".")
+        if not folder.is_dir():
+            return ""
+        source = str(folder.resolve())
+        times = [stored.created_at_seconds for stored in self.store.images() if stored.source == source]
+        return built_on_engine(self.store, folder, since_seconds=max(times, default=0.0))
 
     def _run_what_the_engine_has(
         self, target: str, wanted: RunOptions, adjust: Callable[[SmokeCheck], SmokeCheck]
     ) -> SmokeResult | None:
         """Run an image that is not in the store but in the user's engine; None where it is not there either."""
-        engine = docker_engine.find(emit=self.emit)
-        if engine is None:
+        engine = docker_engine.find(emit=self.emit) if target else None
+        if engine is None or not target:
             return None
         with engine:
             found = engine.find_image(target)
@@ -276,7 +328,12 @@ class Shipml:
     def _stored(self, target: str | None) -> StoredImage:
         return self.store.last_built_from(Path()) if target is None else self.store.resolve(target)
 
-    def _image(self, target: str | None) -> Image:
+    def _image(self, target: str | None, elsewhere: str) -> Image:
+        if elsewhere:
+            raise UsageError(
+                "the image is only in the Docker Engine that built it",
+                hint="run it there: start that engine, and leave --runtime away",
+            )
         return self.store.image(self._stored(target).digest)
 
 

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
 from shipml.builders.base import Builder
+from shipml.builders.docker import DockerBuilder
+from shipml.builders.docker_recipe import DockerOptions
 from shipml.builders.embedded import EmbeddedBuilder
 from shipml.errors import UsageError
-from shipml.http import HttpClient
-from shipml.store import Store
+from shipml.plan.model import Decision
 
-__all__ = ["BUILDERS", "choose_builder"]
+__all__ = ["BUILDERS", "DockerBuilder", "DockerOptions", "EmbeddedBuilder", "decide_builder"]
 
-BUILDERS = {EmbeddedBuilder.name: EmbeddedBuilder}
+BUILDERS: Mapping[str, type[Builder]] = MappingProxyType(
+    {EmbeddedBuilder.name: EmbeddedBuilder, DockerBuilder.name: DockerBuilder}
+)
 """By the name that `--builder` takes."""
 
 
-def choose_builder(name: str, *, store: Store, http: HttpClient, allow_expired: bool = False) -> Builder:
-    """The builder called `name`; "auto" takes the embedded one.
+def decide_builder(name: str, folder: Path, options: DockerOptions) -> Decision:
+    """The builder called `name`; for "auto" the one that fits the project.
 
     Raises:
-        UsageError: there is no builder of that name.
+        UsageError: there is no builder of that name, or it has not the options that were given.
     """
-    builder = BUILDERS.get(EmbeddedBuilder.name if name == "auto" else name)
-    if builder is None:
-        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(sorted(BUILDERS))}")
-    return builder(store, http, allow_expired=allow_expired)
+    if name not in ("auto", *BUILDERS):
+        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
+    if name != "auto":
+        decision = Decision("builder", name, "--builder says so")
+    elif options.file is not None or (folder / "Dockerfile").is_file():
+        decision = Decision("builder", DockerBuilder.name, "the project has a Dockerfile")
+    else:
+        decision = Decision("builder", EmbeddedBuilder.name, "there is no Dockerfile, and wheels need no build step")
+    if decision.value != DockerBuilder.name and options.given:
+        raise UsageError(
+            f"{options.given[0]} is an option of the builder docker, not of {decision.value}",
+            hint="add --builder docker",
+        )
+    return decision

@@ -135,7 +135,8 @@ class BuildLog:
         what = " ".join((match["what"] if match else text).split())
         if not match:
             return "", what
-        return " ".join(filter(None, (match["stage"], match["number"]))), what
+        stage = "" if match["stage"] == "stage-0" else match["stage"]  # BuildKit's name for one without
+        return " ".join(filter(None, (stage, match["number"]))), what
 
     def _classic(self, stream: str) -> None:
         """A line of the builder without BuildKit: `Step 2/5 : RUN …`, ` ---> …`, or output."""

@@ -39,16 +39,23 @@ class BuiltLayer:
 class BuiltImage:
     """Implements `oci.image.Image`. `id`, `facts` and `layer_facts` are quick; the others save it first."""
 
-    def __init__(self, engine: Engine, facts: EngineImage, work_folder: Path) -> None:
-        """`work_folder` is where it is saved, for as long as this object lives."""
+    def __init__(self, engine: Engine, facts: EngineImage, work_folder: Path, *, base: str = "") -> None:
+        """`work_folder` is where it is saved, for as long as this object lives; `base` what it starts from."""
         self.engine = engine
         self.facts = facts
+        self.base = base
         self._work_folder = work_folder
 
     @property
     def id(self) -> Digest:
         """As the engine calls it: `docker images --no-trunc`."""
         return self.facts.id
+
+    @property
+    def python(self) -> str:
+        """Minor version of its Python where the environment says it, as in Docker's official images; else ""."""
+        variables = dict(variable.partition("=")[::2] for variable in self.facts.config.get("Env") or ())
+        return ".".join(variables.get("PYTHON_VERSION", "").split(".")[:2])
 
     @cached_property
     def layer_facts(self) -> tuple[BuiltLayer, ...]:

@@ -135,14 +135,15 @@ class DockerBuilder:
                     emit=emit,
                 )
                 self._build_by_engine(self._with_known_frontend(ready, emit), log, emit)
-        return self._result(log.image_id, recipe.options)
+        return self._result(log.image_id, recipe)
 
-    def _result(self, image_id: str, options: DockerOptions) -> BuiltImage:
+    def _result(self, image_id: str, recipe: Recipe) -> BuiltImage:
         if not image_id:
             raise BuildError("the Docker Engine ended the build without naming an image", hint="build again")
-        for reference in options.references:
+        for reference in recipe.options.references:
             self._engine.tag(image_id, reference)
-        return BuiltImage(self._engine, self._engine.image(image_id), self._store.home)
+        base = recipe.images[0].name if recipe.images else "scratch"
+        return BuiltImage(self._engine, self._engine.image(image_id), self._store.home / "tmp", base=base)
 
     def _build_by_engine(self, recipe: Recipe, log: BuildLog, emit: Emit) -> None:
         body = _Body(recipe, emit)

@@ -86,14 +86,14 @@ class Dockerfile:
         return [_stage(start, body, variables) for start, body in parts]
 
     def images(self, build_arguments: Mapping[str, str], target: str = "") -> list[ImageUse]:
-        """The images that a build up to `target` ("" for the last stage) starts from or copies from."""
+        """The images that a build up to `target` ("" for the last stage) starts from or copies from, its base first."""
         stages = self.stages(build_arguments)
         numbers = {stage.name.lower(): number for number, stage in enumerate(stages) if stage.name}
         wanted = [_stage_number(target, numbers, len(stages)) if target else len(stages) - 1]
         seen: set[int] = set()
         uses: list[ImageUse] = []
         while wanted:
-            number = wanted.pop()
+            number = wanted.pop(0)
             if number is None or number in seen or number < 0:
                 continue
             seen.add(number)

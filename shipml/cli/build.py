@@ -5,29 +5,94 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shipml.cli.console import Console
-from shipml.cli.options import Folder, Planning
+from shipml.cli.options import Folder, Planning, parse_environment
 from shipml.cli.text import columns, seconds_text, size_text
 from shipml.errors import BuildError, UsageError
+from shipml.events import Event, OutputReceived
 
 if TYPE_CHECKING:
+    from shipml.builders import DockerOptions
     from shipml.report import BuildReport
 
-__all__ = ["build"]
+__all__ = ["DockerBuild", "build"]
 
 _TO_STDOUT = ("-", "docker-archive:-")
+_PANEL = "Docker builder"
+
+
+@dataclass(frozen=True, slots=True)
+class DockerBuild:
+    """What only the docker builder takes; named as the options of `docker build`."""
+
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--file", "-f", metavar="FILE", help="The Dockerfile", show_default="DIR/Dockerfile", rich_help_panel=_PANEL
+        ),
+    ] = None
+    target: Annotated[
+        str, typer.Option(metavar="STAGE", help="Build up to this stage of the Dockerfile", rich_help_panel=_PANEL)
+    ] = ""
+    build_arg: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--build-arg",
+            metavar="NAME=VALUE",
+            help="Set an ARG; NAME alone takes ours; repeatable",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Reuse no step of earlier builds", rich_help_panel=_PANEL)
+    ] = False
+    pull: Annotated[
+        bool, typer.Option("--pull", help="Ask the registry for newer base images", rich_help_panel=_PANEL)
+    ] = False
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="id=ID,src=FILE",
+            help="A secret for RUN --mount=type=secret; needs docker's buildx",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    ssh: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="default|ID=KEY",
+            help="An ssh agent or key for RUN --mount=type=ssh; needs docker's buildx",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+
+    def options(self) -> DockerOptions:
+        """As the library takes them."""
+        from shipml.builders import DockerOptions  # noqa: PLC0415  (`--help` needs none of it)
+
+        return DockerOptions(
+            file=self.file,
+            target=self.target,
+            build_arguments=tuple(parse_environment(self.build_arg or (), option="--build-arg").items()),
+            no_cache=self.no_cache,
+            pull=self.pull,
+            secrets=tuple(self.secret or ()),
+            ssh=tuple(self.ssh or ()),
+        )
 
 
 def build(
     console: Console,
     *,
     planning: Planning,
+    docker: DockerBuild,
     folder: Folder = Path(),
     tag: Annotated[
         list[str] | None,
@@ -35,7 +100,7 @@ def build(
             "--tag", "-t", metavar="REF", help="Name of the image; repeatable", show_default="its name:latest"
         ),
     ] = None,
-    builder: Annotated[Literal["auto", "embedded"], typer.Option(help="What makes the image")] = "auto",
+    builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -45,13 +110,19 @@ def build(
             help="Also write it: oci:DIR, docker-archive:FILE, or - (docker archive on stdout); repeatable",
         ),
     ] = None,
-    no_load: Annotated[
-        bool, typer.Option("--no-load", help="Do not put the image into the Docker Engine that runs here")
-    ] = False,
+    load: Annotated[
+        bool | None,
+        typer.Option(
+            "--load/--no-load",
+            help="Put the image into the Docker Engine, and fail if that fails; or leave the engine alone",
+            show_default="if one runs here",
+        ),
+    ] = None,
 ) -> None:
     """Build the image of a project folder.
 
-    Prints the image's digest on stdout. Needs no Docker; where a Docker Engine runs, it gets the image, too.
+    Prints the image's digest on stdout. Needs no Docker; where a Docker Engine runs, it gets the image, too. A folder
+    with a Dockerfile is built with that, by the Docker Engine, and the image stays there.
 
     Examples:
       shipml build                                  the current folder
@@ -59,6 +130,7 @@ def build(
       shipml build --platform linux/arm64           for another kind of machine, without emulation
       shipml build --output oci:./image             for skopeo, podman, crane
       shipml build --output - | docker load
+      shipml build --builder docker --no-cache      by the Docker Engine, all of it anew
       digest=$(shipml build -q)
     """
 
@@ -66,8 +138,10 @@ def build(
         from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415  (`--help` needs none of it)
 
         request = PlanRequest(folder=folder, **asdict(planning))
-        with Shipml(emit=console.emit) as session:
-            return session.build(request, references=tag or (), builder=builder, outputs=outputs, load=not no_load)
+        with Shipml(emit=partial(_emit, console)) as session:
+            return session.build(
+                request, references=tag or (), builder=builder, outputs=outputs, load=load, docker=docker.options()
+            )
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]
     others = [target for target in output or () if target not in _TO_STDOUT]
@@ -92,6 +166,12 @@ def build(
     _summarise(report, console)
 
 
+def _emit(console: Console, event: Event) -> None:
+    """Show what happens; who wants quiet does not want what programs in a Dockerfile print."""
+    if not (console.quiet and isinstance(event, OutputReceived)):
+        console.emit(event)
+
+
 def _show(report: BuildReport, console: Console) -> None:
     if console.as_json:
         console.document(report.to_json())
@@ -114,9 +194,10 @@ def _summarise_layers(report: BuildReport, console: Console) -> None:
 
 
 def _summarise(report: BuildReport, console: Console) -> None:
+    base = f" on {report.base}" if report.base else ""
     console.say(
         f"built {', '.join(report.references)}: {size_text(report.size_bytes)} in {len(report.layers)} layers, "
-        f"{report.reused_layers} reused, for {report.platform} on {report.base}, "
+        f"{report.reused_layers} reused, for {report.platform}{base}, "
         f"in {seconds_text(report.elapsed_seconds)}"
     )
     from shipml.oci.manifest import Platform  # noqa: PLC0415  (`--help` needs none of it)

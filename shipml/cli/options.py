@@ -99,7 +99,7 @@ class Planning:
     ] = False
 
 
-def parse_environment(items: Sequence[str]) -> dict[str, str]:
+def parse_environment(items: Sequence[str], option: str = "--env") -> dict[str, str]:
     """Read `NAME=VALUE`; a bare `NAME` takes the value from our own environment, which no process list shows.
 
     Raises:
@@ -110,10 +110,12 @@ def parse_environment(items: Sequence[str]) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not _ENVIRONMENT_NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is no name of an environment variable", hint="use --env NAME=VALUE or --env NAME"
+                f"{name!r} is no name of an environment variable", hint=f"use {option} NAME=VALUE or {option} NAME"
             )
         if not equals and name not in os.environ:
-            raise UsageError(f"the environment variable {name} is not set", hint=f"set it, or use --env {name}=VALUE")
+            raise UsageError(
+                f"the environment variable {name} is not set", hint=f"set it, or use {option} {name}=VALUE"
+            )
         environment[name] = value if equals else os.environ[name]
     return environment
 

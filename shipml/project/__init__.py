@@ -22,7 +22,7 @@ from shipml.project.settings import read_settings
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.store import Store
 
-__all__ = ["Project", "RequirementsSource", "Revision", "Settings", "read_project"]
+__all__ = ["Project", "RequirementsSource", "Revision", "Settings", "read_outline", "read_project"]
 
 _PASSWORD = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 LOCK_NAME = "pylock.toml"
@@ -68,6 +68,31 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
+    )
+
+
+def read_outline(folder: Path) -> Project:
+    """What the project says of itself, without its files and requirements: all that its own Dockerfile leaves open.
+
+    Raises:
+        UsageError: there is no such folder.
+        ConfigurationError: a file that shipml reads holds what cannot be meant.
+    """
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise UsageError(f"the project folder {folder} {what}", hint="name the folder that holds your program")
+    documents = {
+        name: parse_toml(name, text)
+        for name in ("pyproject.toml", "shipml.toml")
+        if (text := read_text(folder, name)) is not None
+    }
+    pyproject = documents.get("pyproject.toml")
+    return Project(
+        folder=folder,
+        settings=read_settings(pyproject, documents.get("shipml.toml")),
+        has_dockerfile=(folder / "Dockerfile").is_file(),
+        name=_project_string(pyproject, "name"),
+        version=_project_string(pyproject, "version"),
     )
 
 
