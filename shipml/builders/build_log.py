@@ -18,6 +18,7 @@ __all__ = ["BuildLog", "log_file"]
 _KEPT_LOGS = 20
 _TAIL_LINES = 400
 _FULL_ID = 64
+_SHOWN_CHARACTERS = 120
 _NUMBERED = re.compile(r"\[(?:(?P<stage>[\w.-]+) +)?(?P<number>\d+/\d+)\] (?P<what>.*)", re.DOTALL)
 _TRACE_ID = "moby.buildkit.trace"
 
@@ -132,7 +133,7 @@ class BuildLog:
         for hidden in self._hidden:
             text = text.replace(hidden, "")
         match = _NUMBERED.fullmatch(text)
-        what = " ".join((match["what"] if match else text).split())
+        what = _shown(match["what"] if match else text)
         if not match:
             return "", what
         stage = "" if match["stage"] == "stage-0" else match["stage"]  # BuildKit's name for one without
@@ -141,7 +142,7 @@ class BuildLog:
     def _classic(self, stream: str) -> None:
         """A line of the builder without BuildKit: `Step 2/5 : RUN …`, ` ---> …`, or output."""
         if found := re.match(r"(?:Step|STEP) (\d+/\d+) ?: (.*)", stream):
-            self.failed_step = " ".join(found[2].split())
+            self.failed_step = _shown(found[2])
             self.note(f"==> {stream}")
             self._emit(StepStarted(found[1], self.failed_step))
             self._emit(StepFinished(found[1], self.failed_step, 0.0))
@@ -152,3 +153,9 @@ class BuildLog:
             self.note(stream)
         else:
             self.output(stream.encode())
+
+
+def _shown(instruction: str) -> str:
+    """An instruction on one line of bearable length; the file has all of it."""
+    line = " ".join(instruction.split())
+    return line if len(line) <= _SHOWN_CHARACTERS else line[: _SHOWN_CHARACTERS - 1] + "…"

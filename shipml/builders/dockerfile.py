@@ -6,6 +6,7 @@ Pure: a plan in, text out. It needs no BuildKit feature, so that every builder t
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable
 
@@ -122,15 +123,37 @@ def _quoted(value: str) -> str:
 
 
 def _application(plan: Plan) -> str:
-    """One COPY for the top-level files, one for each top-level folder (COPY takes a folder's content, not itself)."""
+    """One COPY for the top-level files, one for each top-level folder (COPY takes a folder's content, not itself).
+
+    Links at the top are made: COPY would follow one that it is given by name.
+    """
     owner = owner_of(plan.user)
     chown = "" if owner == 0 else f"--chown={owner}:{owner} "
     top = [file for file in plan.application if "/" not in file.path]
-    files = [file.path for file in top if file.kind != "directory"]
+    files = [file.path for file in top if file.kind == "file"]
     lines = [f"RUN chown {owner}:{owner} {plan.working_dir}"] if owner else []
     if files:
-        lines.append(f"COPY {chown}{json.dumps([*files, './'])}")
+        lines.append(f"COPY {chown}{json.dumps([*map(_literal, files), './'])}")
     lines += [
-        f"COPY {chown}{json.dumps([f'{file.path}/', f'./{file.path}/'])}" for file in top if file.kind == "directory"
+        f"COPY {chown}{json.dumps([f'{_literal(file.path)}/', f'./{_unexpanded(file.path)}/'])}"
+        for file in top
+        if file.kind == "directory"
     ]
+    lines += [f"RUN {_link(file.path, file.target, owner)}" for file in top if file.kind == "symlink"]
     return "\n".join(lines) or "# the project has no files"
+
+
+def _link(path: str, target: str, owner: int) -> str:
+    name = shlex.quote(f"./{path}")
+    made = f"ln -s -- {shlex.quote(target)} {name}"
+    return f"{made} && chown -h {owner}:{owner} {name}" if owner else made
+
+
+def _literal(path: str) -> str:
+    """A source of COPY that stands for itself: Go's filepath.Match would take these characters for a pattern."""
+    return _unexpanded(re.sub(r"[*?\[]", r"[\g<0>]", path.replace("\\", "\\\\")))
+
+
+def _unexpanded(path: str) -> str:
+    """A word of COPY in which nothing is a variable or a quote."""
+    return re.sub(r"[\\$'\"]", r"\\\g<0>", path)

@@ -20,6 +20,8 @@ __all__ = ["PYTHON_BASE", "Registry", "push_python_base", "python_base", "start_
 
 PYTHON_BASE = "python:3.11-slim"
 """What the peers' Dockerfiles start from; Docker Hub's own is not needed."""
+_SAME_BASE = (PYTHON_BASE, f"{PYTHON_BASE}-bookworm")
+"""Tags under which Docker Hub has that image."""
 
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -116,6 +118,7 @@ def _install_python(tar: Path) -> None:
 
 def push_python_base(registry: Registry) -> str:
     """Put the base where an engine looks whose Hub mirror is `registry`; returns the name to pull."""
-    target = f"docker://{registry.host}/library/{PYTHON_BASE}"
-    run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{python_base()}:{PYTHON_BASE}", target])
+    for name in _SAME_BASE:
+        target = f"docker://{registry.host}/library/{name}"
+        run(["skopeo", "copy", "--quiet", "--dest-tls-verify=false", f"oci:{python_base()}:{PYTHON_BASE}", target])
     return PYTHON_BASE
