@@ -11,8 +11,9 @@ from tests.peers.engine import Engine, engine_28, engine_2010
 from tests.peers.podman import Podman, start_podman
 from tests.peers.podman_service import PodmanService, start_podman_service
 from tests.peers.registry import Registry, push_python_base, start_registry
+from tests.validity import images_are_valid
 
-__all__ = ["make_image", "make_layer", "store"]  # fixtures of image_fixtures, found by pytest here
+__all__ = ["images_are_valid", "make_image", "make_layer", "store"]  # fixtures of image_fixtures, found by pytest here
 
 
 @pytest.fixture(scope="session")

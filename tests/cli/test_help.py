@@ -118,6 +118,7 @@ def test_completion_offers_commands_and_options(shipml: Run) -> None:
     assert complete(shipml, "shipml build --builder e") == ["embedded"]
 
 
+@pytest.mark.broken_images
 def test_completion_offers_images(shipml: Run, clean_environment: dict[str, str]) -> None:
     """The shell completes names of images in the store, and makes no store where there is none."""
     from pathlib import Path  # noqa: PLC0415
