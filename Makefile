@@ -4,6 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHIPML := $(BIN)/shipml
 
+# Two test processes, a file never split between them: engines are started once a process.
+WORKERS := -n 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint format bench peers clean
 
@@ -19,10 +22,10 @@ demo: $(VENV)/installed
 	$(SHIPML) run ./example_project
 
 test: $(VENV)/installed-dev peers
-	$(BIN)/pytest
+	$(BIN)/pytest $(WORKERS) --durations 15
 
 check: lint
-	$(BIN)/pytest -q -m 'not network and not engine and not slow'
+	$(BIN)/pytest $(WORKERS) -q -m 'not network and not engine and not slow'
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check --quiet .
