@@ -13,7 +13,20 @@ from shipml import errors
 from shipml.project.settings_shape import SETTINGS, Table
 
 REFERENCE = Path(__file__).with_name("reference.md")
-COMMANDS = ("init", "plan", "build", "run", "dockerfile", "images", "inspect", "cache info", "cache prune", "version")
+COMMANDS = (
+    "init",
+    "plan",
+    "build",
+    "run",
+    "dockerfile",
+    "tag",
+    "push",
+    "images",
+    "inspect",
+    "cache info",
+    "cache prune",
+    "version",
+)
 
 INTRODUCTION = """\
 # Reference
@@ -32,7 +45,7 @@ OUTPUT = """\
 
 stdout carries data, stderr everything else, so that output can be piped and kept. Without `--json`:
 `build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes,
-`images` a table, `inspect` JSON, `init` the files that it wrote.
+`tag` the new name, `push` what arrived as `repository@sha256:…`, `images` a table, `inspect` JSON, `init` the files that it wrote.
 
 With `--json` the result is one JSON document on stdout. The fields that are there at least:
 
@@ -40,6 +53,8 @@ With `--json` the result is one JSON document on stdout. The fields that are the
 |---|---|
 | `build` | `digest`, `references`, `size_bytes`, `builder`, `base`, `python`, `platform`, `layers` (each `digest`, `diff_id`, `size_bytes`, `kind`, `source`, `reused`), `decisions`, `elapsed_seconds` |
 | `run` | `digest`, `runtime`, `passed`, `exit_code`, `measures`, `output`, `elapsed_seconds`, `because` |
+| `push` | `reference` (with digest), `digest`, `references`, `pushed_by`, `identity`, `credentials` (their source), `smoke`, `uploaded_bytes`, `mounted_bytes`, `skipped_bytes` (each null where an engine cannot tell), `elapsed_seconds` |
+| `tag` | `reference`, `digest` |
 | `plan` | the plan, with `decisions` (each `what`, `value`, `because`); with `--lock` also `lock`, the file's path |
 | `dockerfile` | `dockerfile` |
 | `images` | a list, each with `reference`, `digest`, `platform`, `size_bytes` |
@@ -55,6 +70,8 @@ ENVIRONMENT = """\
 | variable | meaning |
 |---|---|
 | `SHIPML_HOME` | where the store lies; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
+| `SHIPML_USERNAME`, `SHIPML_PASSWORD` | credentials for the registry that is pushed to, before those of docker and podman |
+| `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | the Docker Engine, and where docker's and podman's credentials lie |
 | `SHIPML_DEBIAN_MIRROR` | the Debian mirror; default: the one that apt uses on this machine, else Debian's own |
 | `SOURCE_DATE_EPOCH` | time of everything in the image, in seconds since 1970 |
 | `NO_COLOR`, `TERM=dumb` | no colours |

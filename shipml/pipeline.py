@@ -4,65 +4,39 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipml import bases, docker_engine, runtimes
+from shipml import docker_engine, runtimes
 from shipml.builders import DockerOptions, EmbeddedBuilder, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.builders.dockerfile import dockerfile
 from shipml.builders.on_engine import EngineBuild, built_on_engine, connect_to_build
-from shipml.errors import ConfigurationError, ShipmlError, StoreError, UsageError
+from shipml.errors import ShipmlError, StoreError, UnavailableError, UsageError
 from shipml.events import Emit, Notice, ignore, step
 from shipml.http import HttpClient
 from shipml.lock_file import dump_lock
+from shipml.oci.digest import Digest
 from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
 from shipml.oci.output import Output
 from shipml.oci.reference import Reference
-from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
-from shipml.plan.command import choose_command
-from shipml.plan.model import BasePin, Decision, SmokeCheck
+from shipml.plan import Plan
+from shipml.plan.model import Decision, SmokeCheck
 from shipml.plan.planner import image_name
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
-from shipml.project import read_outline, read_project
+from shipml.planning import Planner, PlanRequest
+from shipml.project import read_outline
+from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
-from shipml.resolver import resolve_first
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
 from shipml.store import Store, StoredImage, default_home
 
 __all__ = ["PlanRequest", "Shipml"]
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What the user asked for, beyond what the project's settings say. None: not said."""
-
-    folder: Path
-    name: str | None = None
-    python: str | None = None
-    base: str | None = None
-    platform: str | None = None
-    accelerator: str | None = None
-    locked: bool = False
-    upgrade: bool = False
-    with_shell: bool = False
-    allow_expired: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """All that a plan is made from."""
-
-    project: Project
-    platform: Platform
-    candidate: PythonCandidate
-    lock: Lock
-    base: BasePin
 
 
 class Shipml:
@@ -72,6 +46,7 @@ class Shipml:
         self.store = Store(home or default_home())
         self.emit = emit
         self._http = HttpClient()
+        self._planner = Planner(self.store, self._http, emit)
 
     def __enter__(self) -> Shipml:
         return self
@@ -81,19 +56,21 @@ class Shipml:
 
     def plan(self, request: PlanRequest) -> Plan:
         """What would be built, and why; nothing is built."""
-        return self._plan(request, self._prepare(request))
+        return self._planner.plan(request, self._planner.prepare(request))
 
     def lock(self, request: PlanRequest) -> Path:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
-        prepared = self._prepare(replace(request, locked=False))
+        prepared = self._planner.prepare(replace(request, locked=False))
         path = request.folder / "pylock.toml"
         _write_atomically(path, dump_lock(prepared.lock, prepared.base))
         return path
 
     def dockerfile(self, request: PlanRequest) -> str:
         """An equivalent Dockerfile."""
-        prepared = self._prepare(request)
-        return dockerfile(self._plan(request, prepared), ignored=[path for path, _ in prepared.project.left_out])
+        prepared = self._planner.prepare(request)
+        return dockerfile(
+            self._planner.plan(request, prepared), ignored=[path for path, _ in prepared.project.left_out]
+        )
 
     def build(
         self,
@@ -211,6 +188,53 @@ class Shipml:
             self.store.keep_fact("smoke", str(result.digest), result.to_json())
         return result
 
+    def tag(self, target: str | None, reference: str) -> tuple[Reference, Digest]:
+        """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
+        name = Destination(reference).references("", lambda _: "")[0]
+        subject = self._subject(target)
+        if subject.image is None:
+            with docker_engine.connect() as engine:
+                engine.tag(str(subject.digest), name)
+            self.store.untag(str(name))  # the name now means what the engine has
+        else:
+            self.store.tag(str(name), subject.digest)
+            self._load(subject.image, [name], must=False)
+        return name, subject.digest
+
+    def push(self, target: str | None = None, destination: Destination | None = None, *, smoke: bool = True) -> Pushed:
+        """Push an image that has passed its smoke test, which is run now unless that was before.
+
+        Args:
+            target: as for `run`.
+            destination: where to; None where the image's own name says it.
+            smoke: False pushes it without.
+        """
+        subject = self._subject(target)
+        references = (destination or Destination()).references(
+            subject.name, lambda registry: find_credentials(Reference(registry, "")).username
+        )
+        with self._pusher() as pusher:
+            verdict = "not run, because it was asked to be pushed without"
+            if smoke:
+                verdict = require_smoke(subject, self.store, lambda: self.run(str(subject.digest)))
+            else:
+                self.emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
+            return replace(pusher.push(subject, references, self.emit), smoke=verdict)
+
+    @contextmanager
+    def _pusher(self) -> Iterator[Pusher]:
+        """What pushes, chosen here alone."""
+        try:
+            engine = docker_engine.connect()
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"shipml pushes through a Docker Engine only, and {error.message}",
+                hint="start one, or copy the image without: shipml build --output oci:DIR, then"
+                " skopeo copy oci:DIR docker://REFERENCE",
+            ) from error
+        with engine:
+            yield EnginePusher(engine, self.store)
+
     def images(self) -> list[ImageSummary]:
         """The images in the store, newest first; those that were pruned half away by hand are left out."""
         found = []
@@ -237,57 +261,6 @@ class Shipml:
     ) -> dict[str, Any]:
         """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
         return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
-
-    def _plan(self, request: PlanRequest, prepared: _Prepared) -> Plan:
-        options = PlanOptions(request.name, _source_date_epoch_seconds(), with_shell=request.with_shell)
-        return make_plan(
-            prepared.project,
-            lock=prepared.lock,
-            base=prepared.base,
-            candidate=prepared.candidate,
-            platform=prepared.platform,
-            options=options,
-        )
-
-    def _prepare(self, request: PlanRequest) -> _Prepared:
-        """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
-        project = read_project(request.folder, self.store, self.emit)
-        choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
-        platform = _platform(request, project)
-        candidates = python_candidates(project, request.python, request.base)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
-            likely = pool.submit(self._pin, request, project, candidates[0], platform)
-            candidate, lock = resolve_first(
-                project,
-                candidates,
-                platform=platform,
-                store=self.store,
-                emit=self.emit,
-                upgrade=request.upgrade,
-                locked=request.locked,
-            )
-            if _pins_base(lock, project, request):
-                base = lock.base
-            elif candidate is candidates[0]:
-                base = likely.result()
-            else:
-                base = self._pin(request, project, candidate, platform)
-        if base is None:
-            raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
-        return _Prepared(project, platform, candidate, lock, base)
-
-    def _pin(self, request: PlanRequest, project: Project, candidate: PythonCandidate, platform: Platform) -> BasePin:
-        return bases.pin_base(
-            candidate.suite,
-            platform,
-            extra=project.settings.system_packages,
-            with_shell=request.with_shell,
-            store=self.store,
-            http=self._http,
-            emit=self.emit,
-            allow_expired=request.allow_expired,
-            upgrade=request.upgrade,
-        )
 
     def _load(self, image: Image, names: Sequence[Reference], *, must: bool) -> None:
         """Put the image into the user's engine; unless it `must` be there, the build is well without."""
@@ -323,7 +296,26 @@ class Shipml:
             if found is None:
                 return None
             check = adjust(smoke_from_labels(found.config.get("Labels") or {}))
-            return DockerRuntime(engine, self.store).run_named(target, replace(wanted, check=check), self.emit)
+            result = DockerRuntime(engine, self.store).run_named(str(found.id), replace(wanted, check=check), self.emit)
+            if not check.command:
+                self.store.keep_fact("smoke", str(found.id), result.to_json())
+            return result
+
+    def _subject(self, target: str | None) -> Subject:
+        """The image that is meant, as `run` finds it: in the store, else in the user's engine."""
+        elsewhere = self._newest_on_engine(target)
+        try:
+            image = self._image(target, elsewhere)
+        except UsageError:
+            engine = docker_engine.find(emit=self.emit) if elsewhere or target else None
+            if engine is None:
+                raise
+            with engine:
+                if (found := engine.find_image(elsewhere or target or "")) is None:
+                    raise
+            named = target if target and not elsewhere and not found.id.hex.startswith(target) else ""
+            return Subject(found.id, None, named or next(iter(found.references), ""))
+        return Subject(image.digest, image, self._stored(target).reference)
 
     def _stored(self, target: str | None) -> StoredImage:
         return self.store.last_built_from(Path()) if target is None else self.store.resolve(target)
@@ -335,33 +327,6 @@ class Shipml:
                 hint="run it there: start that engine, and leave --runtime away",
             )
         return self.store.image(self._stored(target).digest)
-
-
-def _platform(request: PlanRequest, project: Project) -> Platform:
-    if request.platform:
-        return Platform.parse(request.platform)
-    if project.settings.platforms:
-        return Platform.parse(project.settings.platforms[0])
-    return Platform.of_this_machine()
-
-
-def _pins_base(lock: Lock, project: Project, request: PlanRequest) -> bool:
-    """Whether the lock file's own base is the one to take: it has every system package that is asked for."""
-    if lock.base is None or request.with_shell:
-        return False
-    return set(project.settings.system_packages) <= {package.name for package in lock.base.extra_packages}
-
-
-def _source_date_epoch_seconds() -> int | None:
-    """SOURCE_DATE_EPOCH (reproducible-builds.org/specs/source-date-epoch)."""
-    text = os.environ.get("SOURCE_DATE_EPOCH", "").strip()
-    if not text:
-        return None
-    if not text.isdecimal():
-        raise ConfigurationError(
-            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds", hint="export SOURCE_DATE_EPOCH=$(date +%s)"
-        )
-    return int(text)
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shipml.cli import build, cache, dockerfile, images, init, inspect, plan, version
+from shipml.cli import build, cache, dockerfile, images, init, inspect, plan, push, tag, version
 from shipml.cli import run as run_command
 from shipml.cli.command import Group, add_command
 from shipml.cli.console import Console
@@ -56,12 +56,14 @@ def _help_without_command(context: typer.Context) -> None:
         raise typer.Exit
 
 
-_START, _MAKE, _SEE = "Start", "Make an image", "See what is there"
+_START, _MAKE, _SHIP, _SEE = "Start", "Make an image", "Bring it elsewhere", "See what is there"
 add_command(app, init.init, "init", panel=_START)
 add_command(app, plan.plan, "plan", panel=_MAKE)
 add_command(app, build.build, "build", panel=_MAKE)
 add_command(app, run_command.run, "run", panel=_MAKE, cls=run_command.RunCommand)
 add_command(app, dockerfile.dockerfile, "dockerfile", panel=_MAKE)
+add_command(app, tag.tag, "tag", panel=_SHIP)
+add_command(app, push.push, "push", panel=_SHIP)
 add_command(app, images.images, "images", panel=_SEE)
 add_command(app, inspect.inspect, "inspect", panel=_SEE)
 app.add_typer(_cache_app, name="cache", rich_help_panel=_SEE)

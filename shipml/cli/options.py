@@ -14,7 +14,16 @@ import typer
 
 from shipml.errors import UsageError
 
-__all__ = ["Common", "Folder", "ImageName", "Planning", "memory_bytes", "parse_environment", "parse_minimum"]
+__all__ = [
+    "Common",
+    "Folder",
+    "ImageName",
+    "Planning",
+    "complete_images",
+    "memory_bytes",
+    "parse_environment",
+    "parse_minimum",
+]
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)

@@ -40,7 +40,7 @@ _RULES = (
     ),
     _rule(
         r"toomanyrequests|rate limit|too many requests|\b429\b", TryAgainError,
-        "the registry limits how often it may be asked", "log in, which raises the limit: shipml login hub",
+        "the registry limits how often it may be asked", "log in, which raises the limit: docker login",
     ),
     _rule(
         r"x509|certificate signed by unknown|failed to verify certificate|certificate is not trusted", UnavailableError,
@@ -55,7 +55,7 @@ _RULES = (
     _rule(
         r"incorrect username or password|unauthorized|authentication required|no basic auth credentials|access denied"
         r"|requested access to the resource is denied|insufficient_scope|\bdenied:|\b40[13] (?:Unauthorized|Forbidden)",
-        NotAllowedError, "the registry refuses it", "log in with an account that has the right: shipml login REGISTRY",
+        NotAllowedError, "the registry refuses it", "log in with an account that has the right: docker login REGISTRY",
     ),
     _rule(
         r"no matching manifest|does not match the (?:specified|detected host) platform|exec format error"

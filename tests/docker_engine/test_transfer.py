@@ -69,7 +69,7 @@ def test_push_without_the_right(
     docker.load(with_code("echo refused"), [reference])
     with pytest.raises(NotAllowedError) as caught:
         docker.push(reference, auth)
-    assert "shipml login" in caught.value.hint
+    assert "docker login" in caught.value.hint
     assert caught.value.exit_code == 4
 
 

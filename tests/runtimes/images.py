@@ -64,6 +64,7 @@ def make_image(layers: Sequence[Layer], *, platform: Platform | None = None, **c
         "os": platform.os,
         "config": config,
         "rootfs": {"type": "layers", "diff_ids": [str(layer.diff_id) for layer in layers]},
+        "history": [{"created_by": "a test"} for _ in layers],
     }
     return assemble_image(canonical_json(document), layers)
 

@@ -1,0 +1,195 @@
+"""Credentials for a registry, from where docker and podman keep them; every result says where it came from.
+
+Formats: docker's config.json (`auths`, `credHelpers`, `credsStore`), the protocol of docker's credential helpers
+(github.com/docker/docker-credential-helpers), containers-auth.json(5).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shipml.errors import ConfigurationError
+from shipml.oci.reference import DOCKER_HUB, Reference
+from shipml.registries.credential_helper import ask_helper
+
+__all__ = ["Credentials", "find_credentials", "login_command"]
+
+_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
+_TOKEN_USER = "<token>"  # noqa: S105  (the name by which helpers say that the secret is an identity token)
+_FILE_LIMIT_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A name and password, or an identity token, or none. Printing it shows no secret."""
+
+    source: str = ""
+    """Where they came from; "" where none were found."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    identity_token: str = field(default="", repr=False)
+    problem: str = ""
+    """Why a place that should have had some gave none."""
+
+    def __bool__(self) -> bool:
+        return bool(self.password or self.identity_token)
+
+    def __str__(self) -> str:
+        if self:
+            return f"those of {self.username} from {self.source}" if self.username else f"a token from {self.source}"
+        return f"none ({self.problem})" if self.problem else "none"
+
+    def for_engine(self) -> dict[str, str]:
+        """As the Docker Engine's API takes them."""
+        if self.identity_token:
+            return {"identitytoken": self.identity_token}
+        return {"username": self.username, "password": self.password} if self else {}
+
+
+def find_credentials(
+    reference: Reference,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    home: Path | None = None,
+    with_environment: bool = True,
+) -> Credentials:
+    """What is known for the registry of `reference`.
+
+    Looked at in this order: SHIPML_USERNAME and SHIPML_PASSWORD, docker's config.json and its helpers, podman's
+    auth.json.
+
+    Args:
+        reference: an image in the registry; podman keeps credentials of single repositories, too.
+        environment: where variables are looked up.
+        home: the user's home folder.
+        with_environment: whether SHIPML_USERNAME and SHIPML_PASSWORD count. They are meant for where the user
+            pushes, and must not be sent to wherever a base comes from.
+
+    Raises:
+        ConfigurationError: a file is broken, or one of the two variables is missing.
+    """
+    if with_environment and (found := _from_environment(environment)):
+        return found
+    problems = []
+    for path, tool in _files(environment, home or Path.home()):
+        for found in _from_file(path, tool, reference):
+            if found:
+                return found
+            problems.append(found.problem)
+    return Credentials(problem="; ".join(dict.fromkeys(filter(None, problems))))
+
+
+def login_command(registry: str) -> str:
+    """What makes docker keep credentials for a registry."""
+    return "docker login" if registry == DOCKER_HUB else f"docker login {registry}"
+
+
+def _from_environment(environment: Mapping[str, str]) -> Credentials | None:
+    username, password = environment.get("SHIPML_USERNAME", ""), environment.get("SHIPML_PASSWORD", "")
+    if username and password:
+        return Credentials("SHIPML_USERNAME and SHIPML_PASSWORD", username, password)
+    if username or password:
+        there, missing = ("SHIPML_USERNAME", "SHIPML_PASSWORD") if username else ("SHIPML_PASSWORD", "SHIPML_USERNAME")
+        raise ConfigurationError(f"{there} is set, {missing} is not", hint=f"set {missing} too, or unset {there}")
+    return None
+
+
+def _files(environment: Mapping[str, str], home: Path) -> Iterator[tuple[Path, str]]:
+    folder = environment.get("DOCKER_CONFIG")
+    yield (Path(folder) if folder else home / ".docker") / "config.json", "docker"
+    if named := environment.get("REGISTRY_AUTH_FILE"):
+        yield Path(named), "podman"
+        return
+    if runtime := environment.get("XDG_RUNTIME_DIR"):
+        yield Path(runtime) / "containers" / "auth.json", "podman"
+    config = environment.get("XDG_CONFIG_HOME")
+    yield (Path(config) if config else home / ".config") / "containers" / "auth.json", "podman"
+
+
+def _from_file(path: Path, tool: str, reference: Reference) -> Iterator[Credentials]:
+    """What a file says, the most specific first: a helper for the registry, the helper for all, the file itself."""
+    document = _read(path, tool)
+    keys = _keys(reference)
+    helpers = _table(document, "credHelpers", path)
+    stores = [str(helpers[key]) for key in keys if helpers.get(key)]
+    if store := document.get("credsStore"):
+        stores.append(str(store))
+    server = _HUB_KEYS[0] if reference.registry == DOCKER_HUB else reference.registry
+    yield from (_from_helper(name, server, path) for name in dict.fromkeys(stores))
+    auths = _table(document, "auths", path)
+    for key in keys:
+        if isinstance(entry := auths.get(key), dict):
+            yield _from_entry(entry, key, path)
+
+
+def _keys(reference: Reference) -> list[str]:
+    """Under which a registry's credentials may stand, the most specific first."""
+    if reference.registry == DOCKER_HUB:
+        hosts = list(_HUB_KEYS)
+    else:
+        host = reference.registry
+        hosts = [host, f"https://{host}", f"https://{host}/", f"https://{host}/v1/", f"https://{host}/v2/"]
+        hosts += [f"http://{host}", f"http://{host}/"]
+    parts = reference.repository.split("/")
+    scopes = [f"{reference.registry}/{'/'.join(parts[:count])}" for count in range(len(parts), 0, -1)]
+    return [*hosts[:1], *scopes, *hosts[1:]] if reference.registry == DOCKER_HUB else [*scopes, *hosts]
+
+
+def _from_helper(name: str, server: str, path: Path) -> Credentials:
+    source = f"the credential helper docker-credential-{name}, which {path} names"
+    answer = ask_helper(name, server)
+    if answer.problem:
+        return Credentials(problem=f"{source}: {answer.problem}")
+    if answer.username == _TOKEN_USER:
+        return Credentials(source, identity_token=answer.secret)
+    return Credentials(source, answer.username, answer.secret)
+
+
+def _from_entry(entry: Mapping[str, Any], key: str, path: Path) -> Credentials:
+    username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
+    if encoded := entry.get("auth"):
+        try:
+            text = base64.b64decode(str(encoded), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError) as error:
+            del error  # it may quote the secret
+            raise _broken(path, f"`auth` of {key} is not base64") from None
+        username, _, password = text.partition(":")
+    token = str(entry.get("identitytoken") or "")
+    return Credentials(str(path), username, password.strip("\0"), token)
+
+
+def _read(path: Path, tool: str) -> dict[str, Any]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_FILE_LIMIT_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise ConfigurationError(
+            f"{tool}'s credentials in {path} cannot be read: {error.strerror}", hint=f"look at it: ls -l {path}"
+        ) from error
+    try:
+        document = json.loads(data or b"{}")
+    except ValueError:  # its text may quote a secret
+        raise _broken(path, "it is no JSON") from None
+    if not isinstance(document, dict):
+        raise _broken(path, "it is no JSON object")
+    return document
+
+
+def _table(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
+    table = document.get(name) or {}
+    if not isinstance(table, dict):
+        raise _broken(path, f"`{name}` is no object")
+    return table
+
+
+def _broken(path: Path, why: str) -> ConfigurationError:
+    return ConfigurationError(f"the credentials in {path} cannot be read: {why}", hint="mend it, or log in again")
