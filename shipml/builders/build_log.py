@@ -17,6 +17,7 @@ __all__ = ["BuildLog", "log_file"]
 
 _KEPT_LOGS = 20
 _TAIL_LINES = 400
+_LINE_BYTES = 4096
 _FULL_ID = 64
 _SHOWN_CHARACTERS = 120
 _NUMBERED = re.compile(r"\[(?:(?P<stage>[\w.-]+) +)?(?P<number>\d+/\d+)\] (?P<what>.*)", re.DOTALL)
@@ -84,7 +85,8 @@ class BuildLog:
         """What a program in the build wrote."""
         self._file.write(data)
         *lines, self._part = (self._part + data).split(b"\n")
-        self._tail.extend(line.decode("utf-8", "replace").rstrip("\r") for line in lines)
+        self._part = self._part[-_LINE_BYTES:]
+        self._tail.extend(line[-_LINE_BYTES:].decode("utf-8", "replace").rstrip("\r") for line in lines)
         self._emit(OutputReceived("stderr", data))  # ours is what is talked about the result
 
     def trace(self, trace: Trace) -> None:

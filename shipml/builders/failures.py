@@ -14,6 +14,8 @@ from shipml.errors import BuildError, NotAllowedError, ResolutionError, ShipmlEr
 __all__ = ["explain_failure"]
 
 _QUOTED_CHARACTERS = 300
+_LINE_CHARACTERS = 2000
+"""Patterns are tried on no longer lines: some take time that grows with the square."""
 _LIBRARY_PACKAGES = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
@@ -58,9 +60,9 @@ _RULES = (
         "MAKEFLAGS=-j1, pip install --no-cache-dir",
     ),
     _rule(
-        r"toomanyrequests|pull rate limit|\b429 Too Many Requests\b.*(?:docker|registry|manifest)", TryAgainError,
+        r"toomanyrequests|pull rate limit|\b429 Too Many Requests\b.{0,200}(?:docker|registry|manifest)", TryAgainError,
         "the registry of the base image limits how often it may be asked",
-        "log in, which raises the limit: shipml login hub",
+        "log in, which raises the limit: docker login",
     ),
     _rule(
         r"exec format error|no match for platform in manifest|no matching manifest for (?P<what>\S+)", UnavailableError,
@@ -108,10 +110,10 @@ _RULES = (
     _rule(
         r"pull access denied|insufficient_scope|requested access to the resource is denied", NotAllowedError,
         "the base image is not there for you: its name is wrong, or its repository is private",
-        "mind the spelling, or log in: shipml login REGISTRY",
+        "mind the spelling, or log in: docker login REGISTRY",
     ),
     _rule(
-        r"(?P<what>\S+): not found\s*$|manifest unknown", BuildError,
+        r"(?<!\S)(?P<what>\S{1,300}): not found\s*$|manifest unknown", BuildError,
         "something that the Dockerfile names was not found", "look at the name in the Dockerfile",
     ),
 )  # fmt: skip
@@ -128,7 +130,7 @@ def explain_failure(engine_said: str, log_tail: str, *, step: str = "", log: str
     """
     where = f" in `{_short(step)}`" if step else ""
     whole = f"the whole log: {log}" if log else ""
-    text = f"{log_tail}\n{engine_said}"
+    text = "\n".join(line[:_LINE_CHARACTERS] for line in f"{log_tail}\n{engine_said}".splitlines())
     for rule in _RULES:
         if match := rule.pattern.search(text):
             return _explained(rule, match, where, whole)
