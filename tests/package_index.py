@@ -52,6 +52,7 @@ class PackageIndex:
         self.status = 200
         self.credentials: tuple[str, str] | None = None
         self.host = ""
+        self.scheme = "http"
 
     @property
     def url(self) -> str:
@@ -92,7 +93,7 @@ class PackageIndex:
         files = [
             {
                 "filename": filename,
-                "url": f"http://{self.host}/files/{filename}",
+                "url": f"{self.scheme}://{self.host}/files/{filename}",
                 "size": len(data),
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
                 "upload-time": "2024-01-01T00:00:00Z",
@@ -128,6 +129,7 @@ def serve_index(tls: ssl.SSLContext | None = None) -> Iterator[PackageIndex]:
     server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients may hang up
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
+        index.scheme = "https"
     index.host = f"127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
