@@ -325,6 +325,24 @@ def test_without_buildkit(name: str, request: pytest.FixtureRequest, make_bench:
         assert "KeyError: x" in error.message
 
 
+def test_an_engine_that_stops_in_the_middle(make_bench: Callable[[Engine], Bench]) -> None:
+    """The build ends soon with an error that is worth trying again, names the engine and keeps the log."""
+    with (
+        peers.engine_2010() as peer,
+        connect(environment={"DOCKER_HOST": peer.host}, timeout_seconds=10) as engine,
+    ):
+        bench = make_bench(engine)
+
+        def listen(event: Event) -> None:
+            if isinstance(event, OutputReceived):
+                threading.Thread(target=peer.stop).start()
+
+        with pytest.raises(TryAgainError) as caught:
+            bench.build_whole(f"FROM {BASE}\nRUN echo begun; sleep 120\n", listen=listen)
+        assert peer.host in caught.value.message
+        assert "begun" in Path(caught.value.hint.rpartition("the whole log: ")[2]).read_text()
+
+
 def test_the_usual_frontend_is_not_fetched(bench_28: Bench) -> None:
     """`# syntax=docker/dockerfile:1` needs no registry: the engine's own frontend reads the file."""
     text = f"# syntax=docker/dockerfile:1\nFROM {BASE}\nRUN <<EOF\necho from a document\nEOF\n"
