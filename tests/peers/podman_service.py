@@ -13,15 +13,29 @@ __all__ = ["PodmanService", "start_podman_service"]
 
 _SETTINGS = '[containers]\ndefault_ulimits = ["nofile=512:512", "nproc=512:512"]\n'  # small machines allow no more
 
+_REGISTRIES = """\
+unqualified-search-registries = ["docker.io"]
+[[registry]]
+location = "{0}"
+insecure = true
+[[registry]]
+prefix = "docker.io"
+location = "{0}"
+insecure = true
+[[registry]]
+location = "localhost"
+insecure = true
+"""
+
 
 class PodmanService:
     """`podman system service`; `with` stops it and removes what it stored."""
 
     def __init__(self, insecure_registry: str) -> None:
-        """Start it; `insecure_registry` (host:port) may be spoken to without TLS."""
+        """Start it; `insecure_registry` (host:port) stands in for Docker Hub; like `localhost` it needs no TLS."""
         self.folder = peer_folder("podman-api")
         (self.folder / "containers.conf").write_text(_SETTINGS)
-        registries = f'[[registry]]\nlocation = "{insecure_registry}"\ninsecure = true\n'
+        registries = _REGISTRIES.format(insecure_registry)
         (self.folder / "registries.conf").write_text(registries)
         self._daemon = Daemon(
             self.folder,
