@@ -137,6 +137,8 @@ class Shipml:
         )
         with connect_to_build(decision) as engine:
             work = EngineBuild(request.folder, tuple(names), options, decision)
+            if work.has_dockerfile and (idle := request.for_plans):
+                self.emit(Notice(f"{', '.join(idle)} changes nothing here: the Dockerfile decides", "warning"))
             image, report = work.run(engine, self.store, self.emit, lambda: self.plan(request))
             self._write(image, targets, names)
         return report

@@ -37,6 +37,19 @@ class PlanRequest:
     with_shell: bool = False
     allow_expired: bool = False
 
+    @property
+    def for_plans(self) -> tuple[str, ...]:
+        """The options that were given and mean nothing to a Dockerfile of the user's own, as they are typed."""
+        given = {
+            "--python": self.python,
+            "--base": self.base,
+            "--accelerator": self.accelerator,
+            "--locked": self.locked,
+            "--upgrade": self.upgrade,
+            "--with-shell": self.with_shell,
+        }
+        return tuple(name for name, value in given.items() if value)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

@@ -121,6 +121,17 @@ def test_it_is_built_told_and_run(folder: Path, session: Shipml, tmp_path: Path)
 @pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.usefixtures("engine")
+def test_options_that_a_dockerfile_overrides_are_named(folder: Path, session: Shipml, events: list[Event]) -> None:
+    """Who asks for a Python beside a Dockerfile hears that the Dockerfile decides."""
+    session.build(PlanRequest(folder=folder, python="3.11", with_shell=True))
+    assert "--python, --with-shell changes nothing here: the Dockerfile decides" in [
+        event.message for event in events if isinstance(event, Notice)
+    ]
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.usefixtures("engine")
 def test_the_smoke_check_of_the_settings_travels(folder: Path, session: Shipml) -> None:
     """A program that does not do what [smoke] demands fails in `run`."""
     (folder / "say.sh").write_text("echo nothing\n")
