@@ -27,10 +27,10 @@ def main() -> None:
     results = Results()
     with ExitStack() as exits:
         work = Path(exits.enter_context(tempfile.TemporaryDirectory(prefix="shipml-bench-")))
-        builders, engine = _builders(work, exits, results)
-        measure_builders(builders, options.rounds, results, engine)
-        if engine is not None:
-            image_facts(builders, engine, options.rounds, results)
+        builders, engines = _builders(work, exits, results)
+        measure_builders(builders, options.rounds, results, engines)
+        if engines:
+            image_facts(builders, engines["classic"], options.rounds, results)
     help_seconds(options.rounds, results)
     measure_torch(options.rounds, results)
     when = dt.datetime.now(dt.UTC).strftime("%Y-%m-%d")
@@ -39,8 +39,8 @@ def main() -> None:
     print(f"\n{options.output.read_text()}")
 
 
-def _builders(work: Path, exits: ExitStack, results: Results) -> tuple[list[Builder], Engine | None]:
-    """The builders that can run here, and the engine on which images are started; says what is missing."""
+def _builders(work: Path, exits: ExitStack, results: Results) -> tuple[list[Builder], dict[str, Engine]]:
+    """The builders that can run here, and the engines of those that have one; says what is missing."""
     try:
         registry: Registry = exits.enter_context(start_registry())
         push_python_base(registry)
@@ -48,8 +48,9 @@ def _builders(work: Path, exits: ExitStack, results: Results) -> tuple[list[Buil
         new = exits.enter_context(engine_28("overlay2", registry.url))
     except pytest.skip.Exception as missing:
         results.notes.append(f"classic, buildx, sizes and starts: not measured, since {missing}")
-        return [Shipml(work, None)], None
-    return [Shipml(work, registry), Classic(work, registry, old), Buildx(work, registry, new)], old
+        return [Shipml(work, None)], {}
+    builders = [Shipml(work, registry), Classic(work, registry, old), Buildx(work, registry, new)]
+    return builders, {"classic": old, "buildx": new}
 
 
 if __name__ == "__main__":

@@ -175,9 +175,9 @@ class Shipml(Builder):
         return self._shipml("build", str(self.project), "--python", PYTHON)
 
     def build_into(self, engine: Engine) -> Run:
-        """`shipml build` and `docker load`: the image is where a Docker build would have left it."""
-        script = f'"{sys.executable}" -m shipml build --output - --python {PYTHON} "$1" | docker load --quiet'
-        return run(["bash", "-c", script, "-", str(self.project)], {**self._environment, **engine.environment})
+        """`shipml build --load`: the image is where a Docker build would have left it."""
+        argv = [sys.executable, "-m", "shipml", "build", str(self.project), "--python", PYTHON, "--load"]
+        return run(argv, {**self._environment, **engine.environment})
 
     def push(self) -> None:
         """Copy the image with skopeo."""

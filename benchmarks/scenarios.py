@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.builders import Builder, Shipml
 from benchmarks.measure import foreign_load, run
 from tests.peers.engine import Engine
 
-__all__ = ["Results", "help_seconds", "image_facts", "measure_builders"]
+__all__ = ["COLD", "ONE_LINE", "STEPS", "Results", "help_seconds", "image_facts", "in_engine", "measure_builders"]
 
-IN_ENGINE = "shipml, then docker load"
-"""The row of shipml with the image left where a Docker build leaves it."""
+
+def in_engine(builder: str) -> str:
+    """What shipml is called where it leaves the image in the engine of another builder."""
+    return f"shipml, in {builder}'s engine"
 
 
 @dataclass
@@ -62,8 +64,14 @@ STEPS = (
 )
 
 
-def measure_builders(builders: Sequence[Builder], rounds: int, results: Results, engine: Engine | None) -> None:
-    """All steps, `rounds` times after one untimed cold build each; who comes first changes with every step."""
+COLD, ONE_LINE = STEPS[0], STEPS[3]
+
+
+def measure_builders(builders: Sequence[Builder], rounds: int, results: Results, engines: Mapping[str, Engine]) -> None:
+    """All steps, `rounds` times after one untimed cold build each; who comes first changes with every step.
+
+    `engines` are those of the other builders, by their names: shipml's images are loaded there, too.
+    """
     for builder in builders:
         _start_over(builder, keep_base=False)
         builder.build()
@@ -77,15 +85,22 @@ def measure_builders(builders: Sequence[Builder], rounds: int, results: Results,
                 results.add(step.name, builder.name, done.seconds)
                 peak = results.peak_memory_bytes.get(builder.name, 0)
                 results.peak_memory_bytes[builder.name] = max(peak, done.peak_memory_bytes)
-            if step is STEPS[0] and engine is not None:
-                _measure_into_engine(builders, results, engine)
+            if step in (COLD, ONE_LINE):
+                ours = [builder for builder in builders if isinstance(builder, Shipml)]
+                _measure_into_engines(ours, step, number, engines, results)
 
 
-def _measure_into_engine(builders: Sequence[Builder], results: Results, engine: Engine) -> None:
+def _measure_into_engines(
+    builders: Sequence[Shipml], step: Step, number: int, engines: Mapping[str, Engine], results: Results
+) -> None:
     for builder in builders:
-        if isinstance(builder, Shipml):
-            _start_over(builder, keep_base=True)
-            results.add(STEPS[0].name, IN_ENGINE, builder.build_into(engine).seconds)
+        for place, (name, engine) in enumerate(engines.items()):
+            if step is COLD:
+                _start_over(builder, keep_base=True)
+            else:
+                builder.build_into(engine)  # what was there before the change
+                builder.edit_code(number * 100 + place)
+            results.add(step.name, in_engine(name), builder.build_into(engine).seconds)
 
 
 def image_facts(builders: Sequence[Builder], engine: Engine, rounds: int, results: Results) -> None:
