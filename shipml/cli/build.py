@@ -135,8 +135,10 @@ def build(
     """
 
     def make(outputs: Sequence[str]) -> BuildReport:
-        from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415  (`--help` needs none of it)
+        from shipml.memory import keep_flat  # noqa: PLC0415  (`--help` needs none of it)
+        from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415
 
+        keep_flat()
         request = PlanRequest(folder=folder, **asdict(planning))
         with Shipml(emit=partial(_emit, console)) as session:
             return session.build(
