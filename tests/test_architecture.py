@@ -17,7 +17,7 @@ REPOSITORY = PACKAGE.parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 TIERS: tuple[frozenset[str], ...] = (
-    frozenset({"errors", "events"}),
+    frozenset({"errors", "events", "memory"}),
     frozenset({"dockerignore", "http", "layer_cache", "oci", "project", "store"}),
     frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "resolver_errors", "wheels"}),
     frozenset({"builders", "registries", "report", "runtimes"}),
