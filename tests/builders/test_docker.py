@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.server
 import json
 import os
@@ -117,6 +118,7 @@ def bench_28(docker_28_overlay2: peers.Engine, make_bench: Callable[[Engine], Be
         yield make_bench(engine)
 
 
+@pytest.mark.feature("build (docker): a Dockerfile, under every name")
 def test_a_dockerfile_becomes_an_image_under_its_names(bench: Bench) -> None:
     """Arguments, labels, stages and settings are honoured; the engine has it under every name; steps are told."""
     bench.file("app.sh", "echo hi\n")
@@ -137,6 +139,7 @@ def test_a_dockerfile_becomes_an_image_under_its_names(bench: Bench) -> None:
     assert "app.sh" in _files(image)
 
 
+@pytest.mark.feature("build (docker): steps are reused")
 def test_steps_are_reused_until_told_otherwise(bench: Bench) -> None:
     """A second build reuses all and makes the same image; --no-cache runs the steps again."""
     first = bench.build("COPY . /app\nRUN echo once\n")
@@ -146,6 +149,7 @@ def test_steps_are_reused_until_told_otherwise(bench: Bench) -> None:
     assert bench.output == "once\n"
 
 
+@pytest.mark.feature("build (docker): cache mounts")
 def test_cache_mounts_last(bench: Bench) -> None:
     """What a step leaves in a cache mount is there in the next build."""
     text = f"ARG N\nRUN --mount=type=cache,target=/c,id=test-{os.urandom(4).hex()} echo $N >> /c/f; cat /c/f\n"
@@ -172,6 +176,7 @@ def test_the_context_is_what_dockers_own_client_sends(bench_28: Bench, docker_28
     assert _files(ours) == _files(theirs)
 
 
+@pytest.mark.feature("build (docker): proxy and private CA, not left in the image")
 def test_proxies_reach_the_build_and_do_not_stay(bench: Bench) -> None:
     """A RUN sees the proxies of this machine; neither history, config nor any layer has them."""
     bench.environment = {"HTTPS_PROXY": "http://user:pa55@proxy.example.org:3128", "no_proxy": "localhost"}
@@ -180,6 +185,7 @@ def test_proxies_reach_the_build_and_do_not_stay(bench: Bench) -> None:
     assert b"pa55" not in _all_bytes(image)
 
 
+@pytest.mark.feature("build (docker): proxy and private CA, not left in the image")
 def test_a_private_authority_is_trusted_and_does_not_stay(bench: Bench) -> None:
     """Each RUN finds the bundle where variables say; no byte and no folder of it is in the image or the engine."""
     bundle = bench.folder.parent / "ca.pem"
@@ -200,6 +206,7 @@ def test_a_private_authority_is_trusted_and_does_not_stay(bench: Bench) -> None:
         assert not bench.engine.sdk.api.images("shipml-build-host")
 
 
+@pytest.mark.feature("build (docker): a failed step is explained, its log kept")
 def test_a_failed_step_is_named_with_its_log(bench: Bench) -> None:
     """The error names the instruction and the program's words; the file that it names has the whole output."""
     error = bench.failure("RUN echo before; echo 'ValueError: no flowers' >&2; exit 3\n")
@@ -286,6 +293,7 @@ def test_secret_mounts_need_buildx(bench_28: Bench, monkeypatch: pytest.MonkeyPa
     assert "apt install docker-buildx" in error.hint
 
 
+@pytest.mark.feature("build (docker): secret mounts, with buildx")
 def test_secret_mounts_go_through_buildx(
     bench_28: Bench, docker_28_overlay2: peers.Engine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -310,6 +318,7 @@ def test_secret_mounts_go_through_buildx(
 
 
 @pytest.mark.parametrize("name", ["docker_20", "podman_service"])
+@pytest.mark.feature("build (docker): without BuildKit")
 def test_without_buildkit(name: str, request: pytest.FixtureRequest, make_bench: Callable[[Engine], Bench]) -> None:
     """The classic builder (DOCKER_BUILDKIT=0) and podman build Dockerfiles, too, and explain failures."""
     host = request.getfixturevalue(name).host
@@ -325,6 +334,7 @@ def test_without_buildkit(name: str, request: pytest.FixtureRequest, make_bench:
         assert "KeyError: x" in error.message
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_engine_that_stops_in_the_middle(make_bench: Callable[[Engine], Bench]) -> None:
     """The build ends soon with an error that is worth trying again, names the engine and keeps the log."""
     with (
@@ -341,6 +351,8 @@ def test_an_engine_that_stops_in_the_middle(make_bench: Callable[[Engine], Bench
             bench.build_whole(f"FROM {BASE}\nRUN echo begun; sleep 120\n", listen=listen)
         assert peer.host in caught.value.message
         assert "begun" in Path(caught.value.hint.rpartition("the whole log: ")[2]).read_text()
+    del engine, bench, caught
+    gc.collect()  # the SDK leaves the socket of a vanished engine open: it shall not be found in another test
 
 
 def test_the_usual_frontend_is_not_fetched(bench_28: Bench) -> None:
