@@ -136,7 +136,7 @@ class Shipml:
             labels=((SMOKE_LABEL, label),) if label else (),
         )
         with connect_to_build(decision) as engine:
-            work = EngineBuild(request.folder, tuple(names), options, decision)
+            work = EngineBuild(request.folder, tuple(names), options, decision, _credentials_of_bases)
             if work.has_dockerfile and (idle := request.for_plans):
                 self.emit(Notice(f"{', '.join(idle)} changes nothing here: the Dockerfile decides", "warning"))
             image, report = work.run(engine, self.store, self.emit, lambda: self.plan(request))
@@ -329,6 +329,10 @@ class Shipml:
                 hint="run it there: start that engine, and leave --runtime away",
             )
         return self.store.image(self._stored(target).digest)
+
+
+def _credentials_of_bases(reference: Reference) -> Mapping[str, str]:
+    return find_credentials(reference, with_environment=False).for_engine()
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipml.builders.base import BuildContext
+from shipml.builders.base_images import Credentials
 from shipml.builders.built_image import BuiltImage
 from shipml.builders.docker import DockerBuilder, DockerOptions
 from shipml.docker_engine import Engine, connect
@@ -34,6 +35,8 @@ class EngineBuild:
     options: DockerOptions
     decision: Decision
     """Why the docker builder."""
+    credentials: Credentials | None = None
+    """For the registries of bases; None takes what docker's own configuration has."""
 
     @property
     def has_dockerfile(self) -> bool:
@@ -53,7 +56,9 @@ class EngineBuild:
         """
         started_at = time.monotonic()
         before = _layers_under(engine, self.references)
-        builder = DockerBuilder(store, engine, replace(self.options, references=self.references))
+        builder = DockerBuilder(
+            store, engine, replace(self.options, references=self.references), credentials=self.credentials
+        )
         context = BuildContext(self.folder, emit)
         decisions: tuple[Decision, ...] = (self.decision,)
         if self.has_dockerfile:
