@@ -98,12 +98,15 @@ class _Attempt:
 
 
 def _open(endpoint: Endpoint, timeout_seconds: float) -> Engine:
+    try:
+        _try_socket(endpoint)
+    except OSError as error:  # found out without the SDK, whose import takes longer
+        raise unreachable(endpoint, str(error), timeout_seconds) from error
     from shipml.docker_engine import sdk  # noqa: PLC0415  (brings the SDK)
 
     tunnel = SshTunnel(endpoint.url, timeout_seconds) if endpoint.url.startswith("ssh://") else None
     url = tunnel.url if tunnel else endpoint.url
     try:
-        _try_socket(endpoint)
         api = sdk.open_api(url, endpoint.tls, sdk.OLDEST_API, timeout_seconds)
         try:
             described: dict[str, Any] = api.version(api_version=False)
