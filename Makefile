@@ -1,4 +1,4 @@
-# make demo | test | check | bench | clean: each sets up what it needs, and is quick once that is there.
+# make demo | test | check | bench | engines-table | clean: each sets up what it needs, and is quick once that is there.
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,13 +8,14 @@ SHIPML := $(BIN)/shipml
 WORKERS := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench peers clean
+.PHONY: help demo test check lint format bench engines-table peers clean
 
 help:
 	@echo 'make demo    build ./example_project into an image and run it; needs no Docker'
 	@echo 'make test    all tests; as root on Debian with real engines, registry, skopeo, buildah, podman'
 	@echo 'make check   formatting, lint, types, and the tests that need no network and no engine'
 	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md'
+	@echo 'make engines-table   docs/engines.md: what works with which engine, from the tests'
 	@echo 'make clean   remove the virtual environment and what tools left'
 
 demo: $(VENV)/installed
@@ -38,6 +39,9 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev peers
 	$(BIN)/python -m benchmarks
+
+engines-table: $(VENV)/installed-dev peers
+	$(BIN)/pytest -m feature --engines-table docs/engines.md
 
 # Debian packages with the engines and tools that tests and benchmarks compare with; nothing happens where they are there.
 peers:

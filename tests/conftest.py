@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.engines_table import pytest_addoption, pytest_collection_modifyitems, pytest_configure
 from tests.image_fixtures import make_image, make_layer, store
 from tests.peers.engine import Engine, engine_28, engine_2010
 from tests.peers.podman import Podman, start_podman
@@ -13,7 +14,15 @@ from tests.peers.podman_service import PodmanService, start_podman_service
 from tests.peers.registry import Registry, push_python_base, start_registry
 from tests.validity import images_are_valid
 
-__all__ = ["images_are_valid", "make_image", "make_layer", "store"]  # fixtures of image_fixtures, found by pytest here
+__all__ = [  # found by pytest here
+    "images_are_valid",
+    "make_image",
+    "make_layer",
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "store",
+]
 
 
 @pytest.fixture(scope="session")

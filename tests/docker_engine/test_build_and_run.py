@@ -44,6 +44,7 @@ def _project(folder: Path, accuracy: float) -> PlanRequest:
 
 
 @pytest.mark.network
+@pytest.mark.feature("build (embedded): the image is in the engine")
 def test_a_build_is_in_the_engine_and_one_changed_line_travels_alone(
     docker: Engine, session: Shipml, heard: list[Event], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_a_build_without_the_engine(
     assert "no Docker Engine is running" in warning.message
 
 
+@pytest.mark.feature("run: an image that only the engine has")
 def test_run_takes_what_only_the_engine_has(engine: Engine, session: Shipml, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is not in the store is run on the engine that has it; what is in neither is not found."""
     monkeypatch.setenv("DOCKER_HOST", engine.endpoint.url)

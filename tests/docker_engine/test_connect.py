@@ -182,6 +182,7 @@ def test_the_first_engine_that_answers_is_taken(docker_20: PeerEngine, tmp_path:
 
 
 @pytest.mark.engine
+@pytest.mark.feature("connect: by ssh")
 def test_an_engine_behind_ssh(docker_20: PeerEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ssh:// runs `docker system dial-stdio` on the other side, through the user's own ssh program.
 
@@ -203,6 +204,7 @@ def test_an_engine_behind_ssh(docker_20: PeerEngine, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.engine
+@pytest.mark.feature("connect: what the engine is")
 def test_what_an_engine_is(engine: Engine) -> None:
     """Version, store, platform and BuildKit of each engine are known."""
     assert engine.is_podman == ("podman" in engine.endpoint.url)

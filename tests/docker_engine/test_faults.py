@@ -63,6 +63,7 @@ def _connected(peer: PeerEngine) -> Engine:
     return connect(environment={"DOCKER_HOST": peer.host}, timeout_seconds=10)
 
 
+@pytest.mark.feature("fault: the engine stops in a load")
 def test_engine_stopped_in_a_load(peer: PeerEngine, heavy_layer: LayerValue) -> None:
     """A load whose engine goes away can be repeated: exit code 75, and how to start the engine."""
 
@@ -85,6 +86,7 @@ def test_engine_stopped_in_a_load(peer: PeerEngine, heavy_layer: LayerValue) -> 
     assert not [thread for thread in threading.enumerate() if thread.name == "archive"]
 
 
+@pytest.mark.feature("fault: the engine stops in a run")
 def test_engine_stopped_in_a_run(peer: PeerEngine) -> None:
     """A run whose engine goes away is no failed smoke test but an error of exit code 75."""
 
@@ -97,6 +99,7 @@ def test_engine_stopped_in_a_run(peer: PeerEngine) -> None:
         DockerRuntime(engine).run(shell_image("echo begun; sleep 60"), options, emit)
 
 
+@pytest.mark.feature("fault: the engine stops in a push")
 def test_engine_stopped_in_a_push(peer: PeerEngine) -> None:
     """A push whose engine goes away is an error of exit code 75, not silence."""
     with socket.create_server(("127.0.0.1", 0)) as silent, _connected(peer) as engine:
@@ -115,6 +118,7 @@ def test_engine_stopped_in_a_push(peer: PeerEngine) -> None:
         stopper.join()
 
 
+@pytest.mark.feature("fault: the engine stops in a build")
 def test_engine_stopped_in_a_build(peer: PeerEngine) -> None:
     """A build whose engine goes away is an error of exit code 75."""
     with _connected(peer) as engine:
@@ -152,6 +156,7 @@ def _failing_registry() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.feature("fault: the registry answers 500")
 def test_registry_that_answers_500(docker: Engine) -> None:
     """A registry that fails in a push means exit code 75: the same command may work later."""
     with _failing_registry() as host:

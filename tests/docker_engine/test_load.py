@@ -34,6 +34,7 @@ def _holds(engine: Engine, name: str, image: Image) -> bool:
     return found is not None and found.id == engine.id_of(image)
 
 
+@pytest.mark.feature("load: under every name")
 def test_an_image_is_there_under_every_name(engine: Engine, with_code: MakeCode) -> None:
     """After a load, each reference names an image with the very id of ours, and its layers."""
     image = with_code("echo names")
@@ -44,6 +45,7 @@ def test_an_image_is_there_under_every_name(engine: Engine, with_code: MakeCode)
     assert engine.image("user/app:1.0").diff_ids == tuple(layer.diff_id for layer in image.layers)
 
 
+@pytest.mark.feature("load: what is there is not sent again")
 def test_the_same_image_is_not_sent_twice(engine: Engine, with_code: MakeCode) -> None:
     """What the engine has already costs no byte, and still gets a new name."""
     image = with_code("echo twice")
@@ -53,6 +55,7 @@ def test_the_same_image_is_not_sent_twice(engine: Engine, with_code: MakeCode) -
     assert _holds(engine, "second:name", image)
 
 
+@pytest.mark.feature("load: only missing layers")
 def test_one_changed_line_travels_alone(docker: Engine, with_code: MakeCode) -> None:
     """Where one layer of code changed, the heavy layer below it is not sent."""
     before, after = with_code("echo before"), with_code("echo after")
@@ -61,6 +64,7 @@ def test_one_changed_line_travels_alone(docker: Engine, with_code: MakeCode) -> 
     assert _holds(docker, f"{APP.name}:latest", after)
 
 
+@pytest.mark.feature("load: only missing layers")
 def test_layers_are_found_under_any_name(docker: Engine, with_code: MakeCode) -> None:
     """The lower layers of an image with another name are used as well."""
     before, after = with_code("echo any name 1"), with_code("echo any name 2")
@@ -81,6 +85,7 @@ def test_layers_in_another_order_are_sent_where_the_store_needs_them(
     assert _holds(docker, f"{APP.name}:latest", after)
 
 
+@pytest.mark.feature("load: only missing layers")
 def test_what_was_removed_in_between_is_sent(docker: Engine, with_code: MakeCode) -> None:
     """Layers of an image that the engine has no more are sent again."""
     before, after = with_code("echo removed 1"), with_code("echo removed 2")

@@ -137,6 +137,7 @@ def test_a_tag_is_in_store_and_engine(session: Shipml, engine: Engine) -> None:
             session.tag("tagged:1", wrong)
 
 
+@pytest.mark.feature("push: credentials, and which were used")
 def test_the_registry_decides_who_may_push(
     docker: Engine, locked_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

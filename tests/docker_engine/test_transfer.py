@@ -46,6 +46,7 @@ def _manifest(registry: Registry, name: str, tag: str) -> urllib3.BaseHTTPRespon
 
 @pytest.mark.engine
 @pytest.mark.slow
+@pytest.mark.feature("push: with a password, progress per layer")
 def test_push_with_a_password(docker: Engine, with_code: MakeCode, locked_registry: Registry) -> None:
     """A push gives the digest under which the registry has the image, and tells progress per layer."""
     reference = Reference.parse(f"{locked_registry.host}/ann/app:{_tag(docker)}")
@@ -61,6 +62,7 @@ def test_push_with_a_password(docker: Engine, with_code: MakeCode, locked_regist
 @pytest.mark.engine
 @pytest.mark.slow
 @pytest.mark.parametrize("auth", [{}, {"username": "ann", "password": "wrong"}])
+@pytest.mark.feature("push: a refusal is an error with its way out")
 def test_push_without_the_right(
     auth: dict[str, str], docker: Engine, with_code: MakeCode, locked_registry: Registry
 ) -> None:
@@ -75,6 +77,7 @@ def test_push_without_the_right(
 
 @pytest.mark.engine
 @pytest.mark.slow
+@pytest.mark.feature("push: a registry that does not answer is an error")
 def test_push_to_nobody(engine: Engine, with_code: MakeCode) -> None:
     """A registry that does not answer is worth another try."""
     reference = Reference.parse("127.0.0.1:1/app:1")
@@ -93,6 +96,7 @@ def test_push_of_nothing(docker: Engine) -> None:
 
 @pytest.mark.engine
 @pytest.mark.slow
+@pytest.mark.feature("pull: with a password, by tag and digest")
 def test_pull_with_and_without_the_right(docker: Engine, with_code: MakeCode, locked_registry: Registry) -> None:
     """What was pushed comes back; without credentials it is refused, and a wrong tag is no such image."""
     image = with_code("echo pull")
@@ -111,6 +115,7 @@ def test_pull_with_and_without_the_right(docker: Engine, with_code: MakeCode, lo
 
 @pytest.mark.engine
 @pytest.mark.slow
+@pytest.mark.feature("save: to an archive that shipml reads")
 def test_save_gives_an_image_to_read(engine: Engine, with_code: MakeCode, tmp_path: Path) -> None:
     """What an engine holds can be written to an archive, whose config is that of the image."""
     image = with_code("echo save")

@@ -66,6 +66,7 @@ def run(engine: Engine) -> Run:
     return run_command
 
 
+@pytest.mark.feature("run: exit code and measures")
 def test_a_program_passes_by_its_exit_code_and_measures(run: Run, engine: Engine) -> None:
     """Output of both streams comes as it is written, measures are read, the result names image and runtime."""
     events: list[Event] = []
@@ -92,6 +93,7 @@ def test_a_program_that_cannot_start(run: Run, command: str, exit_code: int) -> 
     assert command in result.because
 
 
+@pytest.mark.feature("run: memory limit")
 def test_memory_runs_out(run: Run, engine: Engine) -> None:
     """A program that needs more than its memory limit is killed, and the reason is named."""
     result = run("x=aaaaaaaa; while true; do x=$x$x; done", memory_bytes=32 << 20)
@@ -101,12 +103,14 @@ def test_memory_runs_out(run: Run, engine: Engine) -> None:
         assert "the limit of 32 MiB" in result.because
 
 
+@pytest.mark.feature("run: time limit")
 def test_the_time_limit_ends_a_program(run: Run) -> None:
     """What still runs at the time limit fails, unless the check wants it alive."""
     assert "still running" in run("echo begun; sleep 60", timeout_seconds=1.0).because
     assert run("sleep 60", timeout_seconds=0.5, alive=True).passed
 
 
+@pytest.mark.feature("run: no network unless asked")
 def test_no_network_unless_asked(run: Run) -> None:
     """Without network there is only the loopback; a private CA and proxies come with the network only."""
     result = run("cat /proc/net/route; env; ls /run")
@@ -115,6 +119,7 @@ def test_no_network_unless_asked(run: Run) -> None:
     assert "shipml/" not in result.output
 
 
+@pytest.mark.feature("run: private CA and proxy")
 def test_private_ca_and_proxy_reach_the_program(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine
 ) -> None:
@@ -133,6 +138,7 @@ def test_private_ca_and_proxy_reach_the_program(
     assert "cat: can't open" in run(line, User="65532").output
 
 
+@pytest.mark.feature("run: a server by HTTP")
 def test_a_server_answers(run: Run) -> None:
     """A server passes as soon as its path answers, and is ended then."""
     result = run(f"echo up; httpd -f -p {_PORT} -h /roots", http="/public", port=_PORT)
@@ -154,6 +160,7 @@ def test_the_port_of_a_server_is_told_to_it(run: Run) -> None:
     assert run("httpd -f -p $PORT -h /roots", **settings).passed
 
 
+@pytest.mark.feature("run: variables, volumes, CPU limit")
 def test_environment_volume_and_cpu(run: Run, engine: Engine) -> None:
     """Variables and volumes are handed on, and a limit of CPU time is taken."""
     assert engine.endpoint.socket
@@ -238,6 +245,7 @@ DockerRuntime(engine).run(shell_image("echo begun; sleep 300"), RunOptions(Smoke
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.feature("run: nothing left after kill and Ctrl-C")
 def test_a_killed_run_leaves_no_container(engine: Engine, number: signal.Signals) -> None:
     """Neither Ctrl-C nor kill -9 of the process leaves a container, running or stopped."""
     process = subprocess.Popen(
