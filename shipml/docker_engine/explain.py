@@ -91,6 +91,7 @@ _RULES = (
 )  # fmt: skip
 
 
+_STOPPING = re.compile(r"grpc: the client connection is clos|transport is closing|code = Unavailable|context canceled")
 _NETWORK = next(rule for rule in _RULES if rule.pattern.search("unexpected EOF"))
 _ASK_REGISTRIES = ("push ", "pull ", "build ")
 
@@ -98,13 +99,16 @@ _ASK_REGISTRIES = ("push ", "pull ", "build ")
 def explain(text: str, doing: str) -> ShipmlError:
     """The error for an engine's complaint `text` while it was asked to do `doing` ("push user/app:1")."""
     shown = " ".join(text.split())[:_TEXT_LIMIT].rstrip(" .")
+    stopping = TryAgainError(
+        f"the Docker Engine cannot {doing}: it is stopping, or a part of it has failed ({shown})",
+        hint="look whether it runs: docker info; then repeat the command",
+    )
+    if _STOPPING.search(text):
+        return stopping
     for rule in _RULES:
         if rule.pattern.search(text):
             if rule is _NETWORK and not doing.startswith(_ASK_REGISTRIES):
-                return TryAgainError(
-                    f"the Docker Engine cannot {doing}: it is stopping, or a part of it has failed ({shown})",
-                    hint="look whether it runs: docker info; then repeat the command",
-                )
+                return stopping
             return rule.error(f"the Docker Engine cannot {doing}: {rule.cause} ({shown})", hint=rule.hint)
     return BuildError(
         f"the Docker Engine cannot {doing}: {shown}", hint="the engine's log may say more: journalctl -u docker"

@@ -42,3 +42,11 @@ def test_a_cut_connection_is_the_registrys_only_where_one_is_asked() -> None:
     loading = explain("failed to copy: failed to send write: EOF", "load user/app:1")
     assert "registry" not in loading.message
     assert isinstance(loading, TryAgainError)
+
+
+def test_an_engine_that_loses_its_containerd_is_stopping() -> None:
+    """What 28.5 said when it was killed in a load: the command can be repeated."""
+    text = 'failed to ingest "blobs/sha256/5149": failed to copy: failed to send write: grpc: the client connection is closing'
+    error = explain(text, "load load:1")
+    assert isinstance(error, TryAgainError)
+    assert "docker info" in error.hint
