@@ -73,7 +73,7 @@ def _compile(share: list[str], interpreter: Interpreter, root: Path) -> None:
         raise BuildError(
             f"Python {interpreter.version} could not compile the standard library "
             f"(exit code {result.returncode}): {result.stderr.strip()[-300:]}",
-            hint="run shipml doctor; if it says nothing, please report this",
+            hint="forget what was unpacked: shipml cache prune --all; if that does not help, please report this",
         )
 
 

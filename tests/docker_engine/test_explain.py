@@ -46,7 +46,7 @@ def test_a_cut_connection_is_the_registrys_only_where_one_is_asked() -> None:
 
 def test_an_engine_that_loses_its_containerd_is_stopping() -> None:
     """What 28.5 said when it was killed in a load: the command can be repeated."""
-    text = 'failed to ingest "blobs/sha256/5149": failed to copy: failed to send write: grpc: the client connection is closing'
+    text = 'failed to ingest "blobs/sha256/5149": failed to send write: grpc: the client connection is closing'
     error = explain(text, "load load:1")
     assert isinstance(error, TryAgainError)
     assert "docker info" in error.hint
