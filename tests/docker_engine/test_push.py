@@ -16,12 +16,13 @@ from shipml.errors import NotAllowedError, SmokeTestError, UnavailableError, Usa
 from shipml.events import Event, Notice, OutputReceived, StepProgressed
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
+from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.pipeline import Shipml
 from shipml.registries import Destination
 from tests.peers.engine import run
 from tests.peers.registry import Registry
-from tests.runtimes.images import shell_image
+from tests.runtimes.images import busybox_layer, make_image, shell_image
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
@@ -121,6 +122,17 @@ def test_a_failed_smoke_test_pushes_nothing(
         f"{name}:latest is pushed without a smoke test"
     ]
     assert inspected(name)["Digest"] == str(pushed.digest)
+
+
+def test_what_cannot_run_here_is_not_pushed(session: Shipml, registry: Registry) -> None:
+    """An image of another CPU is "not run, because …", and needs `--no-smoke`."""
+    other = Platform.parse("linux/arm64" if Platform.of_this_machine().architecture == "amd64" else "linux/amd64")
+    image = make_image([busybox_layer()], platform=other, Cmd=["sh", "-c", "echo accuracy: 1.0"])
+    session.store.keep_image(image)
+    session.store.tag("other:1", image.digest)
+    with pytest.raises(UnavailableError, match="not pushed, because it was not run") as caught:
+        session.push("other:1", Destination(f"{registry.host}/other"))
+    assert "--no-smoke" in caught.value.hint
 
 
 @pytest.mark.feature("tag: in the store and in the engine")
