@@ -1,7 +1,7 @@
 """A pytest plugin: `--engines-table FILE` writes which feature worked with which engine in this very run.
 
 A test belongs to a feature by `@pytest.mark.feature("load: only missing layers")`, and to an engine by its fixtures
-or parameters. A feature works where all its tests passed.
+or parameters. A feature works where all its tests passed. Rows of features that were not run stay as they were.
 """
 
 from __future__ import annotations
@@ -75,8 +75,12 @@ def _engines_of(item: pytest.Item) -> list[str]:
 
 def rows_of(page: str) -> set[str]:
     """The features that a written page has."""
+    return set(_rows(page))
+
+
+def _rows(page: str) -> dict[str, str]:
     lines = [line for line in page.splitlines() if line.startswith("| ")][1:]
-    return {line.split("|")[1].strip() for line in lines}
+    return {line.split("|")[1].strip(): line for line in lines}
 
 
 @dataclass
@@ -94,16 +98,15 @@ class _Table:
             self.outcomes[key] = min(self.outcomes.get(key, "passed"), report.outcome, key=_WORST.index)
 
     def pytest_sessionfinish(self) -> None:
-        lines = [
-            f"| {feature} | {' | '.join(self._cell(feature, engine) for engine in ENGINES)} |"
-            for feature in sorted({feature for feature, _ in self.outcomes})
-        ]
+        rows = _rows(self.path.read_text()) if self.path.exists() else {}
+        for feature in {feature for feature, _ in self.outcomes}:
+            rows[feature] = f"| {feature} | {' | '.join(self._cell(feature, engine) for engine in ENGINES)} |"
         head = _HEAD.format(
             when=dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
             engines=" | ".join(ENGINES.values()),
             rules="---|" * len(ENGINES),
         )
-        self.path.write_text(head + "\n".join(lines) + "\n" + _FOOT)
+        self.path.write_text(head + "\n".join(rows[feature] for feature in sorted(rows)) + "\n" + _FOOT)
 
     def _cell(self, feature: str, engine: str) -> str:
         outcome = self.outcomes.get((feature, engine))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import runpy
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.engines_table import rows_of
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -55,6 +58,19 @@ def test_the_reference_is_fresh() -> None:
     generator = runpy.run_path(str(ROOT / "docs" / "generate_reference.py"))
     written = (ROOT / "docs" / "reference.md").read_text()
     assert written == generator["reference"](), "run: python docs/generate_reference.py"
+
+
+def test_the_table_of_engines_has_every_feature() -> None:
+    """docs/engines.md has the features that tests are marked with, and no others; all work somewhere."""
+    marked: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.feature":
+                marked.add(ast.literal_eval(node.args[0]))
+    page = (ROOT / "docs" / "engines.md").read_text()
+    assert marked
+    assert rows_of(page) == marked, "run: make engines-table"
+    assert not re.search(r"\| (no|not run) \|", page), "a feature failed when the table was made"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
