@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,9 @@ __all__ = [  # found by pytest here
     "pytest_configure",
     "store",
 ]
+
+# Who starts the tests in the background (nohup, a shell's &) lets them ignore Ctrl-C, and so every program that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
