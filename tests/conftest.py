@@ -25,7 +25,7 @@ __all__ = [  # found by pytest here
     "store",
 ]
 
-# Who starts the tests in the background (nohup, a shell's &) lets them ignore Ctrl-C, and so every program that they start.
+# Who starts the tests in the background (nohup, &) lets them ignore Ctrl-C, and so every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
