@@ -94,6 +94,10 @@ _RULES = (
 _STOPPING = re.compile(r"grpc: the client connection is clos|transport is closing|code = Unavailable|context canceled")
 _NETWORK = next(rule for rule in _RULES if rule.pattern.search("unexpected EOF"))
 _ASK_REGISTRIES = ("push ", "pull ", "build ")
+_TLS_FAILURE = re.compile(r"certificate|\bssl\b|\btls\b|to an HTTPS server", re.IGNORECASE)
+_TLS_REASON = re.compile(r"(?:\[SSL: \w+\] )?([^'\"\]]+) \(_ssl\.c:\d+\)")
+_HUNG_UP = re.compile(r"\bEOF\b|reset|aborted|broken pipe", re.IGNORECASE)
+"""How a refused client's certificate may look: TLS 1.3 tells of it only after the client's first request."""
 
 
 def explain(text: str, doing: str) -> ShipmlError:
@@ -141,9 +145,11 @@ def unreachable(  # noqa: PLR0911  (a table of cases)
             f"the Docker Engine at {endpoint} does not answer within {timeout_seconds:g} s",
             hint="restart it: sudo systemctl restart docker" if endpoint.kind == "docker" else _look(endpoint, start),
         )
-    if re.search(r"certificate|\bssl\b|\btls\b", reason, re.IGNORECASE):
+    if _TLS_FAILURE.search(reason) or (endpoint.tls and _HUNG_UP.search(reason)):
+        told = _TLS_REASON.search(reason)
         return UnavailableError(
-            f"no TLS connection to the Docker Engine at {endpoint}: {reason[:_TEXT_LIMIT]}",
+            f"no TLS connection to the Docker Engine at {endpoint}: "
+            f"{told[1] if told else reason[:_TEXT_LIMIT].rstrip(' .')}",
             hint="put ca.pem, cert.pem and key.pem for this engine into DOCKER_CERT_PATH, and set DOCKER_TLS_VERIFY=1",
         )
     if re.search(r"name or service not known|name resolution|nodename nor servname|getaddrinfo", reason, re.IGNORECASE):

@@ -31,6 +31,7 @@ def open_api(url: str, tls: TlsFiles | None, version: str, timeout_seconds: floa
     """
     import docker  # noqa: PLC0415  (takes 0.2 s)
     import docker.tls  # noqa: PLC0415
+    import requests.utils  # noqa: PLC0415
 
     config: Any = False
     if tls is not None:
@@ -39,6 +40,9 @@ def open_api(url: str, tls: TlsFiles | None, version: str, timeout_seconds: floa
     api = docker.APIClient(base_url=url, version=version, timeout=timeout_seconds, tls=config)
     if url.startswith("unix://"):
         api.trust_env = False  # ALL_PROXY would be used for the socket, too
+    elif tls is not None and tls.ca:
+        api.trust_env = False  # $REQUESTS_CA_BUNDLE would replace the engine's own CA
+        api.proxies = requests.utils.get_environ_proxies(api.base_url)
     return api
 
 

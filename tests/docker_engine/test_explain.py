@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from shipml.docker_engine.explain import explain
+from shipml.docker_engine.endpoint import Endpoint, TlsFiles
+from shipml.docker_engine.explain import explain, unreachable
 from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UnavailableError, UsageError
 
 
@@ -50,3 +53,24 @@ def test_an_engine_that_loses_its_containerd_is_stopping() -> None:
     error = explain(text, "load load:1")
     assert isinstance(error, TryAgainError)
     assert "docker info" in error.hint
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "SSLError(SSLError(1, '[SSL: SSLV3_ALERT_BAD_CERTIFICATE] sslv3 alert bad certificate (_ssl.c:2580)')",
+        "SSLError(SSLEOFError(8, 'EOF occurred in violation of protocol (_ssl.c:2427)')))",
+        "('Connection aborted.', ConnectionResetError(104, 'Connection reset by peer'))",
+        "('Connection aborted.', BrokenPipeError(32, 'Broken pipe'))",
+    ],
+)
+def test_an_engine_that_refuses_our_certificate(reason: str) -> None:
+    """However the refusal reaches us, the files of DOCKER_CERT_PATH are the way out; without TLS they are not."""
+    files = TlsFiles(Path("ca.pem"), None, None, verify=True)
+    error = unreachable(Endpoint("tcp://127.0.0.1:2376", "DOCKER_HOST", tls=files), reason, 2)
+    assert "no TLS connection" in error.message
+    assert "_ssl.c" not in error.message
+    assert "DOCKER_CERT_PATH" in error.hint
+    if "aborted" in reason:
+        plain = unreachable(Endpoint("tcp://127.0.0.1:2375", "DOCKER_HOST"), reason, 2)
+        assert "DOCKER_CERT_PATH" not in plain.hint

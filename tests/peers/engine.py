@@ -120,10 +120,13 @@ class Engine:
         self._daemon.__exit__()
 
 
-def engine_2010(mirror: str | None = None) -> Engine:
-    """Docker Engine 20.10 with the overlay2 store, or whatever version this machine's packages have."""
+def engine_2010(mirror: str | None = None, *options: str) -> Engine:
+    """Docker Engine 20.10 with the overlay2 store, or whatever version this machine's packages have.
+
+    `options` are added to the daemon's command line.
+    """
     need("dockerd", "docker", "iptables", "unshare", "setpriv", root=True)
-    return Engine("20", "--storage-driver", "overlay2", root=Path("/"), mirror=mirror)
+    return Engine("20", "--storage-driver", "overlay2", *options, root=Path("/"), mirror=mirror)
 
 
 def engine_28(store: ImageStore, mirror: str | None = None) -> Engine:
