@@ -15,6 +15,7 @@ from shipml.builders import DockerOptions, EmbeddedBuilder, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.builders.dockerfile import dockerfile
 from shipml.builders.on_engine import EngineBuild, built_on_engine, connect_to_build
+from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ShipmlError, StoreError, UnavailableError, UsageError
 from shipml.events import Emit, Notice, ignore, step
 from shipml.http import HttpClient
@@ -159,6 +160,7 @@ class Shipml:
         cpus: float | None = None,
         gpus: str = "",
         volumes: Sequence[str] = (),
+        ports: Sequence[PublishedPort] = (),
     ) -> SmokeResult:
         """Run an image and judge it by what its labels demand.
 
@@ -171,9 +173,10 @@ class Shipml:
             cpus: limit of CPU time; as what follows, a matter of Docker Engines.
             gpus: as `docker run --gpus` takes it.
             volumes: as `docker run --volume` takes them.
+            ports: published on 127.0.0.1.
         """
-        wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes))
-        if runtime == "auto" and (cpus or gpus or volumes):
+        wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
+        if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
         elsewhere = self._newest_on_engine(target)
         try:

@@ -8,11 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shipml.errors import UsageError
+
+if TYPE_CHECKING:  # completion needs none of it
+    from shipml.docker_engine.ports import PublishedPort
 
 __all__ = [
     "Common",
@@ -23,6 +26,7 @@ __all__ = [
     "memory_bytes",
     "parse_environment",
     "parse_minimum",
+    "parse_ports",
 ]
 
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -145,6 +149,21 @@ def parse_minimum(items: Sequence[str]) -> tuple[tuple[str, float], ...]:
         if not name.strip() or number.strip().lower() == "nan":
             raise UsageError(f"--minimum {item} is not NAME=NUMBER", hint="for example: --minimum accuracy=0.9")
     return tuple(sorted(measures.items()))
+
+
+def parse_ports(items: Sequence[str]) -> tuple[PublishedPort, ...]:
+    """Read `[HOST_PORT:]CONTAINER_PORT`, in the order given.
+
+    Raises:
+        UsageError: another form, or one port of this machine for two of the program.
+    """
+    from shipml.docker_engine.ports import PublishedPort  # noqa: PLC0415  (`--help` needs none of it)
+
+    ports = tuple(PublishedPort.parse(item) for item in items)
+    named = [port.host_port for port in ports if port.host_port]
+    if twice := next((port for port in named if named.count(port) > 1), None):
+        raise UsageError(f"--publish names port {twice} of this machine twice", hint="give each its own HOST_PORT")
+    return ports
 
 
 def memory_bytes(text: str) -> int:

@@ -10,7 +10,7 @@ import typer
 
 from shipml.cli.command import Command
 from shipml.cli.console import Console
-from shipml.cli.options import ImageName, memory_bytes, parse_environment, parse_minimum
+from shipml.cli.options import ImageName, memory_bytes, parse_environment, parse_minimum, parse_ports
 from shipml.cli.text import seconds_text
 from shipml.errors import SmokeTestError
 
@@ -106,6 +106,15 @@ def run(
         list[str] | None,
         typer.Option("--volume", metavar="FROM:TO", help="Mount a folder of this machine; repeatable (docker)"),
     ] = None,
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--publish",
+            "-p",
+            metavar="[HOST_PORT:]CONTAINER_PORT",
+            help="Publish a port of the program on 127.0.0.1; repeatable (docker)",
+        ),
+    ] = None,
     env: Annotated[
         list[str] | None,
         typer.Option("--env", "-e", metavar="NAME=VALUE", help="Set a variable; NAME alone takes ours; repeatable"),
@@ -143,6 +152,7 @@ def run(
             cpus=cpus,
             gpus=gpus,
             volumes=volume or (),
+            ports=parse_ports(publish or ()),
         )
     _show(result, image, console)
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from shipml.docker_engine.engine import Engine
 from shipml.docker_engine.explain import engine_gone
 from shipml.docker_engine.guard import Guard
+from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ConfigurationError, ShipmlError
 
 if TYPE_CHECKING:  # brings the SDK
@@ -50,8 +51,8 @@ class ContainerOptions:
     """Instead of the image's own; () runs that."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     network: Literal["none", "bridge", "host"] = "none"
-    published_port: int | None = None
-    """A port of the container that gets a free port of 127.0.0.1 on the engine's machine."""
+    ports: tuple[PublishedPort, ...] = ()
+    """Published on 127.0.0.1 of the engine's machine; only with the network "bridge"."""
     memory_bytes: int | None = None
     cpus: float | None = None
     gpus: str = ""
@@ -112,11 +113,11 @@ class Container:
 
     def _create(self) -> None:
         sdk, options = self._engine.sdk, self._options
-        port = options.published_port
+        bindings = _bindings(options.ports)
         with sdk.doing(f"make a container of {self._shown}"):
             host = sdk.api.create_host_config(
                 network_mode=options.network,
-                port_bindings={port: ("127.0.0.1", None)} if port else None,
+                port_bindings=bindings or None,
                 mem_limit=options.memory_bytes,
                 memswap_limit=options.memory_bytes,  # no swap on top
                 nano_cpus=round(options.cpus * _NANO) if options.cpus else None,
@@ -129,7 +130,7 @@ class Container:
                 name=self._name,
                 environment=dict(options.environment),
                 labels={_LABEL: f"{platform.node()}/{os.getpid()}"},
-                ports=[port] if port else None,
+                ports=list(bindings) or None,
                 host_config=host,
             )
             if options.files:
@@ -169,15 +170,14 @@ class Container:
                 self._output.put((stream, data) if stream else None, timeout=_PUT_SECONDS)
                 return
 
-    @property
-    def host_port(self) -> int:
-        """The port of 127.0.0.1 that leads to the published one.
+    def host_port(self, container_port: int) -> int:
+        """The port of 127.0.0.1 that leads to a published one; 0 where the program has ended.
 
         Raises:
-            ShipmlError: the program has ended, or the engine went away.
+            ShipmlError: the engine went away.
         """
         with self._engine.sdk.doing("say where a port is published"):
-            bindings = self._engine.sdk.api.port(self._name, self._options.published_port) or ()
+            bindings = self._engine.sdk.api.port(self._name, container_port) or ()
         return next((int(binding["HostPort"]) for binding in bindings), 0)
 
     def listen(self, timeout_seconds: float | None, received: Callable[[Stream, bytes], None]) -> bool:
@@ -240,6 +240,13 @@ def _is_alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _bindings(ports: tuple[PublishedPort, ...]) -> dict[int, list[tuple[str, int | None]]]:
+    bindings: dict[int, list[tuple[str, int | None]]] = {}
+    for port in ports:
+        bindings.setdefault(port.container_port, []).append(("127.0.0.1", port.host_port))
+    return bindings
 
 
 def _gpu_request(gpus: str) -> dict[str, Any]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shipml.events import Emit
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.plan.model import SmokeCheck
+
+if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
+    from shipml.docker_engine.ports import PublishedPort
 
 __all__ = ["RunOptions", "Runtime", "SmokeResult"]
 
@@ -30,6 +33,8 @@ class RunOptions:
     """As `docker run --gpus` takes it: "all", a number, "device=0,1"; "" for none."""
     volumes: tuple[str, ...] = ()
     """As `docker run --volume` takes them: "/here:/in/the/container:ro"."""
+    ports: tuple[PublishedPort, ...] = ()
+    """Beside the one that the check asks."""
 
 
 @dataclass(frozen=True, slots=True)

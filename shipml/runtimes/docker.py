@@ -10,6 +10,7 @@ from typing import Any, Literal
 from shipml.docker_engine.container import Container, ContainerOptions, sweep
 from shipml.docker_engine.engine import Engine
 from shipml.docker_engine.loading import manifests_in
+from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
 from shipml.oci.digest import Digest
@@ -30,8 +31,8 @@ _DOCKERS_OWN_FILES = ("etc/hosts", "etc/resolv.conf")
 class DockerRuntime:
     """Implements `runtimes.base.Runtime`.
 
-    The program has no network, unless the check asks for it or for a server. A server's port is published on 127.0.0.1;
-    an engine without bridge network lends its machine's network instead.
+    The program has no network, unless the check asks for it or for a server, or a port is published. A server's port is
+    published on 127.0.0.1; an engine without bridge network lends its machine's network instead.
     """
 
     name = "docker"
@@ -94,9 +95,10 @@ class DockerRuntime:
         prepared, port = self._prepare(config, options, emit)
         with ExitStack() as stack:
             program = stack.enter_context(Container(self._engine, image_id, prepared))
+            self._tell_ports(program, prepared, options, emit)
             probe = None
             if options.check.http:
-                reached = program.host_port if prepared.published_port else port
+                reached = program.host_port(port) if prepared.ports else port
                 probe = ServerProbe(None, reached or port, options.check.http)
             return attend(program, probe, options, emit, digest=digest, runtime=self.name)
 
@@ -126,11 +128,11 @@ class DockerRuntime:
             volumes=options.volumes,
             files=files,
         )
-        return (replace(prepared, published_port=port) if check.http and network == "bridge" else prepared), port
+        return (replace(prepared, ports=_all_ports(port, options)) if network == "bridge" else prepared), port
 
     def _network(self, port: int, options: RunOptions, emit: Emit) -> Literal["none", "bridge", "host"]:
         check = options.check
-        if not (check.http or check.network):
+        if not (check.http or check.network or options.ports):
             return "none"
         if check.http and not self._engine.endpoint.is_local:
             raise UnavailableError(
@@ -143,3 +145,25 @@ class DockerRuntime:
         if check.http:
             require_free(port)
         return "host"
+
+    def _tell_ports(self, program: Container, prepared: ContainerOptions, options: RunOptions, emit: Emit) -> None:
+        machine = "this machine" if self._engine.endpoint.is_local else "the engine's machine"
+        for port in options.ports:
+            if prepared.network == "host":
+                mapped = port.host_port not in {None, port.container_port}
+                emit(
+                    Notice(
+                        f"port {port.container_port} is the same port of {machine}: without bridge network it is"
+                        " neither mapped to another nor kept to 127.0.0.1",
+                        "warning" if mapped else "info",
+                    )
+                )
+            elif host_port := port.host_port or program.host_port(port.container_port):
+                emit(Notice(f"port {port.container_port} of the program is 127.0.0.1:{host_port} of {machine}"))
+
+
+def _all_ports(asked: int, options: RunOptions) -> tuple[PublishedPort, ...]:
+    """Those that the user publishes, and the one that the check asks where it is not among them."""
+    if not options.check.http or any(port.container_port == asked for port in options.ports):
+        return options.ports
+    return (*options.ports, PublishedPort(asked))

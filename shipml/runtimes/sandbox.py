@@ -74,9 +74,10 @@ class Sandbox:
             UntrustedInputError: a layer is broken or hostile.
         """
         validate(options.check)
-        if options.cpus or options.gpus or options.volumes:
+        if options.cpus or options.gpus or options.volumes or options.ports:
             raise UnavailableError(
-                "the sandbox has no GPUs, no volumes and no limit of CPU time", hint="run it with --runtime docker"
+                "the sandbox has no GPUs, no volumes, no published ports and no limit of CPU time",
+                hint="run it with --runtime docker",
             )
         spec, port = self._prepare(image, options, emit)
         group = None

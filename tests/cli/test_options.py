@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipml.cli.options import Planning, memory_bytes, parse_environment, parse_minimum
+from shipml.cli.options import Planning, memory_bytes, parse_environment, parse_minimum, parse_ports
 from shipml.cli.run import Checks
 from shipml.cli.text import columns, printable, seconds_text, size_text
+from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError
 from shipml.pipeline import PlanRequest
 from shipml.plan.model import SmokeCheck
@@ -72,6 +73,28 @@ def test_what_is_no_minimum_is_refused(item: str) -> None:
     """Anything but NAME=NUMBER is a usage error that shows one."""
     with pytest.raises(UsageError, match="is not NAME=NUMBER"):
         parse_minimum([item])
+
+
+def test_ports() -> None:
+    """A port of the program, behind a port of this machine where that is named; one may be published twice."""
+    ports = parse_ports(["8000", "9000:8000", "65535:1"])
+    assert ports == (PublishedPort(8000), PublishedPort(8000, 9000), PublishedPort(1, 65535))
+
+
+@pytest.mark.parametrize(
+    "item", ["", "0", "0:80", "80:0", "65536", "80:65536", ":80", "80:", "a", "-1", "80/udp", "0.0.0.0:80:80", "٨٠"]
+)
+def test_what_is_no_port_is_refused(item: str) -> None:
+    """Other forms, other addresses and udp are usage errors that show the right form."""
+    with pytest.raises(UsageError, match="names no port") as caught:
+        parse_ports([item])
+    assert "--publish 9000:8000" in caught.value.hint
+
+
+def test_one_port_of_this_machine_for_two_of_the_program() -> None:
+    """What no engine could do is refused before one is asked."""
+    with pytest.raises(UsageError, match="port 9000 of this machine twice"):
+        parse_ports(["9000:80", "9000:81"])
 
 
 @pytest.mark.parametrize(

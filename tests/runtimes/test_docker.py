@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +20,7 @@ import pytest
 
 from shipml.docker_engine import Engine, connect
 from shipml.docker_engine.container import Container, ContainerOptions
+from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ConfigurationError, UnavailableError, UsageError
 from shipml.events import Event, Notice, OutputReceived
 from shipml.oci.manifest import Platform
@@ -33,6 +38,9 @@ pytestmark = [pytest.mark.engine, pytest.mark.slow]
 Run = Callable[..., SmokeResult]
 _ENGINES = ["docker_20", "docker_28_overlay2", "docker_28_containerd", "podman_service"]
 _PORT = 18_091
+_OTHER_PORT = 18_092
+_SAYS_HELLO = f"echo hello | nc -l -p {_PORT}; echo answered: 1"
+"""To whom asks first, and ends then."""
 
 
 @pytest.fixture(params=_ENGINES)
@@ -52,8 +60,8 @@ def _containers(engine: Engine) -> list[str]:
 def run(engine: Engine) -> Run:
     """Runs a shell command; keywords: those of RunOptions and of SmokeCheck, Config's, `events`."""
 
-    def run_command(line: str, *, events: list[Event] | None = None, **settings: Any) -> SmokeResult:
-        names = ("memory_bytes", "environment", "cpus", "gpus", "volumes")
+    def run_command(line: str, *, events: list[Event] | _Asker | None = None, **settings: Any) -> SmokeResult:
+        names = ("memory_bytes", "environment", "cpus", "gpus", "volumes", "ports")
         options = {name: settings.pop(name) for name in names if name in settings}
         config = {name: settings.pop(name) for name in list(settings) if name[0].isupper()}
         check = SmokeCheck(**({"timeout_seconds": 30.0} | settings))
@@ -172,6 +180,78 @@ def test_environment_volume_and_cpu(run: Run, engine: Engine) -> None:
     assert result.output == "from outside\nb c\n", result
 
 
+class _Asker:
+    """Listens to events; asks the port that a notice names."""
+
+    def __init__(self) -> None:
+        self.notices: list[Notice] = []
+        self.answer = b""
+        self.reached_elsewhere = False
+        self._thread: threading.Thread | None = None
+
+    def append(self, event: Event) -> None:
+        """Take an event."""
+        if not isinstance(event, Notice) or not event.message.startswith(f"port {_PORT} "):
+            return
+        self.notices.append(event)
+        port = int(found[1]) if (found := re.search(r"127\.0\.0\.1:(\d+)", event.message)) else _PORT
+        self._thread = threading.Thread(target=self._ask, args=(port,))
+        self._thread.start()
+
+    def _ask(self, port: int) -> None:
+        deadline = time.monotonic() + 20
+        if port != _PORT:
+            with socket.socket() as elsewhere:
+                self.reached_elsewhere = elsewhere.connect_ex(("127.0.0.2", port)) == 0
+        while not self.answer and time.monotonic() < deadline:
+            time.sleep(0.05)
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 2) as connection:
+                self.answer = connection.recv(100)
+
+    def wait(self) -> None:
+        """Until it has asked."""
+        assert self._thread, "no notice of a port"
+        self._thread.join()
+
+
+@pytest.mark.feature("run: published ports")
+@pytest.mark.parametrize("host_port", [None, _OTHER_PORT])
+def test_a_published_port(run: Run, engine: Engine, host_port: int | None) -> None:
+    """A published port is 127.0.0.1's alone, and named; an engine without bridge has the program's own port instead."""
+    asker = _Asker()
+    result = run(_SAYS_HELLO, ports=(PublishedPort(_PORT, host_port),), events=asker)
+    asker.wait()
+    assert asker.answer == b"hello\n"
+    assert result.measures == {"answered": 1}
+    assert not asker.reached_elsewhere
+    (notice,) = asker.notices
+    if engine.has_bridge:
+        assert f"127.0.0.1:{host_port or ''}" in notice.message
+    else:
+        assert "neither mapped" in notice.message
+        assert notice.level == ("warning" if host_port else "info")
+
+
+@pytest.mark.feature("run: published ports")
+def test_a_port_that_is_published_and_asked(run: Run) -> None:
+    """The check asks the published port where that is the one that the server listens at, else its own beside it."""
+    line = f"httpd -f -p {_PORT} -h /roots"
+    for port in (PublishedPort(_PORT, _PORT), PublishedPort(_OTHER_PORT)):
+        result = run(line, http="/public", port=_PORT, ports=(port,))
+        assert result.passed, result
+
+
+@pytest.mark.parametrize("engine", ["podman_service"], indirect=True)
+def test_a_port_that_is_taken(run: Run) -> None:
+    """A port of this machine that another program has is an error with its way out, and no container is left."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UnavailableError, match="the port is taken") as caught:
+            run("true", ports=(PublishedPort(_PORT, taken.getsockname()[1]),))
+    assert "another port" in caught.value.hint
+
+
 def test_without_gpu(run: Run) -> None:
     """A GPU that is not there is an error of this machine, with the way out."""
     with pytest.raises(UnavailableError, match="GPU"):
@@ -221,6 +301,9 @@ def test_choice_of_the_users_engine(engine: Engine, monkeypatch: pytest.MonkeyPa
     assert runtime.run(image, RunOptions(), lambda _: None).measures == {"chosen": 1}
     with pytest.raises(UnavailableError, match="no GPUs"):
         Sandbox(store).run(image, RunOptions(gpus="all"))
+    with pytest.raises(UnavailableError, match="no published ports") as caught:
+        Sandbox(store).run(image, RunOptions(ports=(PublishedPort(_PORT),)))
+    assert "--runtime docker" in caught.value.hint
 
 
 _RUNS = """
