@@ -8,6 +8,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -139,7 +140,7 @@ def test_an_unknown_ssh_host_is_given_up() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
-def test_no_right_on_the_socket(tmp_path: Path) -> None:
+def test_no_right_on_the_socket() -> None:
     """A socket of another user is a matter of rights, not of availability; the group is named."""
     script = (
         "import os, sys; from shipml.docker_engine import connect\n"
@@ -149,12 +150,12 @@ def test_no_right_on_the_socket(tmp_path: Path) -> None:
         "try: connect(environment={'DOCKER_HOST': sys.argv[1]})\n"
         "except NotAllowedError as error: print(error.hint)"
     )
-    with _silent(str(tmp_path / "s")):
-        (tmp_path / "s").chmod(0o600)
-        for folder in tmp_path.parents[:2]:
-            folder.chmod(0o755)
+    # Not in tmp_path: pytest closes its folders to other users whenever another run starts.
+    with tempfile.TemporaryDirectory(prefix="shipml-test-") as name, _silent(f"{name}/s"):
+        Path(name).chmod(0o755)
+        Path(name, "s").chmod(0o600)
         done = subprocess.run(
-            [sys.executable, "-c", script, f"unix://{tmp_path / 's'}"], capture_output=True, text=True, check=False
+            [sys.executable, "-c", script, f"unix://{name}/s"], capture_output=True, text=True, check=False
         )
     assert "usermod -aG docker" in done.stdout, done.stderr
     assert NotAllowedError.exit_code == 4

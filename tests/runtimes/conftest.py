@@ -9,6 +9,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -78,7 +79,15 @@ Starter = Callable[..., subprocess.Popen[bytes]]
 
 
 @pytest.fixture
-def start(images: ModuleType, tmp_path: Path) -> Starter:
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can pass through: pytest closes its own again whenever another run starts."""
+    with tempfile.TemporaryDirectory(prefix="shipml-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture
+def start(images: ModuleType, open_folder: Path) -> Starter:
     """Starts images.py as a process: `start(command, account=None, user="", timeout_seconds=30, memory_bytes=0)`."""
 
     def start_process(
@@ -90,7 +99,7 @@ def start(images: ModuleType, tmp_path: Path) -> Starter:
         memory_bytes: int = 0,
         prefix: tuple[str, ...] = (),
     ) -> subprocess.Popen[bytes]:
-        home = tmp_path / f"home-{account or 'mine'}"
+        home = open_folder / f"home-{account or 'mine'}"
         home.mkdir(exist_ok=True)
         python, environment = sys.executable, dict(os.environ)
         if account:
@@ -98,7 +107,6 @@ def start(images: ModuleType, tmp_path: Path) -> Starter:
             folders = [str(_ROOT), str(Path(isal.__file__).parents[1])]
             environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(folders)}
             shutil.chown(home, account)
-            _open_up_to(home)
             entry = pwd.getpwnam(account)
             prefix = ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", *prefix)
         numbers = [str(timeout_seconds), str(memory_bytes)]
@@ -150,10 +158,3 @@ def _python_for_all() -> str:
         if Path(candidate).exists() and subprocess.run(trial, check=False, capture_output=True).returncode == 0:
             return candidate
     pytest.skip(f"needs a {name} that other users may execute")
-
-
-def _open_up_to(folder: Path) -> None:
-    """Let other users pass through pytest's own folders."""
-    for parent in folder.parents:
-        if parent.stat().st_uid == os.geteuid() and parent.name.startswith(("pytest-", "test_")):
-            parent.chmod(0o755)

@@ -93,9 +93,9 @@ def test_memory_limit_of_ordinary_user(run_as: RunAs, account: str) -> None:
 
 
 @as_root
-def test_ordinary_user_leaves_nothing(run_as: RunAs, tmp_path: Path) -> None:
+def test_ordinary_user_leaves_nothing(run_as: RunAs, open_folder: Path) -> None:
     """After a run of an ordinary user, the store's tmp is empty and its trees are the user's to delete."""
     run_as("echo x > /tmp/x; mkdir -p /tmp/a/b", account="nobody", user="worker")
-    home = tmp_path / "home-nobody"
+    home = open_folder / "home-nobody"
     assert not list((home / "tmp").iterdir())
     assert {path.lstat().st_uid for path in home.rglob("*")} == {65534}
