@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,11 @@ from shipml import docker_engine, runtimes
 from shipml.builders import DockerOptions, EmbeddedBuilder, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.builders.dockerfile import dockerfile
-from shipml.builders.on_engine import EngineBuild, built_on_engine, connect_to_build
+from shipml.builders.on_engine import EngineBuild, connect_to_build
 from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import ShipmlError, StoreError, UnavailableError, UsageError
+from shipml.errors import ShipmlError, StoreError, UsageError
 from shipml.events import Emit, Notice, ignore, step
+from shipml.finding import Finder
 from shipml.http import HttpClient
 from shipml.lock_file import dump_lock
 from shipml.oci.digest import Digest
@@ -31,11 +31,12 @@ from shipml.plan.planner import image_name
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
 from shipml.planning import Planner, PlanRequest
 from shipml.project import read_outline
-from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
+from shipml.publishing import Publisher
+from shipml.registries import Destination, Pushed, find_credentials
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
-from shipml.store import Store, StoredImage, default_home
+from shipml.store import Store, default_home
 
 __all__ = ["PlanRequest", "Shipml"]
 
@@ -48,6 +49,8 @@ class Shipml:
         self.emit = emit
         self._http = HttpClient()
         self._planner = Planner(self.store, self._http, emit)
+        self._finder = Finder(self.store, emit)
+        self._publisher = Publisher(self.store, self._finder, emit, self.run)
 
     def __enter__(self) -> Shipml:
         return self
@@ -178,9 +181,9 @@ class Shipml:
         wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
         if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
-        elsewhere = self._newest_on_engine(target)
+        elsewhere = self._finder.newest_on_engine(target)
         try:
-            image = self._image(target, elsewhere)
+            image = self._finder.image(target, elsewhere)
         except UsageError:
             name = elsewhere or target or ""
             if runtime == "sandbox" or (result := self._run_what_the_engine_has(name, wanted, adjust)) is None:
@@ -196,7 +199,7 @@ class Shipml:
     def tag(self, target: str | None, reference: str) -> tuple[Reference, Digest]:
         """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
         name = Destination(reference).references("", lambda _: "")[0]
-        subject = self._subject(target)
+        subject = self._finder.subject(target)
         if subject.image is None:
             with docker_engine.connect() as engine:
                 engine.tag(str(subject.digest), name)
@@ -207,38 +210,8 @@ class Shipml:
         return name, subject.digest
 
     def push(self, target: str | None = None, destination: Destination | None = None, *, smoke: bool = True) -> Pushed:
-        """Push an image that has passed its smoke test, which is run now unless that was before.
-
-        Args:
-            target: as for `run`.
-            destination: where to; None where the image's own name says it.
-            smoke: False pushes it without.
-        """
-        subject = self._subject(target)
-        references = (destination or Destination()).references(
-            subject.name, lambda registry: find_credentials(Reference(registry, "")).username
-        )
-        with self._pusher() as pusher:
-            verdict = "not run, because it was asked to be pushed without"
-            if smoke:
-                verdict = require_smoke(subject, self.store, lambda: self.run(str(subject.digest)))
-            else:
-                self.emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
-            return replace(pusher.push(subject, references, self.emit), smoke=verdict)
-
-    @contextmanager
-    def _pusher(self) -> Iterator[Pusher]:
-        """What pushes, chosen here alone."""
-        try:
-            engine = docker_engine.connect()
-        except UnavailableError as error:
-            raise UnavailableError(
-                f"shipml pushes through a Docker Engine only, and {error.message}",
-                hint="start one, or copy the image without: shipml build --output oci:DIR, then"
-                " skopeo copy oci:DIR docker://REFERENCE",
-            ) from error
-        with engine:
-            yield EnginePusher(engine, self.store)
+        """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
+        return self._publisher.push(target, destination or Destination(), smoke=smoke)
 
     def images(self) -> list[ImageSummary]:
         """The images in the store, newest first; those that were pruned half away by hand are left out."""
@@ -252,7 +225,7 @@ class Shipml:
 
     def inspect(self, target: str | None = None) -> dict[str, Any]:
         """An image's digest, names, layers, config, and its last smoke test."""
-        stored = self._stored(target)
+        stored = self._finder.stored(target)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
         smoke = self.store.fact("smoke", str(stored.digest))
         return describe_image(self.store.image(stored.digest), names, smoke=smoke)
@@ -280,15 +253,6 @@ class Shipml:
                 raise
             self.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
 
-    def _newest_on_engine(self, target: str | None) -> str:
-        """The id of the image of a folder (None: the current one), where an engine built its newest; else ""."""
-        folder = Path(target or ".")
-        if not folder.is_dir():
-            return ""
-        source = str(folder.resolve())
-        times = [stored.created_at_seconds for stored in self.store.images() if stored.source == source]
-        return built_on_engine(self.store, folder, since_seconds=max(times, default=0.0))
-
     def _run_what_the_engine_has(
         self, target: str, wanted: RunOptions, adjust: Callable[[SmokeCheck], SmokeCheck]
     ) -> SmokeResult | None:
@@ -305,33 +269,6 @@ class Shipml:
             if not check.command:
                 self.store.keep_fact("smoke", str(found.id), result.to_json())
             return result
-
-    def _subject(self, target: str | None) -> Subject:
-        """The image that is meant, as `run` finds it: in the store, else in the user's engine."""
-        elsewhere = self._newest_on_engine(target)
-        try:
-            image = self._image(target, elsewhere)
-        except UsageError:
-            engine = docker_engine.find(emit=self.emit) if elsewhere or target else None
-            if engine is None:
-                raise
-            with engine:
-                if (found := engine.find_image(elsewhere or target or "")) is None:
-                    raise
-            named = target if target and not elsewhere and not found.id.hex.startswith(target) else ""
-            return Subject(found.id, None, named or next(iter(found.references), ""))
-        return Subject(image.digest, image, self._stored(target).reference)
-
-    def _stored(self, target: str | None) -> StoredImage:
-        return self.store.last_built_from(Path()) if target is None else self.store.resolve(target)
-
-    def _image(self, target: str | None, elsewhere: str) -> Image:
-        if elsewhere:
-            raise UsageError(
-                "the image is only in the Docker Engine that built it",
-                hint="run it there: start that engine, and leave --runtime away",
-            )
-        return self.store.image(self._stored(target).digest)
 
 
 def _credentials_of_bases(reference: Reference) -> Mapping[str, str]:

@@ -21,7 +21,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"dockerignore", "http", "layer_cache", "oci", "project", "store"}),
     frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "resolver_errors", "wheels"}),
     frozenset({"builders", "registries", "report", "runtimes"}),
-    frozenset({"pipeline", "planning"}),
+    frozenset({"finding", "pipeline", "planning", "publishing"}),
     frozenset({"cli"}),
     frozenset({"__init__", "__main__"}),
 )
