@@ -7,6 +7,7 @@ SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, as for uv, re
 from __future__ import annotations
 
 from shipml.http.client import HttpClient
+from shipml.http.pools import Pools
 from shipml.http.settings import redacted, trust
 
-__all__ = ["HttpClient", "redacted", "trust"]
+__all__ = ["HttpClient", "Pools", "redacted", "trust"]

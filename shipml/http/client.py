@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from shipml.errors import BuildError, ConfigurationError, TryAgainError, UntrustedInputError
+from shipml.errors import BuildError, TryAgainError, UntrustedInputError
 from shipml.http.download import Download, failure
-from shipml.http.settings import redacted, split_credentials, trust
+from shipml.http.pools import Pools
+from shipml.http.settings import redacted
 from shipml.oci.digest import Digest
 from shipml.store import Store
-
-if TYPE_CHECKING:
-    import urllib3
 
 __all__ = ["HttpClient"]
 
 _TIMEOUT_SECONDS = 30.0
 _ATTEMPTS = 4
 _CHUNK_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 18
 _REDIRECTS = 5
 _LONGEST_PAUSE_SECONDS = 60.0
 
@@ -34,10 +31,8 @@ class HttpClient:
     """Fetches URLs with retries; safe to share between threads. urllib3 is imported with the first request."""
 
     def __init__(self, *, connections: int = 8, first_pause_seconds: float = 0.5) -> None:
-        self._connections = connections
         self._first_pause_seconds = first_pause_seconds
-        self._pools: dict[str, urllib3.PoolManager] = {}
-        self._pools_lock = threading.Lock()
+        self._pools = Pools(connections=connections, block_bytes=_BLOCK_BYTES, timeout_seconds=_TIMEOUT_SECONDS)
 
     def read(self, url: str, *, limit_bytes: int) -> bytes:
         """The body of `url`, at most `limit_bytes`.
@@ -145,7 +140,7 @@ class HttpClient:
         )
         download.pause_seconds = 0.0
         try:
-            response = self._pool_for(download.url).request(
+            response = self._pools.pool_for(download.url).request(
                 "GET", download.url, headers=download.headers(), retries=only_redirects, preload_content=False
             )
             try:
@@ -154,38 +149,6 @@ class HttpClient:
                 response.close()  # a connection with unread bytes on it must not be used again
         except urllib3.exceptions.HTTPError as error:
             return failure(error, download.url)
-
-    def _pool_for(self, url: str) -> urllib3.PoolManager:
-        parts = urllib.parse.urlsplit(url)
-        proxies = urllib.request.getproxies()
-        proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
-        if proxy and urllib.request.proxy_bypass(parts.netloc):
-            proxy = ""
-        with self._pools_lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._make_pool(proxy)
-            return self._pools[proxy]
-
-    def _make_pool(self, proxy: str) -> urllib3.PoolManager:
-        import urllib3  # noqa: PLC0415  (as above)
-
-        options: dict[str, Any] = {
-            "ssl_context": trust(),
-            "maxsize": self._connections,
-            "timeout": urllib3.Timeout(connect=_TIMEOUT_SECONDS, read=_TIMEOUT_SECONDS),
-            "blocksize": 1 << 18,
-        }
-        if not proxy:
-            return urllib3.PoolManager(**options)
-        address, credentials = split_credentials(proxy if "://" in proxy else f"http://{proxy}")
-        try:
-            return urllib3.ProxyManager(
-                address, proxy_headers={"Proxy-Authorization": credentials} if credentials else None, **options
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise ConfigurationError(
-                f"{redacted(address)} is no proxy that shipml can use", hint="give http://HOST:PORT in HTTPS_PROXY"
-            ) from error
 
 
 def read_file(url: str, take: Callable[[bytes], None]) -> None:

@@ -14,10 +14,11 @@ from shipml.http.settings import netrc_credentials, redacted, split_credentials
 if TYPE_CHECKING:
     import urllib3
 
-__all__ = ["Download", "failure"]
+__all__ = ["RETRIED", "Download", "failure", "retry_after_seconds"]
 
 _CHUNK_BYTES = 1 << 20
-_RETRIED = (408, 425, 429, 500, 502, 503, 504)
+RETRIED = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses after which the same request may succeed."""
 _FORBIDDEN = (401, 403, 407)
 
 
@@ -53,8 +54,8 @@ class Download:
 
     def receive(self, response: urllib3.BaseHTTPResponse) -> TryAgainError | None:
         """Take a response's body; returns what went wrong if another attempt may help."""
-        if response.status in _RETRIED:
-            self.pause_seconds = _retry_after_seconds(response.headers)
+        if response.status in RETRIED:
+            self.pause_seconds = retry_after_seconds(response.headers)
             asked = f", and asks to wait {self.pause_seconds:.0f} s" if self.pause_seconds else ""
             return TryAgainError(
                 f"{redacted(self.url)} answered {response.status}{asked}", hint="run the same command again later"
@@ -81,8 +82,11 @@ class Download:
         self._validator = ""
 
 
-def failure(error: Exception, url: str) -> TryAgainError:
-    """What to tell of a urllib3 error: returned if another attempt may help, else raised."""
+def failure(error: Exception, url: str, what: str = "could not download {}") -> TryAgainError:
+    """What to tell of a urllib3 error: returned if another attempt may help, else raised.
+
+    `what` has a place for the URL.
+    """
     import urllib3  # noqa: PLC0415  (as above)
 
     cause: BaseException = error
@@ -101,13 +105,13 @@ def failure(error: Exception, url: str) -> TryAgainError:
             hint="give them in HTTPS_PROXY=http://USER:PASSWORD@HOST",
         )
     elif isinstance(error, urllib3.exceptions.LocationValueError):
-        final = BuildError(f"{redacted(url)} is no URL that can be downloaded")
+        final = BuildError(f"{redacted(url)} is no URL that can be asked")
     elif isinstance(cause, urllib3.exceptions.ResponseError):
         final = BuildError(f"{redacted(url)} leads nowhere: {text}")
     if final is not None:
         raise final from error
     again = TryAgainError(
-        f"could not download {redacted(url)}: {text}",
+        f"{what.format(redacted(url))}: {text}",
         hint="check the network, proxy (HTTPS_PROXY) and certificate (SSL_CERT_FILE) settings",
     )
     again.__cause__ = error
@@ -122,7 +126,7 @@ def _validator(headers: Mapping[str, str]) -> str:
     return headers.get("Last-Modified", "")
 
 
-def _retry_after_seconds(headers: Mapping[str, str]) -> float:
+def retry_after_seconds(headers: Mapping[str, str]) -> float:
     """Retry-After in seconds, given as number or date; 0 without one that makes sense."""
     value = headers.get("Retry-After", "").strip()
     if value.isdecimal():

@@ -1,0 +1,67 @@
+"""Pools of connections: one for each proxy that the environment names, and one without."""
+
+from __future__ import annotations
+
+import threading
+import urllib.parse
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from shipml.errors import ConfigurationError
+from shipml.http.settings import redacted, split_credentials, trust
+
+if TYPE_CHECKING:
+    import urllib3
+
+__all__ = ["Pools"]
+
+
+class Pools:
+    """Finds the pool for a URL; safe to share between threads. urllib3 is imported with the first request."""
+
+    def __init__(self, *, connections: int, block_bytes: int, timeout_seconds: float) -> None:
+        self._connections = connections
+        self._block_bytes = block_bytes
+        self._timeout_seconds = timeout_seconds
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def pool_for(self, url: str, *, direct: bool = False) -> urllib3.PoolManager:
+        """The pool whose proxy the environment names for `url`; with `direct` the one without a proxy.
+
+        Raises:
+            ConfigurationError: the proxy is none that can be used, or a certificate bundle cannot be read.
+        """
+        proxy = "" if direct else _proxy_for(url)
+        with self._lock:
+            if proxy not in self._pools:
+                self._pools[proxy] = self._make(proxy)
+            return self._pools[proxy]
+
+    def _make(self, proxy: str) -> urllib3.PoolManager:
+        import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
+
+        options: dict[str, Any] = {
+            "ssl_context": trust(),
+            "maxsize": self._connections,
+            "timeout": urllib3.Timeout(connect=self._timeout_seconds, read=self._timeout_seconds),
+            "blocksize": self._block_bytes,
+        }
+        if not proxy:
+            return urllib3.PoolManager(**options)
+        address, credentials = split_credentials(proxy if "://" in proxy else f"http://{proxy}")
+        try:
+            return urllib3.ProxyManager(
+                address, proxy_headers={"Proxy-Authorization": credentials} if credentials else None, **options
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise ConfigurationError(
+                f"{redacted(address)} is no proxy that shipml can use", hint="give http://HOST:PORT in HTTPS_PROXY"
+            ) from error
+
+
+def _proxy_for(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all") or ""
+    return "" if proxy and urllib.request.proxy_bypass(parts.netloc) else proxy
