@@ -1,4 +1,8 @@
-"""Asks a credential helper of docker's: a program `docker-credential-NAME` that prints a secret as JSON."""
+"""Talks to a credential helper of docker's: a program `docker-credential-NAME` that keeps secrets.
+
+Secrets go through its stdin and stdout, never through its arguments, which every process may read
+(github.com/docker/docker-credential-helpers, "Development").
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,9 @@ import signal
 import subprocess
 from dataclasses import dataclass, field
 
-__all__ = ["HelperAnswer", "ask_helper"]
+__all__ = ["TOKEN_USER", "HelperAnswer", "ask_helper", "erase_with_helper", "has_helper", "store_with_helper"]
 
+TOKEN_USER = "<token>"  # noqa: S105  (the name by which helpers say that the secret is an identity token)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _TIMEOUT_SECONDS = 30.0
 _NONE = "credentials not found"
@@ -27,14 +32,44 @@ class HelperAnswer:
     problem: str = ""
 
 
+def has_helper(name: str) -> bool:
+    """Whether there is such a program."""
+    return _program(name) is not None
+
+
 def ask_helper(name: str, server: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> HelperAnswer:
     """`docker-credential-NAME get`; what goes wrong is in the answer, without anything that the helper printed."""
-    program = shutil.which(f"docker-credential-{name}") if _NAME.fullmatch(name) else None
+    answer = _run(name, "get", server.encode(), timeout_seconds)
+    return answer if isinstance(answer, HelperAnswer) else _read(answer)
+
+
+def store_with_helper(
+    name: str, server: str, username: str, secret: str, *, timeout_seconds: float = _TIMEOUT_SECONDS
+) -> str:
+    """`docker-credential-NAME store`; returns what went wrong, or "". An identity token's user is TOKEN_USER."""
+    document = json.dumps({"ServerURL": server, "Username": username, "Secret": secret})
+    answer = _run(name, "store", document.encode(), timeout_seconds)
+    return answer.problem if isinstance(answer, HelperAnswer) else ""
+
+
+def erase_with_helper(name: str, server: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> str:
+    """`docker-credential-NAME erase`; returns what went wrong, or "": having none is well."""
+    answer = _run(name, "erase", server.encode(), timeout_seconds)
+    return answer.problem if isinstance(answer, HelperAnswer) else ""
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(f"docker-credential-{name}") if _NAME.fullmatch(name) else None
+
+
+def _run(name: str, verb: str, words: bytes, timeout_seconds: float) -> bytes | HelperAnswer:
+    """What the helper prints; an answer where it has none, or fails."""
+    program = _program(name)
     if program is None:
         return HelperAnswer(problem="there is no such program on PATH")
     try:
         process = subprocess.Popen(
-            [program, "get"],
+            [program, verb],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -44,18 +79,18 @@ def ask_helper(name: str, server: str, *, timeout_seconds: float = _TIMEOUT_SECO
         return HelperAnswer(problem=f"it cannot be started: {error.strerror}")
     with process:
         try:
-            out, err = process.communicate(server.encode(), timeout=timeout_seconds)
+            out, err = process.communicate(words, timeout=timeout_seconds)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # its children hold our pipes, too
             return HelperAnswer(problem=f"it gave no answer within {timeout_seconds:g} s")
-    return _read(process.returncode, out, err)
+    if process.returncode == 0:
+        return out
+    if _NONE in (out + err).decode(errors="replace").lower():
+        return HelperAnswer()
+    return HelperAnswer(problem=f"it failed with exit code {process.returncode}")
 
 
-def _read(exit_code: int, out: bytes, err: bytes) -> HelperAnswer:
-    if exit_code != 0:
-        if _NONE in (out + err).decode(errors="replace").lower():
-            return HelperAnswer()
-        return HelperAnswer(problem=f"it failed with exit code {exit_code}")
+def _read(out: bytes) -> HelperAnswer:
     try:
         answer = json.loads(out)
         return HelperAnswer(str(answer["Username"]), str(answer["Secret"]))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -17,13 +16,17 @@ from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.oci.reference import DOCKER_HUB, Reference
-from shipml.registries.credential_helper import ask_helper
+from shipml.registries.credential_file import (
+    broken_file,
+    docker_file,
+    read_file,
+    server_keys,
+    server_name,
+    table_of,
+)
+from shipml.registries.credential_helper import TOKEN_USER, ask_helper
 
 __all__ = ["Credentials", "find_credentials", "login_command"]
-
-_HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
-_TOKEN_USER = "<token>"  # noqa: S105  (the name by which helpers say that the secret is an identity token)
-_FILE_LIMIT_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +105,7 @@ def _from_environment(environment: Mapping[str, str]) -> Credentials | None:
 
 
 def _files(environment: Mapping[str, str], home: Path) -> Iterator[tuple[Path, str]]:
-    folder = environment.get("DOCKER_CONFIG")
-    yield (Path(folder) if folder else home / ".docker") / "config.json", "docker"
+    yield docker_file(environment, home), "docker"
     if named := environment.get("REGISTRY_AUTH_FILE"):
         yield Path(named), "podman"
         return
@@ -115,15 +117,14 @@ def _files(environment: Mapping[str, str], home: Path) -> Iterator[tuple[Path, s
 
 def _from_file(path: Path, tool: str, reference: Reference) -> Iterator[Credentials]:
     """What a file says, the most specific first: a helper for the registry, the helper for all, the file itself."""
-    document = _read(path, tool)
+    document = read_file(path, tool)
     keys = _keys(reference)
-    helpers = _table(document, "credHelpers", path)
+    helpers = table_of(document, "credHelpers", path)
     stores = [str(helpers[key]) for key in keys if helpers.get(key)]
     if store := document.get("credsStore"):
         stores.append(str(store))
-    server = _HUB_KEYS[0] if reference.registry == DOCKER_HUB else reference.registry
-    yield from (_from_helper(name, server, path) for name in dict.fromkeys(stores))
-    auths = _table(document, "auths", path)
+    yield from (_from_helper(name, server_name(reference.registry), path) for name in dict.fromkeys(stores))
+    auths = table_of(document, "auths", path)
     for key in keys:
         if isinstance(entry := auths.get(key), dict):
             yield _from_entry(entry, key, path)
@@ -131,12 +132,7 @@ def _from_file(path: Path, tool: str, reference: Reference) -> Iterator[Credenti
 
 def _keys(reference: Reference) -> list[str]:
     """Under which a registry's credentials may stand, the most specific first."""
-    if reference.registry == DOCKER_HUB:
-        hosts = list(_HUB_KEYS)
-    else:
-        host = reference.registry
-        hosts = [host, f"https://{host}", f"https://{host}/", f"https://{host}/v1/", f"https://{host}/v2/"]
-        hosts += [f"http://{host}", f"http://{host}/"]
+    hosts = server_keys(reference.registry)
     parts = reference.repository.split("/")
     scopes = [f"{reference.registry}/{'/'.join(parts[:count])}" for count in range(len(parts), 0, -1)]
     return [*hosts[:1], *scopes, *hosts[1:]] if reference.registry == DOCKER_HUB else [*scopes, *hosts]
@@ -147,7 +143,7 @@ def _from_helper(name: str, server: str, path: Path) -> Credentials:
     answer = ask_helper(name, server)
     if answer.problem:
         return Credentials(problem=f"{source}: {answer.problem}")
-    if answer.username == _TOKEN_USER:
+    if answer.username == TOKEN_USER:
         return Credentials(source, identity_token=answer.secret)
     return Credentials(source, answer.username, answer.secret)
 
@@ -159,37 +155,7 @@ def _from_entry(entry: Mapping[str, Any], key: str, path: Path) -> Credentials:
             text = base64.b64decode(str(encoded), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
             del error  # it may quote the secret
-            raise _broken(path, f"`auth` of {key} is not base64") from None
+            raise broken_file(path, f"`auth` of {key} is not base64") from None
         username, _, password = text.partition(":")
     token = str(entry.get("identitytoken") or "")
     return Credentials(str(path), username, password.strip("\0"), token)
-
-
-def _read(path: Path, tool: str) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(_FILE_LIMIT_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except OSError as error:
-        raise ConfigurationError(
-            f"{tool}'s credentials in {path} cannot be read: {error.strerror}", hint=f"look at it: ls -l {path}"
-        ) from error
-    try:
-        document = json.loads(data or b"{}")
-    except ValueError:  # its text may quote a secret
-        raise _broken(path, "it is no JSON") from None
-    if not isinstance(document, dict):
-        raise _broken(path, "it is no JSON object")
-    return document
-
-
-def _table(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str, Any]:
-    table = document.get(name) or {}
-    if not isinstance(table, dict):
-        raise _broken(path, f"`{name}` is no object")
-    return table
-
-
-def _broken(path: Path, why: str) -> ConfigurationError:
-    return ConfigurationError(f"the credentials in {path} cannot be read: {why}", hint="mend it, or log in again")
