@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -119,7 +120,10 @@ def _warn_of_pips_settings(emit: Emit) -> None:
 def inputs_digest(project: Project, platform: Platform) -> Digest:
     """Of all in the project that a resolution depends on: a lock file that carries it is up to date."""
     source = project.requirements
-    texts = [] if source is None else [[name, text] for name, text in source.texts]
+    texts: list[list[str]] = []
+    if source is not None:
+        asked = [] if source.as_it_stands else [["requirements", source.text], ["constraints", source.constraints_text]]
+        texts = asked + [[name, text] for name, text in source.inputs]
     return Digest.of(canonical_json({"path": source and source.path, "texts": texts, "platform": str(platform)}))
 
 
@@ -185,21 +189,27 @@ def _resolve(project: Project, suite: Suite, platform: Platform, inputs: Digest,
 
     if project.requirements is None:
         return _empty(suite, platform, inputs)
+    declared = project.requirements
     command = [
-        *(_uv(), "pip", "compile", project.requirements.path, "--format", "pylock.toml"),
+        *(_uv(), "pip", "compile", declared.path if declared.as_it_stands else "-", "--format", "pylock.toml"),
         *("--python-version", suite.release, "--python-platform", _uv_platform(suite, platform)),
         *("--python", sys.executable, "--no-python-downloads", "--only-binary", ":all:"),
         *("--no-header", "--no-annotate", "--no-progress", "--color", "never"),
         *(["--refresh"] if upgrade else []),
     ]
-    done = subprocess.run(
-        command,
-        cwd=project.folder,
-        env=_uv_environment(cache),
-        capture_output=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
+        if declared.constraints:
+            constraints = Path(scratch, "constraints.txt")
+            constraints.write_text(declared.constraints_text, encoding="utf-8")
+            command += ["--constraints", str(constraints)]
+        done = subprocess.run(
+            command,
+            cwd=project.folder,
+            env=_uv_environment(cache),
+            capture_output=True,
+            check=False,
+            input=b"" if declared.as_it_stands else declared.text.encode(),
+        )
     if done.returncode != 0:
         raise explain(done.stderr.decode("utf-8", "replace"), suite, platform)
     try:

@@ -27,7 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
 )
 """Lowest first: a part imports from its own tier and from those below."""
 
-UPWARDS = {("project", "shipml.plan.facts"), ("project", "shipml.plan.model")}
+UPWARDS = {("project", f"shipml.plan.{values}") for values in ("declared", "facts", "model")}
 """Values that a lower tier may use."""
 
 PURE = ("shipml.plan", "shipml.oci.digest", "shipml.oci.manifest", "shipml.errors")

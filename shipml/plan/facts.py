@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.plan.declared import Declared, ImportedModule
 from shipml.plan.model import ApplicationFile, BasePin, LockedWheel, SmokeCheck
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "Project",
     "PythonEvidence",
     "RefusedPython",
-    "RequirementsSource",
     "Revision",
     "Settings",
 ]
@@ -53,19 +53,6 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class RequirementsSource:
-    """Where the project says what it depends on."""
-
-    path: str
-    """What is handed to uv, relative to the project: "requirements.txt" or "pyproject.toml"."""
-    texts: tuple[tuple[str, str], ...]
-    """(path, text) of all that the resolution depends on: the file, those it includes with -r and -c, and uv's own
-    settings in the project; in the order in which they were met. For pyproject.toml only the parts that count."""
-    names: tuple[str, ...]
-    """What is asked for, one a requirement, in order: for people."""
-
-
-@dataclass(frozen=True, slots=True)
 class PythonEvidence:
     """A place where the project says which Python it wants."""
 
@@ -74,7 +61,7 @@ class PythonEvidence:
     source: str
     """`FILE:LINE`."""
     kind: str
-    """"version" or "range"."""
+    """"version"; "range" (PEP 440); or "hint": it once ran there (the kernel of a notebook)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +102,10 @@ class Project:
 
     folder: Path
     settings: Settings = Settings()
-    requirements: RequirementsSource | None = None
-    other_requirements: str = ""
-    """The file that also names dependencies and was left aside, or ""."""
+    requirements: Declared | None = None
+    """None where nothing is asked for: no file says so, and no code imports anything of a third party."""
+    imports: tuple[ImportedModule, ...] = ()
+    """Of third parties, by the project's own code without its tests; sorted by name."""
     python_evidence: tuple[PythonEvidence, ...] = ()
     """Strongest first."""
     files: tuple[ApplicationFile, ...] = ()

@@ -73,12 +73,10 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     value = f"{count} package{'s' * (count != 1)}, {_size(sum(known))}{'' if len(known) == count else ' or more'}"
     where = f"{lock.source} pins them" if lock.source else f"uv resolved {source.path} for {lock.platform}"
     yield Decision("dependencies", value, where)
-    if project.other_requirements:
-        yield Decision(
-            "requirements",
-            source.path,
-            f"it is what pip install -r takes; the dependencies in {project.other_requirements} are left aside",
-        )
+    for aside in source.left_aside:
+        yield Decision("left aside", aside.path, aside.because)
+    for change in source.changes:
+        yield Decision("mended", change.value, f"{change.because} ({change.source})")
 
 
 def _files(project: Project) -> Iterator[Decision]:

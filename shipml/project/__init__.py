@@ -14,7 +14,8 @@ from typing import Any
 from shipml.dockerignore import IgnorePatterns, parse_dockerignore
 from shipml.errors import UsageError
 from shipml.events import Emit, ignore
-from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, RequirementsSource, Revision, Settings
+from shipml.plan.declared import Declared
+from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Revision, Settings
 from shipml.project.files import FileRules, find_files
 from shipml.project.requirements import read_requirements
 from shipml.project.revision import read_revision
@@ -22,7 +23,7 @@ from shipml.project.settings import read_settings
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.store import Store
 
-__all__ = ["Project", "RequirementsSource", "Revision", "Settings", "read_outline", "read_project"]
+__all__ = ["Declared", "Project", "Revision", "Settings", "read_outline", "read_project"]
 
 _PASSWORD = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 LOCK_NAME = "pylock.toml"
@@ -50,7 +51,7 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
     shipml_text = read_text(folder, "shipml.toml")
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     settings = read_settings(pyproject, shipml)
-    requirements, left_aside = read_requirements(folder, pyproject)
+    requirements = read_requirements(folder, pyproject)
     rules = _file_rules(folder, settings)
     found = find_files(folder, replace(rules, secret=_with_credentials(requirements)), store=store, emit=emit)
     lock_text = read_text(folder, LOCK_NAME)
@@ -58,7 +59,6 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         folder=folder,
         settings=settings,
         requirements=requirements,
-        other_requirements=left_aside,
         python_evidence=tuple(_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or "")),
         files=tuple(found.files),
         left_out=tuple(found.left_out),
@@ -96,7 +96,7 @@ def read_outline(folder: Path) -> Project:
     )
 
 
-def _with_credentials(requirements: RequirementsSource | None) -> frozenset[str]:
+def _with_credentials(requirements: Declared | None) -> frozenset[str]:
     """The requirements files that hold the password of an index: programs do not need them, and images are shared."""
     texts = requirements.texts if requirements is not None else ()
     return frozenset(name for name, text in texts if _PASSWORD.search(text))

@@ -11,7 +11,7 @@ from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.oci.digest import Digest
-from shipml.plan.facts import RequirementsSource
+from shipml.plan.declared import Declared, DeclaredRequirement, LeftAside
 from shipml.project.text import read_text
 
 __all__ = ["read_requirements"]
@@ -23,8 +23,8 @@ _UV_FILES = ("uv.toml",)
 _UV_KEYS = ("requires-python", "dependencies", "dynamic", "optional-dependencies")
 
 
-def read_requirements(folder: Path, pyproject: Mapping[str, Any] | None) -> tuple[RequirementsSource | None, str]:
-    """The source of requirements, and the file that names some too but was left aside ("" where there is none).
+def read_requirements(folder: Path, pyproject: Mapping[str, Any] | None) -> Declared | None:
+    """What the project asks for; None where no file says anything.
 
     Raises:
         ConfigurationError: a file cannot be read, or an included one is missing.
@@ -37,14 +37,26 @@ def read_requirements(folder: Path, pyproject: Mapping[str, Any] | None) -> tupl
     if text is not None:
         files = {"requirements.txt": text}
         names = _walk(folder, "requirements.txt", files)
-        texts = (*files.items(), *uv_texts, *_local_archives(folder, names))
-        source = RequirementsSource("requirements.txt", texts, tuple(names))
-        return source, "pyproject.toml" if declared else ""
+        return Declared(
+            "requirements.txt",
+            tuple(DeclaredRequirement(name, "requirements.txt") for name in names),
+            left_aside=(LeftAside("pyproject.toml", "requirements.txt is what pip install -r takes"),)
+            if declared
+            else (),
+            as_it_stands=True,
+            texts=tuple(files.items()),
+            inputs=(*files.items(), *uv_texts, *_local_archives(folder, names)),
+        )
     if declared:
         kept = {key: project[key] for key in _UV_KEYS if key in project}
         names = [name for name in project.get("dependencies", ()) if isinstance(name, str)]
-        return RequirementsSource("pyproject.toml", (("pyproject.toml", _canonical(kept)), *uv_texts), tuple(names)), ""
-    return None, ""
+        return Declared(
+            "pyproject.toml",
+            tuple(DeclaredRequirement(name, "pyproject.toml") for name in names),
+            as_it_stands=True,
+            inputs=(("pyproject.toml", _canonical(kept)), *uv_texts),
+        )
+    return None
 
 
 def _local_archives(folder: Path, names: list[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,8 @@ from shipml.errors import ConfigurationError, PlanError
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan import PlanOptions, PythonCandidate, make_plan
-from shipml.plan.facts import Lock, Project, RefusedPython, RequirementsSource, Revision, Settings
+from shipml.plan.declared import Change, Declared, DeclaredRequirement, LeftAside
+from shipml.plan.facts import Lock, Project, RefusedPython, Revision, Settings
 from shipml.plan.model import ApplicationFile, BasePin, LockedWheel, Plan, SmokeCheck
 from shipml.plan.suites import suite_named
 
@@ -25,7 +26,7 @@ WHEEL = LockedWheel(
 LOCK = Lock((WHEEL,), "bookworm", "3.11", AMD64, Digest("2" * 64))
 PROJECT = Project(
     Path("/home/joe/My Project"),
-    requirements=RequirementsSource("requirements.txt", (("requirements.txt", "six\n"),), ("six",)),
+    requirements=Declared("requirements.txt", (DeclaredRequirement("six", "requirements.txt:1", "six"),)),
     files=(ApplicationFile("app.py", "file", 3, digest=Digest("3" * 64)),),
     revision=Revision("a" * 40, dirty=False, committed_at_seconds=1_600_000_000, source="https://example.org/iris"),
 )
@@ -135,10 +136,27 @@ def test_the_decision_for_a_python_names_what_was_refused() -> None:
 def test_every_decision_has_a_reason_that_completes_a_sentence() -> None:
     """No reason is empty or ends with a full stop; every aspect of the plan has one."""
     left_out = tuple((f"d{number}/.env", "may hold a secret") for number in range(7))
-    found = plan(replace(PROJECT, other_requirements="pyproject.toml", left_out=left_out))
+    declared = Declared(
+        "requirements.txt",
+        changes=(Change("name", "sklearn", "scikit-learn", "that is its name", "requirements.txt:1"),),
+        left_aside=(LeftAside("pyproject.toml", "requirements.txt is what pip install -r takes"),),
+    )
+    found = plan(replace(PROJECT, requirements=declared, left_out=left_out))
     assert all(one.because and one.value and not one.because.endswith(".") for one in found.decisions)
     assert [one.what for one in found.decisions] == [
-        *("python", "base", "dependencies", "requirements", "files", "left out", "layers", "command", "user", "created")
+        *(
+            "python",
+            "base",
+            "dependencies",
+            "left aside",
+            "mended",
+            "files",
+            "left out",
+            "layers",
+            "command",
+            "user",
+            "created",
+        )
     ]
     assert "d4/.env and 2 more because it may hold a secret" in decision(found, "left out")
 

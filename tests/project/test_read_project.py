@@ -53,7 +53,7 @@ def test_requirements_txt_is_taken_before_pyproject(tmp_path: Path) -> None:
     project = read_project(tmp_path, None)
     assert project.requirements is not None
     assert project.requirements.path == "requirements.txt"
-    assert project.other_requirements == "pyproject.toml"
+    assert [one.path for one in project.requirements.left_aside] == ["pyproject.toml"]
 
 
 def test_changes_that_do_not_concern_dependencies_do_not_change_their_text(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""What the project asks for, as values: requirements after mending, and each mending with its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+__all__ = ["Change", "ChangeKind", "Declared", "DeclaredRequirement", "ImportedModule", "LeftAside"]
+
+ChangeKind: TypeAlias = Literal[
+    "encoding", "line", "name", "version", "dropped", "duplicate", "contradiction", "added", "lock"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was read otherwise than it is written: `--strict` refuses it."""
+
+    kind: ChangeKind
+    before: str
+    """As written; "" for what was added."""
+    after: str
+    """What is taken instead; "" for what was dropped."""
+    because: str
+    """A clause without full stop."""
+    source: str
+    """`FILE:LINE`, or `FILE` where it concerns all of it."""
+
+    @property
+    def value(self) -> str:
+        """`sklearn → scikit-learn`, `pywin32==301 left out`, `pandas added`."""
+        if not self.after:
+            return f"{self.before} left out"
+        return f"{self.before} → {self.after}" if self.before else f"{self.after} added"
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredRequirement:
+    """One requirement (or constraint), ready for uv."""
+
+    line: str = field(repr=False)
+    """As a requirements file takes it: a PEP 508 requirement, a path relative to the project folder, or `-e PATH`;
+    hashes may follow. May hold credentials."""
+    source: str
+    """`FILE:LINE`: where it is written."""
+    name: str = ""
+    """Normalised (PEP 503); "" where only a path or URL is given."""
+    version: str = ""
+    """The one version that it allows, by `==` or `===`; "" where it allows others."""
+    local: str = ""
+    """The local version segment that was asked for ("cu111" of torch==1.9.0+cu111), even where `line` has lost it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAside:
+    """A file, or a group in one, that names dependencies too and was not taken."""
+
+    path: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """All that the project asks for, and where it says so."""
+
+    path: str
+    """The file that was taken, relative to the project; "" where only the imports of the code say anything."""
+    requirements: tuple[DeclaredRequirement, ...] = ()
+    """In order, each distribution once."""
+    because: str = ""
+    """Why this file: a clause without full stop."""
+    constraints: tuple[DeclaredRequirement, ...] = ()
+    """What versions may be, if the package is needed: of `-c` files and of locks."""
+    options: tuple[str, ...] = field(default=(), repr=False)
+    """Lines for uv: `--extra-index-url URL`, `--find-links URL`, …; may hold credentials."""
+    changes: tuple[Change, ...] = ()
+    """In the order of the files."""
+    left_aside: tuple[LeftAside, ...] = ()
+    locked_by: str = ""
+    """The lock file that the constraints are from; "" where there is none."""
+    as_it_stands: bool = False
+    """Whether uv must be handed the file `path` itself: it holds what lines cannot say ([tool.uv.sources], dynamic)."""
+    texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(path, text) of the files that were read, in the order in which they were met."""
+    inputs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(name, text) of what the resolution depends on besides `text` and `constraints_text`: uv's own settings in the
+    project, digests of local wheels, and the parts of pyproject.toml that count where uv reads it itself."""
+    unknown: tuple[ImportedModule, ...] = ()
+    """Imports that nothing declared provides and for which no package is known."""
+
+    @property
+    def text(self) -> str:
+        """The requirements as the text of a requirements file; paths are relative to the project folder."""
+        return "".join(f"{line}\n" for line in (*self.options, *(one.line for one in self.requirements)))
+
+    @property
+    def constraints_text(self) -> str:
+        """The constraints as the text of a constraints file."""
+        return "".join(f"{one.line}\n" for one in self.constraints)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is asked for, one a requirement, in order: for people."""
+        return tuple(one.line.split(" --")[0].strip() for one in self.requirements)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModule:
+    """A module of a third party that the project's code imports, once for each place that tells most."""
+
+    name: str
+    """As written, with dots: "sklearn.linear_model"."""
+    source: str
+    """`FILE:LINE` of the first place; of a notebook `FILE:CELL`."""
+    optional: bool = False
+    """Whether every import of it stands in a `try` that catches ImportError."""
+    top_level: bool = True
+    """Whether one of them runs when its file is imported: not only in functions."""
+    members: tuple[str, ...] = ()
+    """Of `from name import …`: attributes or submodules, sorted."""
+
+    @property
+    def root(self) -> str:
+        """The top-level module."""
+        return self.name.partition(".")[0]
