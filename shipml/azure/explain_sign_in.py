@@ -1,0 +1,139 @@
+"""Why Entra gave no token, and what mends it. Pure: texts in, errors out.
+
+Codes: learn.microsoft.com/entra/identity-platform/reference-error-codes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from shipml.errors import NotAllowedError, ShipmlError, TryAgainError
+
+__all__ = ["AudienceRefusedError", "explain_sign_in", "explain_unreachable"]
+
+_CODE = re.compile(r"AADSTS(\d+)")
+_ATTEMPT = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
+_NOISE = re.compile(
+    r"\s*(?:Trace ID:|Timestamp:|Correlation ID:|To mitigate this issue|Please visit https|See https"
+    r"|Visit https|: \('invalid_).*",
+    re.DOTALL,
+)
+_LENGTH = 300
+
+_NO_LOGIN = "log in: az login; on a machine without browser: shipml login acr --name NAME --device-code; on CI set"
+_SERVICE_PRINCIPAL = "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
+
+_LOGIN_AGAIN = "log in again: az login{tenant}"
+_HINTS: tuple[tuple[frozenset[int], str], ...] = (
+    (frozenset({7000215}), "the secret is wrong; a new one: az ad app credential reset --id $AZURE_CLIENT_ID"),
+    (frozenset({7000222}), "the secret has expired; a new one: az ad app credential reset --id $AZURE_CLIENT_ID"),
+    (
+        frozenset({700016, 700038}),
+        "compare AZURE_CLIENT_ID and AZURE_TENANT_ID with: az ad sp show --id $AZURE_CLIENT_ID",
+    ),
+    (frozenset({90002, 900023, 50020, 50034}), "name the right tenant: az login --tenant TENANT"),
+    (
+        frozenset({70021, 700211, 700212, 700213, 700223}),
+        (
+            "let the application trust this workflow: az ad app federated-credential create --id $AZURE_CLIENT_ID"
+            ' --parameters \'{{"name": "ci", "issuer": "ISSUER", "subject": "SUBJECT",'
+            ' "audiences": ["api://AzureADTokenExchange"]}}\', with issuer and subject as the message names them'
+        ),
+    ),
+    (frozenset({700024}), "the assertion has expired: look at this machine's clock, then run the job again"),
+    (frozenset({50076, 50078, 50079, 50158}), "another factor is asked for: az login{tenant}"),
+    (
+        frozenset({50173, 50132, 50133, 70043, 70008, 700082, 700084, 500133}),
+        "the login has expired: az login{tenant}",
+    ),
+    (frozenset({53000, 53001, 53003, 530003}), "a rule of your organisation forbids it from here: ask who manages it"),
+    (frozenset({65001, 65004}), "an administrator has to agree to the application first"),
+)
+_PASSING = frozenset({70020, 70019, 90033, 90006, 50196, 50053})
+"""Expired device codes, services that are away, too many attempts."""
+
+
+class AudienceRefusedError(NotAllowedError):
+    """Entra knows who asks, but gives no token for this audience; another audience may do."""
+
+
+def explain_sign_in(message: str, *, name: str, tenant: str = "") -> ShipmlError:
+    """The error for a token that Entra did not give.
+
+    Args:
+        message: what azure-identity said.
+        name: which credential was asked, as in "Azure (az CLI)".
+        tenant: the tenant that was asked for, "" where none was.
+    """
+    codes = [int(code) for code in _CODE.findall(message)]
+    attempts = _ATTEMPT.findall(message)
+    if not codes and attempts and all(_is_absent(reason) for _, reason in attempts):
+        return NotAllowedError(
+            f"nobody is logged in to Azure here ({_summary(attempts)})", hint=f"{_NO_LOGIN} {_SERVICE_PRINCIPAL}"
+        )
+    said = _said(message, attempts)
+    if _PASSING.intersection(codes):
+        return TryAgainError(f"{name}: {said}", hint="run the command again")
+    login = _LOGIN_AGAIN.format(tenant=_option(tenant))
+    for known, hint in _HINTS:
+        if known.intersection(codes):
+            return NotAllowedError(f"{name} is refused: {said}", hint=hint.format(tenant=_option(tenant)))
+    if "credential unavailable" in message.lower() or "not configured to acquire tokens for tenant" in message:
+        return NotAllowedError(f"{name} is of no use here: {said}", hint=login)
+    return AudienceRefusedError(f"{name} is refused: {said}", hint=login)
+
+
+def explain_unreachable(error: Exception, where: str) -> ShipmlError:
+    """The error for a service of Azure that could not be reached."""
+    text = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
+        return NotAllowedError(
+            f"{where} shows a certificate of an authority that is not trusted here",
+            hint="if your network has an authority of its own, name its file: export SSL_CERT_FILE=/path/to/ca.pem",
+        )
+    return TryAgainError(
+        f"{where} cannot be reached: {_shortened(text)}", hint="look at the network and HTTPS_PROXY, then try again"
+    )
+
+
+def _option(tenant: str) -> str:
+    return f" --tenant {tenant}" if tenant else ""
+
+
+def _is_absent(reason: str) -> bool:
+    """Whether an attempt says only that this way was never set up."""
+    return re.search(
+        r"unavailable|not (?:found|configured|installed|available|fully configured)|Please run|no response from"
+        r"|has not been|cannot be found|authentication unavailable|isn't available|not supported|requires the",
+        reason,
+        re.IGNORECASE,
+    ) is not None  # fmt: skip
+
+
+def _summary(attempts: Sequence[tuple[str, str]]) -> str:
+    """The ways that were tried, in a few words."""
+    words = {
+        "EnvironmentCredential": "no AZURE_CLIENT_ID",
+        "WorkloadIdentityCredential": "no workload identity",
+        "ManagedIdentityCredential": "no managed identity",
+    }
+    said = [words[name] for name, _ in attempts if name in words]
+    for name, reason in attempts:
+        if name == "AzureCliCredential":
+            said.append("az is not installed" if "not found" in reason else "az is not logged in")
+    return ", ".join(said) or "no credential of azure-identity is set up"
+
+
+def _said(message: str, attempts: Sequence[tuple[str, str]]) -> str:
+    """The sentence that matters: of the attempt that failed for a reason, else the first."""
+    reasons = [reason for _, reason in attempts if not _is_absent(reason)]
+    text = reasons[-1] if reasons else message
+    if (found := _CODE.search(text)) is not None:
+        text = text[found.start() :]
+    return _shortened(_NOISE.sub("", text))
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split()).rstrip(". ")
+    return line if len(line) <= _LENGTH else line[: _LENGTH - 1] + "…"
