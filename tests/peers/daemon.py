@@ -89,6 +89,11 @@ class Daemon:
             self._process.kill()
             self._process.wait()
 
+    def kill(self) -> None:
+        """End the program at once, in the middle of whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
     def __enter__(self) -> Self:
         return self
 

@@ -43,8 +43,16 @@ class Registry:
             (self.folder / "htpasswd").write_text(htpasswd)
             config["auth"] = {"htpasswd": {"realm": "tests", "path": f"{self.folder}/htpasswd"}}
         (self.folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again after `kill`: with what it has stored, but without a memory of its own. Main thread only."""
         self._daemon = Daemon(self.folder, ["docker-registry", "serve", f"{self.folder}/config.yml"])
         self._daemon.wait_until(self._answers)
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        self._daemon.kill()
 
     @property
     def url(self) -> str:
