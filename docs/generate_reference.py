@@ -19,6 +19,8 @@ COMMANDS = (
     "build",
     "run",
     "dockerfile",
+    "login",
+    "logout",
     "tag",
     "push",
     "images",
@@ -45,7 +47,7 @@ OUTPUT = """\
 
 stdout carries data, stderr everything else, so that output can be piped and kept. Without `--json`:
 `build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes,
-`tag` the new name, `push` what arrived as `repository@sha256:…`, `images` a table, `inspect` JSON, `init` the files that it wrote.
+`login` and `logout` the registry's host, `tag` the new name, `push` what arrived as `repository@sha256:…`, `images` a table, `inspect` JSON, `init` the files that it wrote.
 
 With `--json` the result is one JSON document on stdout. The fields that are there at least:
 
@@ -54,6 +56,8 @@ With `--json` the result is one JSON document on stdout. The fields that are the
 | `build` | `digest`, `references`, `size_bytes`, `builder`, `base`, `python`, `platform`, `layers` (each `digest`, `diff_id`, `size_bytes`, `kind`, `source`, `reused`), `decisions`, `elapsed_seconds` |
 | `run` | `digest`, `runtime`, `passed`, `exit_code`, `measures`, `output`, `elapsed_seconds`, `because` |
 | `push` | `reference` (with digest), `digest`, `references`, `pushed_by`, `identity`, `credentials` (their source), `smoke`, `uploaded_bytes`, `mounted_bytes`, `skipped_bytes` (each null where an engine cannot tell), `elapsed_seconds` |
+| `login` | `registry`, `username`, `kept_in`, `in_clear_text` |
+| `logout` | `registry`, `found`, `left` (where there are still credentials) |
 | `tag` | `reference`, `digest` |
 | `plan` | the plan, with `decisions` (each `what`, `value`, `because`); with `--lock` also `lock`, the file's path |
 | `dockerfile` | `dockerfile` |

@@ -32,7 +32,8 @@ from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
 from shipml.planning import Planner, PlanRequest
 from shipml.project import read_outline
 from shipml.publishing import Publisher
-from shipml.registries import Destination, Pushed, find_credentials
+from shipml.registries import Credentials, Destination, Pushed, find_credentials
+from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
@@ -212,6 +213,14 @@ class Shipml:
     def push(self, target: str | None = None, destination: Destination | None = None, *, smoke: bool = True) -> Pushed:
         """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
         return self._publisher.push(target, destination or Destination(), smoke=smoke)
+
+    def login(self, registry: str, credentials: Credentials) -> LoggedIn:
+        """Keep credentials that the registry accepts where docker keeps its own."""
+        return log_in(registry, credentials)
+
+    def logout(self, registry: str) -> LoggedOut:
+        """Forget the credentials that docker's files or helpers keep for a registry."""
+        return log_out(registry)
 
     def images(self) -> list[ImageSummary]:
         """The images in the store, newest first; those that were pruned half away by hand are left out."""

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shipml.cli import build, cache, dockerfile, images, init, inspect, plan, push, tag, version
+from shipml.cli import build, cache, dockerfile, images, init, inspect, login, plan, push, tag, version
 from shipml.cli import run as run_command
 from shipml.cli.command import Group, add_command
 from shipml.cli.console import Console
@@ -62,6 +62,8 @@ add_command(app, plan.plan, "plan", panel=_MAKE)
 add_command(app, build.build, "build", panel=_MAKE)
 add_command(app, run_command.run, "run", panel=_MAKE, cls=run_command.RunCommand)
 add_command(app, dockerfile.dockerfile, "dockerfile", panel=_MAKE)
+add_command(app, login.login, "login", panel=_SHIP)
+add_command(app, login.logout, "logout", panel=_SHIP)
 add_command(app, tag.tag, "tag", panel=_SHIP)
 add_command(app, push.push, "push", panel=_SHIP)
 add_command(app, images.images, "images", panel=_SEE)

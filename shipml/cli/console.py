@@ -7,6 +7,7 @@ stderr carries progress, notices, summaries and errors.
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import shutil
@@ -103,6 +104,14 @@ class Console:
                 self._write_talk(f"{self._style(word + ':', colour)} {printable(event.message)}")
         else:
             self._display.handle(event)
+
+    def ask(self, question: str, *, hidden: bool = False) -> str:
+        """Ask on the terminal; returns what was typed without spaces around it, "" at the end of input."""
+        self._display.pause()
+        if hidden:
+            return getpass.getpass(question, sys.stderr)
+        self._write(sys.stderr, question)
+        return sys.stdin.readline().strip()
 
     # Failure
 
