@@ -12,8 +12,8 @@ from shipml.errors import PlanError, ResolutionError, ShipmlError
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.facts import Lock
-from shipml.plan.model import BasePin, DebianPackagePin, LockedWheel
-from shipml.plan.suites import Suite, suite_named
+from shipml.plan.model import Base, BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedWheel
+from shipml.plan.suites import ImagePython, PythonBase, suite_named
 from shipml.project.text import parse_toml
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ _OLDEST_GLIBC = 5
 """manylinux1 is glibc 2.5."""
 
 
-def select_wheels(document: Mapping[str, Any], suite: Suite, platform: Platform, folder: Path) -> list[LockedWheel]:
+def select_wheels(
+    document: Mapping[str, Any], suite: PythonBase, platform: Platform, folder: Path
+) -> list[LockedWheel]:
     """The best wheel for the suite and platform of each package that a pylock.toml document names, sorted by name.
 
     Args:
@@ -91,7 +93,7 @@ def _without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
 
 
-def _environment(suite: Suite, platform: Platform) -> Environment:
+def _environment(suite: PythonBase, platform: Platform) -> Environment:
     """The marker environment of the image (PEP 508)."""
     return {
         "implementation_name": "cpython",
@@ -108,7 +110,7 @@ def _environment(suite: Suite, platform: Platform) -> Environment:
     }
 
 
-def _tags(suite: Suite, platform: Platform) -> Iterator[Any]:
+def _tags(suite: PythonBase, platform: Platform) -> Iterator[Any]:
     """The wheel tags that run in the image, best first (PEP 425, 600)."""
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - slow to import
 
@@ -126,7 +128,7 @@ def _tags(suite: Suite, platform: Platform) -> Iterator[Any]:
     yield from compatible_tags(version, f"cp{suite.python.replace('.', '')}", platforms=platforms)
 
 
-def dump_lock(lock: Lock, base: BasePin | None) -> str:
+def dump_lock(lock: Lock, base: Base | None) -> str:
     """`lock` and `base` as the text of a pylock.toml; equal locks are equal texts."""
     machine = _MACHINES[lock.platform.architecture]
     marker = f"sys_platform == 'linux' and platform_machine == '{machine}' and python_version == '{lock.python}'"
@@ -155,10 +157,12 @@ def dump_lock(lock: Lock, base: BasePin | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _dump_base(base: BasePin) -> Iterator[str]:
+def _dump_base(base: Base) -> Iterator[str]:
     yield ""
     yield "[tool.shipml.base]"
     yield f"python = {_string(base.python)}"
+    if isinstance(base, ImageBasePin):
+        yield from _dump_image(base)
     for key, packages in (("packages", base.packages), ("extra-packages", base.extra_packages)):
         for package in packages:
             fields = {
@@ -174,6 +178,26 @@ def _dump_base(base: BasePin) -> Iterator[str]:
             yield f"[[tool.shipml.base.{key}]]"
             yield from (f"{name} = {_string(value)}" for name, value in fields.items())
             yield f"size = {package.size_bytes}"
+
+
+def _dump_image(base: ImageBasePin) -> Iterator[str]:
+    fields = {
+        "image": base.reference,
+        "digest": str(base.digest),
+        "glibc": base.glibc,
+        "interpreter": base.interpreter,
+        "debian": base.suite,
+    }
+    yield from (f"{name} = {_string(value)}" for name, value in fields.items() if value)
+    variables = ", ".join(f"{_string(name)} = {_string(value)}" for name, value in base.environment)
+    yield f"environment = {{ {variables} }}"
+    for layer in base.layers:
+        yield ""
+        yield "[[tool.shipml.base.layers]]"
+        yield f"media-type = {_string(layer.media_type)}"
+        yield f"digest = {_string(str(layer.digest))}"
+        yield f"diff-id = {_string(str(layer.diff_id))}"
+        yield f"size = {layer.size_bytes}"
 
 
 def _string(text: str) -> str:
@@ -199,26 +223,36 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
     if not isinstance(table, dict):
         return None
     try:
-        suite = suite_named(str(table["suite"]))
         platform = Platform.parse(str(table["platform"]))
-        if suite is None:
-            raise PlanError(f"{source} is for the suite {table['suite']!r}, which is not known")
+        base = _load_base(table["base"], str(table["suite"]), platform) if "base" in table else None
+        suite = _python_base(base, str(table["suite"]), source)
         return Lock(
             wheels=tuple(select_wheels(document, suite, platform, folder)),
             suite=suite.name,
             python=suite.python,
             platform=platform,
             inputs=Digest.parse(str(table["inputs"])),
-            base=_load_base(table["base"], suite, platform) if "base" in table else None,
+            base=base,
             source=source,
         )
     except (KeyError, TypeError, AttributeError, ShipmlError) as error:
         raise PlanError(f"{source} is damaged: {error}", hint="write it anew: shipml plan --lock") from error
 
 
-def _load_base(table: Mapping[str, Any], suite: Suite, platform: Platform) -> BasePin:
+def _python_base(base: Base | None, name: str, source: str) -> PythonBase:
+    if isinstance(base, ImageBasePin):
+        return ImagePython.of(base)
+    suite = suite_named(name)
+    if suite is None:
+        raise PlanError(f"{source} is for the suite {name!r}, which is not known")
+    return suite
+
+
+def _load_base(table: Mapping[str, Any], suite: str, platform: Platform) -> Base:
+    if "image" in table:
+        return _load_image(table, platform)
     return BasePin(
-        suite=suite.name,
+        suite=suite,
         python=str(table["python"]),
         platform=platform,
         packages=tuple(_load_package(item) for item in table.get("packages", ())),
@@ -226,19 +260,47 @@ def _load_base(table: Mapping[str, Any], suite: Suite, platform: Platform) -> Ba
     )
 
 
+def _load_image(table: Mapping[str, Any], platform: Platform) -> ImageBasePin:
+    return ImageBasePin(
+        reference=str(table["image"]),
+        digest=Digest.parse(str(table["digest"])),
+        python=str(table["python"]),
+        glibc=str(table["glibc"]),
+        interpreter=str(table["interpreter"]),
+        platform=platform,
+        layers=tuple(_load_layer(item) for item in table["layers"]),
+        environment=tuple(sorted((str(name), str(value)) for name, value in table["environment"].items())),
+        suite=str(table.get("debian", "")),
+        extra_packages=tuple(_load_package(item) for item in table.get("extra-packages", ())),
+    )
+
+
+def _load_layer(table: Mapping[str, Any]) -> BaseLayerPin:
+    return BaseLayerPin(
+        str(table["media-type"]),
+        Digest.parse(str(table["digest"])),
+        Digest.parse(str(table["diff-id"])),
+        _size_bytes(table["size"], f"the layer {table['digest']}"),
+    )
+
+
+def _size_bytes(value: object, what: str) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise PlanError(f"{what} has the size {value!r}")
+    return value
+
+
 def _load_package(table: Mapping[str, Any]) -> DebianPackagePin:
-    path, archive, size_bytes = str(table["path"]), table["archive"], table["size"]
+    path, archive = str(table["path"]), table["archive"]
     if path.startswith("/") or ".." in path.split("/") or archive not in ("debian", "debian-security"):
         raise PlanError(f"the package {table['name']} lies at {path!r} of {archive!r}")
-    if not isinstance(size_bytes, int) or size_bytes < 0:
-        raise PlanError(f"the package {table['name']} has the size {size_bytes!r}")
     return DebianPackagePin(
         name=str(table["name"]),
         version=str(table["version"]),
         architecture=str(table["architecture"]),
         path=path,
         archive=archive,
-        size_bytes=size_bytes,
+        size_bytes=_size_bytes(table["size"], f"the package {table['name']}"),
         digest=Digest(str(table["sha256"])),
         because=str(table["because"]),
     )

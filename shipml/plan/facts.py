@@ -12,7 +12,7 @@ from pathlib import Path
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.declared import Declared, ImportedModule
-from shipml.plan.model import ApplicationFile, BasePin, LockedWheel, SmokeCheck
+from shipml.plan.model import ApplicationFile, Base, LockedWheel, SmokeCheck
 
 __all__ = [
     "Lock",
@@ -144,7 +144,7 @@ class Lock:
     wheels: tuple[LockedWheel, ...]
     """Sorted by name."""
     suite: str
-    """Debian code name of the suite whose Python and C library it is for."""
+    """Name of the suite (Debian code name) or image whose Python and C library it is for."""
     python: str
     """Minor version."""
     platform: Platform
@@ -152,7 +152,7 @@ class Lock:
     """Of all that the project says that a resolution depends on: a lock fits as long as this is the same."""
     refused: tuple[RefusedPython, ...] = ()
     """Newer Pythons that were tried first."""
-    base: BasePin | None = None
+    base: Base | None = None
     """Where the lock was read from a file that pins the base too."""
     source: str = ""
     """The file that it was read from, relative to the project; "" for a fresh resolution."""

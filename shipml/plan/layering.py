@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from shipml.plan.model import ApplicationFile, BasePin, LayerPlan, LockedWheel
+from shipml.plan.model import ApplicationFile, Base, ImageBasePin, LayerPlan, LockedWheel
 
 __all__ = ["LARGE_WHEEL_BYTES", "MOST_LAYERS", "plan_layers", "size_class"]
 
@@ -23,17 +23,21 @@ _WEIGHTS = (
     ".pkl", ".pt", ".pth", ".safetensors", ".tflite", ".ubj", ".cbm",
 )  # fmt: skip
 _SHARED_LAYERS = 4
-"""Base, system, packages and application: always kept free."""
+"""Base (of one layer), system, packages and application: always kept free."""
 
 
-def plan_layers(
-    base: BasePin, wheels: Sequence[LockedWheel], files: Sequence[ApplicationFile]
-) -> tuple[LayerPlan, ...]:
+def plan_layers(base: Base, wheels: Sequence[LockedWheel], files: Sequence[ApplicationFile]) -> tuple[LayerPlan, ...]:
     """All layers, oldest first, at most MOST_LAYERS: the smallest of too many go with the small rest."""
+    beneath = len(base.layers) - 1 if isinstance(base, ImageBasePin) else 0
     own_wheels, own_files = _largest(
-        [wheel for wheel in wheels if _deserves_layer(wheel)], [file for file in files if _is_large(file)]
+        [wheel for wheel in wheels if _deserves_layer(wheel)],
+        [file for file in files if _is_large(file)],
+        room=max(0, MOST_LAYERS - _SHARED_LAYERS - beneath),
     )
-    layers = [LayerPlan("base", tuple(f"{one.name}={one.version}" for one in base.packages))]
+    if isinstance(base, ImageBasePin):
+        layers = [LayerPlan("base", (str(layer.digest),)) for layer in base.layers]
+    else:
+        layers = [LayerPlan("base", tuple(f"{one.name}={one.version}" for one in base.packages))]
     if base.extra_packages:
         layers.append(LayerPlan("system", tuple(f"{one.name}={one.version}" for one in base.extra_packages)))
     layers += [LayerPlan("wheel", (_name(wheel),)) for wheel in sorted(own_wheels, key=_wheel_order)]
@@ -72,14 +76,14 @@ def _is_large(file: ApplicationFile) -> bool:
 
 
 def _largest(
-    wheels: Iterable[LockedWheel], files: Iterable[ApplicationFile]
+    wheels: Iterable[LockedWheel], files: Iterable[ApplicationFile], *, room: int
 ) -> tuple[set[LockedWheel], set[ApplicationFile]]:
-    """As many of both as there is room for, the largest first."""
+    """As many of both as there is `room` for layers, the largest first."""
     by_size: list[tuple[int, str, LockedWheel | ApplicationFile]] = [
         *((-(wheel.size_bytes or 0), wheel.digest.hex, wheel) for wheel in wheels),
         *((-file.size_bytes, file.path, file) for file in files),
     ]
-    kept = [item for _, _, item in sorted(by_size, key=lambda entry: entry[:2])][: MOST_LAYERS - _SHARED_LAYERS]
+    kept = [item for _, _, item in sorted(by_size, key=lambda entry: entry[:2])][:room]
     return (
         {item for item in kept if isinstance(item, LockedWheel)},
         {item for item in kept if isinstance(item, ApplicationFile)},

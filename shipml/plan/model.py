@@ -6,16 +6,19 @@ All collections are tuples in a defined order, so that equal plans are equal byt
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
 __all__ = [
     "ApplicationFile",
+    "Base",
+    "BaseLayerPin",
     "BasePin",
     "DebianPackagePin",
     "Decision",
+    "ImageBasePin",
     "LayerPlan",
     "LockedWheel",
     "Plan",
@@ -28,6 +31,8 @@ WORKING_DIR = "/app"
 """Where the application lives in the image."""
 USER_ID = 65532
 """The user that the image runs as unless told otherwise (distroless's nonroot)."""
+NONROOT_HOME = "/home/nonroot"
+"""That user's home in the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,49 @@ class BasePin:
         return f"debian:{self.suite}"
 
 
+@dataclass(frozen=True, slots=True)
+class BaseLayerPin:
+    """One layer of an image that is a base."""
+
+    media_type: str
+    """OCI's name for how it is packed, whatever the image itself calls it: one manifest never mixes both families."""
+    digest: Digest
+    diff_id: Digest
+    size_bytes: int
+    """As transported."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBasePin:
+    """An image of a registry as the base, pinned by digest."""
+
+    reference: str
+    """As `--base` takes it: `python:3.12-slim`; where it is pulled from, too."""
+    digest: Digest
+    """Of the manifest for `platform`."""
+    python: str
+    """Full version of its CPython, as "3.12.12"."""
+    glibc: str
+    """Version of its C library, as "2.36"."""
+    interpreter: str
+    """Absolute path of the program, as "/usr/local/bin/python3.12"."""
+    platform: Platform
+    layers: tuple[BaseLayerPin, ...]
+    """Oldest first."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """What its config sets, sorted by name."""
+    suite: str = ""
+    """Debian code name where it is one, else ""."""
+    packages: tuple[DebianPackagePin, ...] = ()
+    """None: an image brings its packages in its layers."""
+    extra_packages: tuple[DebianPackagePin, ...] = ()
+    """What this project needs beyond it, sorted by name: a layer on top of the image's."""
+
+
+Base: TypeAlias = BasePin | ImageBasePin
+"""Both kinds have `reference`, `python`, `platform`, `suite`, `packages` and `extra_packages`."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ApplicationFile:
     """A file, folder or link of the project that goes into the image."""
@@ -155,7 +203,7 @@ class Plan:
     platform: Platform
     python: str
     """Minor version: "3.11"."""
-    base: BasePin
+    base: Base
     wheels: tuple[LockedWheel, ...]
     """Sorted by name."""
     application: tuple[ApplicationFile, ...]

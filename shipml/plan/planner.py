@@ -14,7 +14,7 @@ from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.command import Command, choose_command
 from shipml.plan.facts import Lock, Project
 from shipml.plan.layering import plan_layers
-from shipml.plan.model import PREFIX, USER_ID, BasePin, LayerPlan, Plan
+from shipml.plan.model import NONROOT_HOME, PREFIX, USER_ID, Base, ImageBasePin, LayerPlan, Plan
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
@@ -39,7 +39,7 @@ def make_plan(
     project: Project,
     *,
     lock: Lock,
-    base: BasePin,
+    base: Base,
     candidate: PythonCandidate,
     platform: Platform,
     options: PlanOptions = PlanOptions(),
@@ -75,7 +75,7 @@ def make_plan(
         application=project.files,
         layers=layers,
         command=command.arguments,
-        environment=_environment(project, command),
+        environment=_environment(project, command, base),
         labels=_labels(project, name if said_by else "", lock, base, timing),
         exposed_ports=ports,
         user=project.settings.user or str(USER_ID),
@@ -114,21 +114,26 @@ def _tidied(text: str) -> str:
     return "/".join(part for part in tidied if part)
 
 
-def _environment(project: Project, command: Command) -> tuple[tuple[str, str], ...]:
-    environment = {
-        "LANG": "C.UTF-8",
-        "PATH": f"/{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
+def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[str, str], ...]:
+    """The image's variables: the base's own, ours, the command's, the settings', each over those before."""
+    inherited = dict(base.environment) if isinstance(base, ImageBasePin) else {}
+    if isinstance(base, ImageBasePin) and not project.settings.user:
+        inherited |= {"HOME": NONROOT_HOME, "USER": "nonroot"}  # an image's passwd does not have that user
+    environment = inherited | {
+        "LANG": inherited.get("LANG", "C.UTF-8"),
+        "PATH": f"/{PREFIX}/bin:{inherited.get('PATH', '/usr/local/bin:/usr/bin:/bin')}",
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
     return tuple(sorted((environment | dict(command.environment) | dict(project.settings.environment)).items()))
 
 
-def _labels(project: Project, title: str, lock: Lock, base: BasePin, timing: Timing) -> tuple[tuple[str, str], ...]:
+def _labels(project: Project, title: str, lock: Lock, base: Base, timing: Timing) -> tuple[tuple[str, str], ...]:
     """OCI image-spec 1.1, annotations.md, and our own. The folder's name is none: it differs between machines."""
     revision = project.revision
     wheels = [[wheel.name, wheel.version, wheel.digest.hex] for wheel in lock.wheels]
     labels = {
+        "org.opencontainers.image.base.digest": str(base.digest) if isinstance(base, ImageBasePin) else "",
         "org.opencontainers.image.base.name": base.reference,
         "org.opencontainers.image.created": timing.created_at,
         "org.opencontainers.image.revision": revision.commit + ("-dirty" if revision.dirty else "") if revision else "",

@@ -1,4 +1,4 @@
-"""Which Python, and with it which Debian suite: what the project says, else the newest first."""
+"""Which Python, and with it which base: what the project says, else the newest first, Debian's before other images'."""
 
 from __future__ import annotations
 
@@ -8,36 +8,46 @@ from dataclasses import dataclass
 
 from shipml.errors import PlanError
 from shipml.plan.facts import Project, PythonEvidence
-from shipml.plan.suites import SUITES, Suite, suite_named
+from shipml.plan.suites import HUB_PYTHONS, SUITES, ImagePython, PythonBase, Suite, suite_named
 
-__all__ = ["PythonCandidate", "python_candidates"]
+__all__ = ["PythonCandidate", "base_image", "python_candidates"]
 
 _VERSION = re.compile(r"(?:python-|cpython[-@])?3\.(?P<minor>\d{1,2})(?:\.\d+)?(?:(?:a|b|rc)\d+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class PythonCandidate:
-    """A suite whose Python the project allows."""
+    """A base whose Python the project allows."""
 
-    suite: Suite
+    suite: PythonBase
     because: str
     """A clause that completes "because …": where the project says so."""
     open: bool = False
     """Whether newer ones may be refused in its favour: the project names no single version."""
 
 
-def python_candidates(project: Project, requested: str | None = None, base: str | None = None) -> list[PythonCandidate]:
-    """The suites to try, in this order; the first for which a resolution exists is taken.
+def base_image(base: str | None) -> str | None:
+    """What `base` names where that is an image of a registry; None for Debian's suites and where nothing is named."""
+    if not base or base == "debian" or base.startswith("debian:") or suite_named(base):
+        return None
+    return base
+
+
+def python_candidates(
+    project: Project, requested: str | None = None, base: str | None = None, image: ImagePython | None = None
+) -> list[PythonCandidate]:
+    """The bases to try, in this order; the first for which a resolution exists is taken.
 
     Args:
         project: the facts.
         requested: as `--python` takes it ("3.11"); None where it was not given.
-        base: as `--base` takes it ("debian:bookworm"); None falls back to the settings.
+        base: as `--base` takes it ("debian:bookworm", "python:3.12-slim"); None falls back to the settings.
+        image: what was found out of the image that the base names (see `base_image`), if it names one.
 
     Raises:
         PlanError: no suite fits; says which Pythons there are and what to change.
     """
-    suites = _suites_of_base(base or project.settings.base)
+    suites = _suites_of_base(base or project.settings.base, image)
     evidence = _evidence(project, requested)
     fixed = next((item for item in evidence if item.kind == "version"), None)
     ranges = [item for item in evidence if item.kind == "range"]
@@ -46,8 +56,8 @@ def python_candidates(project: Project, requested: str | None = None, base: str 
     allowed = [suite for suite in suites if all(_allows(item, suite) for item in ranges)]
     if not allowed:
         raise PlanError(
-            f"{ranges[0].source} wants Python {ranges[0].value}, which {_whose(suites)} does not have",
-            hint=f"{_available(suites)}; widen requires-python, or choose another base",
+            f"{ranges[0].source} wants Python {ranges[0].value}, which {_whose(suites)}",
+            hint=f"{_available(suites)}; widen the range, or choose another base",
         )
     because = _because(ranges, base or project.settings.base)
     return [PythonCandidate(suite, because, open=len(allowed) > 1) for suite in allowed]
@@ -62,8 +72,12 @@ def _evidence(project: Project, requested: str | None) -> list[PythonEvidence]:
     return [item for item in project.python_evidence if item.kind == "range" or _VERSION.fullmatch(item.value)]
 
 
-def _suites_of_base(base: str | None) -> Sequence[Suite]:
-    if base is None or base == "debian":
+def _suites_of_base(base: str | None, image: ImagePython | None) -> Sequence[PythonBase]:
+    if image is not None:
+        return (image,)
+    if base is None:
+        return (*SUITES, *HUB_PYTHONS)
+    if base == "debian":
         return SUITES
     name = base.removeprefix("debian:")
     suite = suite_named(name)
@@ -71,13 +85,13 @@ def _suites_of_base(base: str | None) -> Sequence[Suite]:
         known = ", ".join(f"debian:{one.name}" for one in SUITES)
         raise PlanError(
             f'the base "{base}" is none that shipml can assemble',
-            hint=f"use one of {known}; images of a registry as base are not supported yet",
+            hint=f"use one of {known}, or an image that has Python, as python:3.12-slim",
         )
     return (suite,)
 
 
 def _fixed(
-    evidence: PythonEvidence, suites: Sequence[Suite], ranges: Iterable[PythonEvidence], base: str | None
+    evidence: PythonEvidence, suites: Sequence[PythonBase], ranges: Iterable[PythonEvidence], base: str | None
 ) -> PythonCandidate:
     match = _VERSION.fullmatch(evidence.value)
     minor = f"3.{match['minor']}" if match else evidence.value
@@ -86,8 +100,8 @@ def _fixed(
         file = evidence.source.partition(":")[0]
         change = "" if file == "--python" else f"change {file}, or "
         raise PlanError(
-            f"{evidence.source} asks for Python {minor}, which {_whose(suites)} does not have",
-            hint=f"{_available(suites)}; {change}try --python {suites[0].python}",
+            f"{evidence.source} asks for Python {minor}, which {_whose(suites)}",
+            hint=f"{_available(suites)}; {change}{_another(suites)}",
         )
     for item in ranges:
         if not _allows(item, suite):
@@ -99,7 +113,7 @@ def _fixed(
     return PythonCandidate(suite, f"{evidence.source} says {evidence.value}{also}")
 
 
-def _allows(evidence: PythonEvidence, suite: Suite) -> bool:
+def _allows(evidence: PythonEvidence, suite: PythonBase) -> bool:
     """Whether the range admits the suite's Python."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - only where a range is given
 
@@ -117,14 +131,22 @@ def _because(ranges: Sequence[PythonEvidence], base: str | None) -> str:
     return " and ".join(parts)
 
 
-def _whose(suites: Sequence[Suite]) -> str:
-    return "Debian" if len(suites) > 1 else f"Debian {suites[0].name}"
+def _whose(suites: Sequence[PythonBase]) -> str:
+    if len(suites) == 1:
+        kind = "Debian" if isinstance(suites[0], Suite) else "the base"
+        return f"{kind} {suites[0].name} does not have"
+    debian = all(isinstance(suite, Suite) for suite in suites)
+    return "Debian does not have" if debian else "no base that shipml knows has"
 
 
-def _available(suites: Iterable[Suite]) -> str:
+def _available(suites: Iterable[PythonBase]) -> str:
     found = ", ".join(f"{suite.python} ({suite.name})" for suite in sorted(suites, key=_age))
     return f"there is {found}"
 
 
-def _age(suite: Suite) -> tuple[int, ...]:
+def _another(suites: Sequence[PythonBase]) -> str:
+    return f"try --python {suites[0].python}" if len(suites) > 1 else "choose another --base"
+
+
+def _age(suite: PythonBase) -> tuple[int, ...]:
     return tuple(int(part) for part in suite.python.split("."))

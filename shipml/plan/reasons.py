@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from shipml.plan.command import Command
 from shipml.plan.facts import Lock, Project
-from shipml.plan.model import USER_ID, BasePin, Decision
+from shipml.plan.model import USER_ID, Base, Decision, ImageBasePin
 from shipml.plan.python_version import PythonCandidate
+from shipml.plan.suites import HUB_PYTHONS, Suite
 
 __all__ = ["Timing", "decisions"]
 
@@ -30,7 +31,7 @@ def decisions(
     project: Project,
     *,
     lock: Lock,
-    base: BasePin,
+    base: Base,
     candidate: PythonCandidate,
     command: Command,
     layers: str,
@@ -39,7 +40,7 @@ def decisions(
     """All decisions, each with its reason."""
     return (
         Decision("python", candidate.suite.python, _python_reason(lock, candidate)),
-        Decision("base", base.reference, f"its Python is {base.python}"),
+        Decision("base", base.reference, _base_reason(base, candidate)),
         *_dependencies(project, lock),
         *(Decision("system library", f"{one.name} {one.version}", one.because) for one in base.extra_packages),
         *_files(project),
@@ -53,7 +54,9 @@ def decisions(
 def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
     if not candidate.open:
         return candidate.because or "it is the only one"
-    reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
+    reason = "no suite of Debian fits, and it is the newest"
+    if isinstance(candidate.suite, Suite):
+        reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
     if lock.wheels:
         reason += " that every package has a wheel for"
     if lock.source:
@@ -61,6 +64,14 @@ def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
     refused = [f"{one.python}: {one.because}" for one in lock.refused]
     allowed = [candidate.because] if candidate.because else []
     return "; ".join([reason, *refused, *allowed])
+
+
+def _base_reason(base: Base, candidate: PythonCandidate) -> str:
+    if not isinstance(base, ImageBasePin):
+        return f"its Python is {base.python}"
+    named = candidate.suite not in HUB_PYTHONS
+    why = "it was asked for" if named else f"no suite of Debian has Python {candidate.suite.python}"
+    return f"{why}; its Python is {base.python}, and it is pinned to {base.digest}"
 
 
 def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:

@@ -8,7 +8,8 @@ import pytest
 
 from shipml.errors import PlanError
 from shipml.plan.facts import Project, PythonEvidence, Settings
-from shipml.plan.python_version import python_candidates
+from shipml.plan.python_version import base_image, python_candidates
+from shipml.plan.suites import ImagePython
 
 HERE = Path("project")
 
@@ -21,24 +22,35 @@ def suites(found: Project, python: str | None = None, base: str | None = None) -
     return [candidate.suite.name for candidate in python_candidates(found, python, base)]
 
 
+ALL = ["trixie", "bookworm", "bullseye", "forky", "python:3.12-slim", "python:3.10-slim", "python:3.8-slim"]
+"""Debian's suites, then what only Docker Hub has."""
 RANGE = ("pyproject.toml:3", "range")
 
 
 @pytest.mark.parametrize(
     ("found", "python", "base", "expected"),
     [
-        (project(), None, None, ["trixie", "bookworm", "bullseye", "forky"]),
+        (project(), None, None, ALL),
         (project(), "3.11", None, ["bookworm"]),
         (project(), "3.14", None, ["forky"]),
         (project(("3.11.4", ".python-version:1", "version")), None, None, ["bookworm"]),
         (project(("3.11", ".python-version:1", "version")), "3.13", None, ["trixie"]),
         (project(("python-3.9.18", "runtime.txt:1", "version")), None, None, ["bullseye"]),
         (project(("cpython@3.13", ".python-version:1", "version")), None, None, ["trixie"]),
-        (project(("my-venv", ".python-version:1", "version")), None, None, ["trixie", "bookworm", "bullseye", "forky"]),
-        (project((">=3.10,<3.13", *RANGE)), None, None, ["bookworm"]),
-        (project((">=3.10", *RANGE)), None, None, ["trixie", "bookworm", "forky"]),
+        (project(("my-venv", ".python-version:1", "version")), None, None, ALL),
+        (project((">=3.10,<3.13", *RANGE)), None, None, ["bookworm", "python:3.12-slim", "python:3.10-slim"]),
+        (project((">=3.12,<3.13", *RANGE)), None, None, ["python:3.12-slim"]),
+        (project((">=3.7,<3.9", *RANGE)), None, None, ["python:3.8-slim"]),
+        (project(), "3.12", None, ["python:3.12-slim"]),
+        (project(("3.10", ".python-version:1", "version")), None, None, ["python:3.10-slim"]),
+        (
+            project((">=3.10", *RANGE)),
+            None,
+            None,
+            ["trixie", "bookworm", "forky", "python:3.12-slim", "python:3.10-slim"],
+        ),
         (project((">=3.14", *RANGE)), None, None, ["forky"]),
-        (project(("!=3.9.0,<3.10", *RANGE)), None, None, ["bullseye"]),
+        (project(("!=3.9.0,<3.10", *RANGE)), None, None, ["bullseye", "python:3.8-slim"]),
         (project(base="debian:bookworm"), None, None, ["bookworm"]),
         (project(base="debian:bookworm"), None, "debian:trixie", ["trixie"]),
         (project(), None, "forky", ["forky"]),
@@ -56,20 +68,21 @@ def test_candidates_follow_what_the_project_says(
     ("found", "python", "base", "message", "hint"),
     [
         (
-            project(("3.12", ".python-version:1", "version")),
+            project(("3.7", ".python-version:1", "version")),
             None,
             None,
-            ".python-version:1 asks for Python 3.12, which Debian does not have",
+            ".python-version:1 asks for Python 3.7, which no base that shipml knows has",
             "change .python-version",
         ),
-        (project(), "3.12", None, "--python asks for Python 3.12", "--python 3.13"),
+        (project(), "3.7", None, "--python asks for Python 3.7", "--python 3.13"),
+        (project(), "3.12", "debian", "--python asks for Python 3.12, which Debian does not have", "--python 3.13"),
         (project(), "latest", None, "--python latest is no version", "3.11"),
         (
-            project((">=3.12,<3.13", *RANGE)),
+            project((">=3.6,<3.8", *RANGE)),
             None,
             None,
-            "pyproject.toml:3 wants Python >=3.12,<3.13, which Debian does not have",
-            "widen requires-python",
+            "pyproject.toml:3 wants Python >=3.6,<3.8, which no base that shipml knows has",
+            "widen the range",
         ),
         (project((">>3", *RANGE)), None, None, '">>3" is no range', ">=3.10"),
         (
@@ -80,7 +93,7 @@ def test_candidates_follow_what_the_project_says(
             "change one",
         ),
         (project(), "3.13", "debian:bookworm", "which Debian bookworm does not have", "3.11 (bookworm)"),
-        (project(), None, "python:3.12-slim", '"python:3.12-slim" is none', "debian:bookworm"),
+        (project(), None, "debian:woody", '"debian:woody" is none', "debian:bookworm"),
     ],
 )
 def test_what_cannot_be_met_names_what_there_is_and_what_to_change(
@@ -96,5 +109,33 @@ def test_what_cannot_be_met_names_what_there_is_and_what_to_change(
 def test_the_available_pythons_are_listed_oldest_first() -> None:
     """3.9 comes before 3.11 in the hint."""
     with pytest.raises(PlanError) as caught:
-        python_candidates(project(), "3.12")
+        python_candidates(project(), "3.7", "debian")
     assert "3.9 (bullseye), 3.11 (bookworm), 3.13 (trixie), 3.14 (forky)" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("base", "image"),
+    [
+        (None, None),
+        ("", None),
+        ("debian", None),
+        ("debian:bookworm", None),
+        ("trixie", None),
+        ("python:3.12-slim", "python:3.12-slim"),
+        ("registry.example.org/team/base@sha256:" + "a" * 64, "registry.example.org/team/base@sha256:" + "a" * 64),
+    ],
+)
+def test_what_is_no_suite_is_an_image(base: str | None, image: str | None) -> None:
+    """Debian's suites are assembled; every other base is an image of a registry."""
+    assert base_image(base) == image
+
+
+def test_an_image_is_the_only_candidate_where_it_was_asked_for() -> None:
+    """Its own Python is what counts; evidence that it does not satisfy is an error that names both."""
+    image = ImagePython("python:3.12-slim", "3.12", "3.12.12", "2.41")
+    found = project((">=3.10", *RANGE), base="python:3.12-slim")
+    assert [candidate.suite for candidate in python_candidates(found, image=image)] == [image]
+    with pytest.raises(PlanError) as caught:
+        python_candidates(found, "3.11", image=image)
+    assert "asks for Python 3.11, which the base python:3.12-slim does not have" in caught.value.message
+    assert "choose another --base" in caught.value.hint
