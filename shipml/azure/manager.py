@@ -1,0 +1,284 @@
+"""The Azure Resource Manager: registries are found and made here, images imported, and ACR Tasks asked to build."""
+
+from __future__ import annotations
+
+import os
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shipml.azure.az_settings import AzSettings
+from shipml.azure.credentials import Identity
+from shipml.azure.explain_manager import Refusal, explain_manager
+from shipml.azure.explain_sign_in import explain_sign_in, explain_unreachable
+from shipml.azure.resources import SKUS, AcrRegistry, subscription_of
+from shipml.azure.sdk import azure_errors, make_transport
+from shipml.errors import NotAllowedError, UsageError
+from shipml.events import Emit, ignore, step
+
+if TYPE_CHECKING:
+    from azure.mgmt.containerregistry import ContainerRegistryManagementClient
+
+__all__ = ["Manager"]
+
+_POLL_SECONDS = 3.0
+_ATTEMPTS = 3
+_SUBSCRIPTIONS_API = "2022-12-01"
+_ERROR = 400
+
+
+class Manager:
+    """What one identity may see and do. Every method raises ShipmlError, as `explain_manager` says."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        subscription: str = "",
+        environment: Mapping[str, str] = os.environ,
+        home: Path | None = None,
+        poll_seconds: float = _POLL_SECONDS,
+    ) -> None:
+        """`subscription` is an id; "" takes AZURE_SUBSCRIPTION_ID, what az uses, or all that the identity sees."""
+        self.identity = identity
+        self._subscription = subscription or environment.get("AZURE_SUBSCRIPTION_ID", "")
+        self._settings = AzSettings.found(environment, home or Path.home())
+        self._poll_seconds = poll_seconds
+        self._clients: dict[str, ContainerRegistryManagementClient] = {}
+
+    def registries(self) -> list[AcrRegistry]:
+        """All registries of the subscriptions, sorted by name; empty also where the identity has no right to list."""
+        found = []
+        for subscription in self.subscriptions():
+            client = self._client(subscription)
+            with self._doing("list the registries", f"/subscriptions/{subscription}"):
+                found += [AcrRegistry.from_arm(one.as_dict()) for one in client.registries.list()]
+        return sorted(found, key=lambda registry: registry.name)
+
+    def find(self, name: str) -> AcrRegistry:
+        """The registry with this name or login server.
+
+        Raises:
+            UsageError: the identity sees none.
+        """
+        wanted = name.lower()
+        seen = self.registries()
+        for registry in seen:
+            if wanted in (registry.name.lower(), registry.login_server):
+                return registry
+        listed = ", ".join(registry.name for registry in seen) or "none"
+        raise UsageError(
+            f"{self.identity.name} sees no registry {name} in Azure; it sees: {listed}",
+            hint=f"look for it: az acr show --name {wanted.partition('.')[0]}; seeing one takes the role Reader, which"
+            " AcrPush does not include",
+        )
+
+    def create(
+        self, name: str, *, resource_group: str, location: str = "", sku: str = "Basic", emit: Emit = ignore
+    ) -> AcrRegistry:
+        """Make a registry, without admin user; returns it when it can be used.
+
+        Args:
+            name: 5 to 50 letters and digits, nobody else's in all of Azure.
+            resource_group: must exist.
+            location: "" takes the group's own.
+            sku: one of SKUS.
+            emit: hears of progress.
+        """
+        if sku not in SKUS:
+            raise UsageError(f"there is no SKU {sku!r} of registries", hint=f"use one of: {', '.join(SKUS)}")
+        subscription = self._only_subscription()
+        client = self._client(subscription)
+        scope = f"/subscriptions/{subscription}/resourceGroups/{resource_group}"
+        kind = "Microsoft.ContainerRegistry/registries"
+        doing = f"create the registry {name}"
+        with step(emit, "create", f"the registry {name} ({sku})") as running:
+            location = location or self._location_of(subscription, resource_group)
+            with self._doing(doing, scope):
+                free = client.registries.check_name_availability({"name": name, "type": kind})
+            if not free.name_available:
+                raise explain_manager(
+                    Refusal(doing, 409, str(free.reason or "AlreadyExists"), str(free.message or ""), scope)
+                )
+            wanted = {"location": location, "sku": {"name": sku}, "properties": {"adminUserEnabled": False}}
+            with self._doing(doing, scope):
+                made = client.registries.begin_create(resource_group, name, wanted).result()
+            running.detail = f"{made.login_server} in {location}"
+        return AcrRegistry.from_arm(made.as_dict())
+
+    def import_image(
+        self,
+        target: AcrRegistry,
+        source: AcrRegistry,
+        source_image: str,
+        target_references: tuple[str, ...],
+        *,
+        force: bool = False,
+        emit: Emit = ignore,
+    ) -> None:
+        """Copy an image from one registry into another inside Azure; nothing comes through this machine.
+
+        The source must be in a subscription of the same tenant. What arrived is for the caller to look at.
+
+        Args:
+            target: where to.
+            source: where from.
+            source_image: `repository@sha256:…`; by tag the import breaks when the tag moves in the middle.
+            target_references: each `repository:tag`, at least one.
+            force: whether tags that are there already move.
+            emit: hears of progress.
+
+        Raises:
+            UsageError: the source lacks the image, or the target has a tag already and `force` is False.
+            NotAllowedError: a role is missing here or there, or the source's firewall is in the way.
+        """
+        wanted = {
+            "source": {"resourceId": source.id, "sourceImage": source_image},
+            "targetTags": list(target_references),
+            "mode": "Force" if force else "NoForce",
+        }
+        client = self._client(target.subscription)
+        doing = f"import {source_image} into {target.name}"
+        with (
+            step(emit, "import", f"{source.login_server}/{source_image} into {target.login_server}, inside Azure"),
+            self._doing(doing, target.id, source=source.name),
+        ):
+            client.registries.begin_import_image(target.resource_group, target.name, wanted).result()
+
+    def subscriptions(self) -> list[str]:
+        """Ids of the subscriptions to look into: the one that was chosen, else all enabled ones.
+
+        Raises:
+            NotAllowedError: there is none.
+        """
+        if self._subscription:
+            return [self._subscription]
+        self.identity.token(self.identity.cloud.manager_scope)  # tells who we are
+        used = self._settings.subscription()
+        if used is not None and used.id and "az CLI" in self.identity.name:
+            return [used.id]
+        path = "/subscriptions?" + urllib.parse.urlencode({"api-version": _SUBSCRIPTIONS_API})
+        listed = self.call("GET", path, doing="list your subscriptions").get("value")
+        found = [
+            str(one.get("subscriptionId"))
+            for one in (listed if isinstance(listed, list) else [])
+            if isinstance(one, dict) and one.get("state") in ("Enabled", None)
+        ]
+        if not found:
+            raise NotAllowedError(
+                f"{self.identity.name} sees no subscription",
+                hint="name the registry itself, which takes none: --name NAME; or give the identity the role Reader:"
+                " az role assignment create --assignee ID --role Reader --scope /subscriptions/ID",
+            )
+        return found
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        document: Mapping[str, Any] | None = None,
+        *,
+        doing: str,
+        scope: str = "",
+    ) -> dict[str, Any]:
+        """One call for which the SDK has no method; returns the JSON object that comes back.
+
+        Args:
+            method: of HTTP.
+            path: below ARM's address, with its query.
+            document: sent as JSON.
+            doing: for errors, as in `Refusal.doing`.
+            scope: as in `Refusal.scope`.
+        """
+        from azure.core.rest import HttpRequest  # noqa: PLC0415  (0.2 s that others need not pay)
+
+        client = self._client(subscription_of(path) or self._subscription or "none")
+        with self._doing(doing, scope):
+            answer = client.send_request(HttpRequest(method, path, json=document))
+        with answer:
+            try:
+                found = answer.json() if answer.content else {}
+            except ValueError:
+                found = {}
+            found = found if isinstance(found, dict) else {}
+            if answer.status_code >= _ERROR:
+                said = found.get("error")
+                said = said if isinstance(said, dict) else {}
+                raise explain_manager(
+                    Refusal(
+                        doing,
+                        answer.status_code,
+                        str(said.get("code") or ""),
+                        str(said.get("message") or answer.reason),
+                        scope,
+                        retry_after_seconds=_seconds(answer.headers.get("Retry-After")),
+                    )
+                )
+        return found
+
+    def _only_subscription(self) -> str:
+        found = self.subscriptions()
+        if len(found) > 1:
+            raise UsageError(
+                f"{self.identity.name} sees {len(found)} subscriptions",
+                hint=f"choose one: --subscription ID, as {found[0]}; or: az account set --subscription ID",
+            )
+        return found[0]
+
+    def _location_of(self, subscription: str, group: str) -> str:
+        path = f"/subscriptions/{subscription}/resourcegroups/{urllib.parse.quote(group)}?api-version=2021-04-01"
+        scope = f"/subscriptions/{subscription}/resourceGroups/{group}"
+        return str(self.call("GET", path, doing=f"find the resource group {group}", scope=scope).get("location") or "")
+
+    def _client(self, subscription: str) -> ContainerRegistryManagementClient:
+        if subscription not in self._clients:
+            from azure.mgmt.containerregistry import (  # noqa: PLC0415  (0.2 s that others need not pay)
+                ContainerRegistryManagementClient,
+            )
+
+            self._clients[subscription] = ContainerRegistryManagementClient(
+                self.identity,
+                subscription,
+                self.identity.cloud.manager,
+                credential_scopes=[self.identity.cloud.manager_scope],
+                transport=make_transport(self.identity.session),
+                polling_interval=self._poll_seconds,
+                retry_total=_ATTEMPTS,
+            )
+        return self._clients[subscription]
+
+    @contextmanager
+    def _doing(self, doing: str, scope: str = "", *, source: str = "") -> Iterator[None]:
+        """Turn what the SDK raises into our errors."""
+        from azure.core import exceptions  # noqa: PLC0415  (as above)
+
+        try:
+            yield
+        except exceptions.ClientAuthenticationError as error:
+            if error.status_code is None:  # by the credential, not by ARM
+                raise explain_sign_in(
+                    error.message or str(error), name=self.identity.name, tenant=self.identity.tenant
+                ) from None
+            raise _explained(error, doing, scope, source) from None
+        except exceptions.HttpResponseError as error:
+            raise _explained(error, doing, scope, source) from None
+        except azure_errors() as error:
+            raise explain_unreachable(error, urllib.parse.urlsplit(self.identity.cloud.manager).netloc) from None
+
+
+def _explained(error: Any, doing: str, scope: str, source: str) -> Exception:  # noqa: ANN401  (an SDK's exception)
+    said = getattr(error, "error", None)
+    code = str(getattr(said, "code", None) or "")
+    message = str(getattr(said, "message", None) or error.message or error)
+    headers = getattr(error.response, "headers", None) or {}
+    seconds = _seconds(headers.get("Retry-After"))
+    return explain_manager(Refusal(doing, error.status_code or 0, code, message, scope, source, seconds))
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return float(text or 0)
+    except ValueError:
+        return 0.0
