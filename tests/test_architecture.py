@@ -18,7 +18,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "events", "memory"}),
-    frozenset({"dockerignore", "http", "layer_cache", "oci", "project", "store"}),
+    frozenset({"dockerignore", "http", "layer_cache", "layer_trees", "oci", "project", "store"}),
     frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "resolver_errors", "wheels"}),
     frozenset({"builders", "registries", "report", "runtimes"}),
     frozenset({"finding", "pipeline", "planning", "publishing"}),
@@ -27,7 +27,7 @@ TIERS: tuple[frozenset[str], ...] = (
 )
 """Lowest first: a part imports from its own tier and from those below."""
 
-UPWARDS = {("project", f"shipml.plan.{values}") for values in ("declared", "facts", "model")}
+UPWARDS = {("project", f"shipml.plan.{values}") for values in ("declared", "facts", "model", "program")}
 """Values that a lower tier may use."""
 
 PURE = ("shipml.plan", "shipml.oci.digest", "shipml.oci.manifest", "shipml.errors")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from shipml.errors import PlanError
 from shipml.plan.facts import Project
+from shipml.plan.program import Program
+from shipml.plan.serving import health_path, serve
 
-__all__ = ["Command", "choose_command"]
+__all__ = ["Command", "choose_command", "choose_program"]
 
 DEFAULT_PORT = "8080"
-_ENTRIES = ("app.py", "main.py")
+_NAMES = ("app", "main", "streamlit_app", "wsgi", "asgi", "server", "api", "run", "home", "index", "predict", "train")
+"""Of programs, the likeliest first."""
 _PROCESSES = ("web", "worker")
+_SHOWN = 8
 _SHELL = re.compile(r"[|&;<>`*?~(){}\[\]!\n]|\$\(")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}$]*))?\}|(?P<plain>[A-Za-z_]\w*))")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -30,13 +34,22 @@ class Command:
     """What must be set besides, because the command line used it."""
     port: int | None = None
     """Where it listens, when the command line says so."""
+    http: str = ""
+    """The path that must answer, where the program is a server and shows one."""
+    others: tuple[str, ...] = ()
+    """Programs of the project that could have been taken instead."""
 
 
-def choose_command(project: Project, *, with_shell: bool = False) -> Command:
-    """The project's command: settings, Procfile, app.py, main.py.
+def choose_command(project: Project, *, packages: Collection[str] | None = None, with_shell: bool = False) -> Command:
+    """The project's command: settings, Procfile, else the likeliest program.
+
+    Args:
+        project: the facts.
+        packages: normalised names of what is installed; None while that is not known yet.
+        with_shell: whether the image has one.
 
     Raises:
-        PlanError: there is none, it is no program, or it needs a shell.
+        PlanError: there is none, it is no program, needs a shell, or a server that is not installed.
     """
     settings = project.settings
     if settings.command:
@@ -48,22 +61,59 @@ def choose_command(project: Project, *, with_shell: bool = False) -> Command:
             if process.name == name:
                 source = f"Procfile:{process.line}"
                 return _checked(project, _from_line(project, process.command, source, with_shell=with_shell))
-    for entry in _ENTRIES:
-        if entry in project.files_by_path:
-            return Command(("python", entry), f"{entry} is there")
-    raise _nothing_to_run(project)
+    program, others = choose_program(project)
+    if packages is None:
+        return Command((), "")
+    served = serve(program, packages, _port(project, dict(settings.environment)))
+    return Command(served.arguments, served.because, served.environment, served.port, served.http, others)
+
+
+def choose_program(project: Project) -> tuple[Program, tuple[str, ...]]:
+    """The likeliest program, and the paths of those that could be meant as well.
+
+    A server's app comes before a script, what lies near the root before what lies deep, what has a telling name before
+    what has none; a notebook comes last.
+
+    Raises:
+        PlanError: there is no program, or no telling which of several is meant.
+    """
+    ranked = sorted((_rank(program), program) for program in project.programs if not program.is_imported)
+    if not ranked:
+        ranked = sorted((_rank(program), program) for program in project.programs)
+    if not ranked:
+        raise _nothing_to_run(project)
+    (best, program), *rest = ranked
+    if rest and _is_unclear(best, rest[0][0]):
+        raise _nothing_to_run(project)
+    return program, tuple(other.path for _, other in rest if other.kind != "script" or other.runs_itself)
+
+
+def _rank(program: Program) -> tuple[int, int, int, int]:
+    """What makes a program likely; the lowest is taken."""
+    stem = program.path.rpartition("/")[2].rpartition(".")[0].lower()
+    named = _NAMES.index(stem) if stem in _NAMES else len(_NAMES)
+    kind = {"notebook": 2, "script": 1}.get(program.kind, 0)
+    if named < 2 and "/" not in program.path and program.kind == "script":  # noqa: PLR2004  (app.py and main.py)
+        kind = 0
+    return kind, program.path.count("/"), named, 0 if program.runs_itself else 1
+
+
+def _is_unclear(best: tuple[int, int, int, int], next_best: tuple[int, int, int, int]) -> bool:
+    """Whether nothing but the alphabet decides between two."""
+    return best == next_best and best[2] == len(_NAMES)
 
 
 def _nothing_to_run(project: Project) -> PlanError:
-    programs = [file.path for file in project.files if file.path.endswith(".py") and "/" not in file.path]
+    programs = [program.path for program in project.programs if not program.is_imported]
     if not programs:
         return PlanError(
-            f"there is nothing to run in {project.folder}: no app.py, no main.py, no Procfile",
+            f"there is nothing to run in {project.folder}: no program in Python, no notebook, no Procfile",
             hint='add an app.py, or say what to run in shipml.toml: command = ["python", "-m", "my_package"]',
         )
-    first = next((one for one in ("predict.py", "train.py") if one in programs), programs[0])
+    first = programs[0]
     return PlanError(
-        f"it is not clear which program the image should run: {', '.join(programs)}",
+        f"it is not clear which program the image should run: {', '.join(programs[:_SHOWN])}"
+        + (f" and {len(programs) - _SHOWN} more" if len(programs) > _SHOWN else ""),
         hint=f'say so in shipml.toml: command = ["python", "{first}"], or call it app.py',
     )
 
@@ -126,7 +176,17 @@ def _without_shell(project: Project, text: str, source: str, because: str) -> Co
         because = f"{because}, with {filled} filled in as the image has no shell"
     port = int(used["PORT"]) if used.get("PORT", "").isdecimal() else None
     environment = (("PORT", used["PORT"]),) if "PORT" in used and "PORT" not in known else ()
-    return Command(arguments, because, environment, port)
+    return Command(arguments, because, environment, port, _path_to_ask(project, arguments) if port else "")
+
+
+def _path_to_ask(project: Project, arguments: tuple[str, ...]) -> str:
+    """The path that must answer of the app that a command line names (`gunicorn app:app`); "" where none is known."""
+    words = {word.partition(":")[0].partition("(")[0] for word in arguments}
+    for program in project.programs:
+        names = {program.path, program.module, program.path.removesuffix(".py").replace("/", ".")}
+        if program.kind not in {"script", "notebook", "django"} and names & words:
+            return health_path(program)
+    return ""
 
 
 def _port(project: Project, known: Mapping[str, str]) -> int:

@@ -13,6 +13,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.declared import Declared, ImportedModule
 from shipml.plan.model import ApplicationFile, Base, LockedWheel, SmokeCheck
+from shipml.plan.program import Program
 
 __all__ = [
     "Lock",
@@ -106,6 +107,8 @@ class Project:
     """None where nothing is asked for: no file says so, and no code imports anything of a third party."""
     imports: tuple[ImportedModule, ...] = ()
     """Of third parties, by the project's own code without its tests; sorted by name."""
+    programs: tuple[Program, ...] = ()
+    """What could be run, those nearest to the root first."""
     python_evidence: tuple[PythonEvidence, ...] = ()
     """Strongest first."""
     files: tuple[ApplicationFile, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.command import Command, choose_command
 from shipml.plan.facts import Lock, Project
 from shipml.plan.layering import plan_layers
-from shipml.plan.model import NONROOT_HOME, PREFIX, USER_ID, Base, ImageBasePin, LayerPlan, Plan
+from shipml.plan.model import NONROOT_HOME, PREFIX, USER_ID, Base, ImageBasePin, LayerPlan, Plan, SmokeCheck
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
@@ -58,10 +58,11 @@ def make_plan(
         PlanError: nothing to run, or what is to be run needs a shell.
         ConfigurationError: the name is none that a repository can have.
     """
-    command = choose_command(project, with_shell=options.with_shell)
+    packages = frozenset(wheel.name for wheel in lock.wheels)
+    command = choose_command(project, packages=packages, with_shell=options.with_shell)
     layers = plan_layers(base, lock.wheels, project.files)
     timing = _timing(project, options)
-    smoke = project.settings.smoke
+    smoke = _smoke(project, command)
     ports = tuple(sorted({port for port in (smoke.port, command.port) if port is not None}))
     if smoke.http and not ports:
         ports = (8080,)
@@ -76,7 +77,7 @@ def make_plan(
         layers=layers,
         command=command.arguments,
         environment=_environment(project, command, base),
-        labels=_labels(project, name if said_by else "", lock, base, timing),
+        labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
         user=project.settings.user or str(USER_ID),
         created_at=timing.created_at,
@@ -86,6 +87,14 @@ def make_plan(
             project, lock=lock, base=base, candidate=candidate, command=command, layers=_counts(layers), timing=timing
         ),
     )
+
+
+def _smoke(project: Project, command: Command) -> SmokeCheck:
+    """What the settings demand; where they demand nothing of a server, that it answers."""
+    smoke = project.settings.smoke
+    if not command.http or smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
+        return smoke
+    return replace(smoke, http=command.http, port=smoke.port or command.port)
 
 
 def image_name(project: Project, asked: str | None = None) -> tuple[str, str]:
@@ -128,7 +137,9 @@ def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[
     return tuple(sorted((environment | dict(command.environment) | dict(project.settings.environment)).items()))
 
 
-def _labels(project: Project, title: str, lock: Lock, base: Base, timing: Timing) -> tuple[tuple[str, str], ...]:
+def _labels(
+    project: Project, title: str, *, lock: Lock, base: Base, timing: Timing, smoke: SmokeCheck
+) -> tuple[tuple[str, str], ...]:
     """OCI image-spec 1.1, annotations.md, and our own. The folder's name is none: it differs between machines."""
     revision = project.revision
     wheels = [[wheel.name, wheel.version, wheel.digest.hex] for wheel in lock.wheels]
@@ -142,7 +153,7 @@ def _labels(project: Project, title: str, lock: Lock, base: Base, timing: Timing
         "org.opencontainers.image.version": project.version or "",
         "io.shipml.lock": str(Digest.of(canonical_json(wheels))),
         "io.shipml.python": base.python,
-        SMOKE_LABEL: smoke_label(project.settings.smoke),
+        SMOKE_LABEL: smoke_label(smoke),
     }
     return tuple(sorted((name, value) for name, value in labels.items() if value))
 

@@ -46,6 +46,7 @@ def decisions(
         *_files(project),
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
+        *_other_programs(command),
         _user(project),
         Decision("created", timing.created_at, timing.because),
     )
@@ -114,6 +115,13 @@ def _shown_path(path: str) -> str:
 
 def _clause(reason: str) -> str:
     return f"it {reason}" if reason.startswith("may ") else f"it is {reason}"
+
+
+def _other_programs(command: Command) -> Iterator[Decision]:
+    if command.others:
+        more = f" and {len(command.others) - _SHOWN} more" if len(command.others) > _SHOWN else ""
+        shown = ", ".join(_shown_path(path) for path in command.others[:_SHOWN])
+        yield Decision("other programs", shown + more, "the setting command runs another")
 
 
 def _user(project: Project) -> Decision:

@@ -17,6 +17,7 @@ from shipml.events import Emit, ignore
 from shipml.plan.declared import Declared
 from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Revision, Settings
 from shipml.project.files import FileRules, find_files
+from shipml.project.programs import find_programs
 from shipml.project.requirements import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
@@ -61,6 +62,7 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         requirements=requirements,
         python_evidence=tuple(_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or "")),
         files=tuple(found.files),
+        programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
         processes=tuple(_processes(read_text(folder, "Procfile") or "")),
         revision=read_revision(folder, emit),

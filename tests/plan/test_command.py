@@ -11,6 +11,7 @@ from shipml.errors import PlanError
 from shipml.plan.command import choose_command
 from shipml.plan.facts import ProcessLine, Project, Settings
 from shipml.plan.model import ApplicationFile, SmokeCheck
+from shipml.plan.program import Program
 
 
 def project(*files: str, line: str | None = None, web: str | None = None, **settings: object) -> Project:
@@ -19,6 +20,7 @@ def project(*files: str, line: str | None = None, web: str | None = None, **sett
         Path("project"),
         settings=replace(found, **settings),  # type: ignore[arg-type]
         files=tuple(ApplicationFile(path, "file", executable=path.endswith("x.py")) for path in sorted(files)),
+        programs=tuple(Program(path, "script") for path in sorted(files) if path.endswith(".py") and "/" not in path),
         processes=(ProcessLine("release", "x", 1), ProcessLine("web", web, 2)) if web else (),
     )
 
@@ -27,6 +29,8 @@ def project(*files: str, line: str | None = None, web: str | None = None, **sett
     ("found", "arguments", "because"),
     [
         (project("app.py", "main.py"), ("python", "app.py"), "app.py is there"),
+        (project("train.py", "predict.py"), ("python", "predict.py"), "predict.py is there"),
+        (project("a.py", "train.py"), ("python", "train.py"), "train.py is there"),
         (project("main.py", "train.py"), ("python", "main.py"), "main.py is there"),
         (project("app.py", command=("python", "-m", "x $HOME|")), ("python", "-m", "x $HOME|"), "shipml.toml says so"),
         (project("app.py", line="python 'my app.py' --x"), ("python", "my app.py", "--x"), "shipml.toml says so"),
@@ -38,7 +42,7 @@ def project(*files: str, line: str | None = None, web: str | None = None, **sett
 )
 def test_the_strongest_statement_decides(found: Project, arguments: tuple[str, ...], because: str) -> None:
     """Settings come before the Procfile, that before app.py, that before main.py; strings are split."""
-    command = choose_command(found)
+    command = choose_command(found, packages=())
     assert (command.arguments, command.because) == (arguments, because)
 
 
@@ -94,8 +98,7 @@ def test_what_needs_a_shell_is_refused_unless_there_is_one(line: str, reason: st
     [
         (project(), "nothing to run in project", "add an app.py"),
         (project("README.md", "pkg/x.py"), "nothing to run", "add an app.py"),
-        (project("predict.py", "train.py"), "predict.py, train.py", 'command = ["python", "predict.py"]'),
-        (project("a.py", "train.py"), "a.py, train.py", '"train.py"'),
+        (project("a.py", "b.py"), "a.py, b.py", 'command = ["python", "a.py"]'),
         (project(line="serve $MODEL"), "uses $MODEL, which is not set", "[env]"),
         (project(line="python 'x"), "open quotation", "close it"),
         (project("app.py", line="app.py --x"), "starts with app.py", 'command = "python app.py --x"'),

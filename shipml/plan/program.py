@@ -1,0 +1,53 @@
+"""The programs of a project, as values: what each file can be run as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["Program", "ProgramKind"]
+
+ProgramKind: TypeAlias = Literal["flask", "fastapi", "streamlit", "gradio", "dash", "django", "script", "notebook"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Program:
+    """A file that can be run."""
+
+    path: str
+    """Relative to the project, with `/`."""
+    kind: ProgramKind
+    line: int = 0
+    """Where the object is made that shows what it is; 0 where the whole file does."""
+    object: str = ""
+    """What a server is told to serve: `app`, `create_app()`; "" where it is no module's object."""
+    port: int | None = None
+    """Where it listens when it is run itself, as the code says."""
+    host: str = ""
+    """The address that it listens on then, as the code says; "" where it does not."""
+    routes: tuple[str, ...] = ()
+    """Paths without parameters that answer GET, in the order of the code."""
+    runs_itself: bool = False
+    """Whether it starts its own server, or has an `if __name__ == "__main__"`."""
+    prepares_itself: bool = False
+    """Whether that block binds what functions of the module read: a server that imports it would miss that."""
+    needs_its_folder: bool = False
+    """Whether it imports what lies beside it as if its own folder were on the path."""
+    is_imported: bool = False
+    """Whether another program imports it."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of the file; "" for the project's own."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def module(self) -> str:
+        """The module's name for an import from the project's folder, or from its own where it needs that."""
+        path = self.path.rpartition("/")[2] if self.needs_its_folder else self.path
+        return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    @property
+    def source(self) -> str:
+        """`FILE:LINE`."""
+        return f"{self.path}:{self.line}" if self.line else self.path

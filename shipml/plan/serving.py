@@ -1,0 +1,194 @@
+"""How a program of the project is run in an image: the server's command, its port, and what must answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from shipml.errors import PlanError
+from shipml.plan.program import Program, ProgramKind
+
+__all__ = ["Served", "health_path", "needed_package", "serve"]
+
+_FLASK_PORT, _UVICORN_PORT = 5000, 8000
+"""Where they listen when their code says nothing."""
+_HEALTH = ("/health", "/healthz", "/healthcheck", "/ping", "/status", "/ready", "/")
+_ALWAYS_THERE: Mapping[ProgramKind, str] = {
+    "fastapi": "/openapi.json",
+    "streamlit": "/",
+    "gradio": "/",
+    "dash": "/",
+}
+_HOST = "0.0.0.0"  # noqa: S104  (in a container nobody else can reach it otherwise)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the image runs for a program."""
+
+    arguments: tuple[str, ...]
+    because: str
+    environment: tuple[tuple[str, str], ...] = ()
+    port: int | None = None
+    """Where it listens; None for a job."""
+    http: str = ""
+    """The path that must answer; "" where none is known."""
+
+
+def serve(program: Program, packages: Collection[str], port: int) -> Served:
+    """The command for `program`.
+
+    Args:
+        program: what to run.
+        packages: normalised names of the distributions that are installed.
+        port: where a server is to listen, where the program leaves it open.
+
+    Raises:
+        PlanError: it needs a server that is not among the packages.
+    """
+    return _WAYS[program.kind](program, packages, port)
+
+
+def needed_package(program: Program, packages: Collection[str]) -> tuple[str, str]:
+    """The distribution that running `program` takes and that nothing lists, and why; ("", "") for none."""
+    if program.kind == "fastapi" and not {"uvicorn", "hypercorn", "granian", "daphne"} & set(packages):
+        return "uvicorn", f"{program.source} is a FastAPI app, and no server for it is listed"
+    if program.kind == "notebook" and not {"ipython", "jupyter", "notebook", "ipykernel"} & set(packages):
+        return "ipython", f"{program.path} is run as a job, and nothing that runs notebooks is listed"
+    return "", ""
+
+
+def _flask(program: Program, packages: Collection[str], port: int) -> Served:
+    if program.prepares_itself or not program.object:
+        return _by_itself(program, _FLASK_PORT, "Flask app", {})
+    return _wsgi(program, packages, port, program.object, "Flask app")
+
+
+def _wsgi(program: Program, packages: Collection[str], port: int, name: str, what: str) -> Served:
+    module = program.module
+    found = f"{program.source} makes the {what} {name}"
+    health = health_path(program)
+    paths = _paths(program)
+    if "gunicorn" in packages:
+        arguments = ("gunicorn", "--bind", f"{_HOST}:{port}", f"{module}:{name}")
+        return Served(arguments, f"{found}, and gunicorn is listed", paths, port, health)
+    if "waitress" in packages:
+        call = ("--call",) if name.endswith("()") else ()
+        target = f"{module}:{name.removesuffix('()')}"
+        return Served(
+            ("waitress-serve", f"--listen={_HOST}:{port}", *call, target),
+            f"{found}, and waitress is listed",
+            paths,
+            port,
+            health,
+        )
+    return Served(
+        ("python", "-m", "flask", "run", "--host", _HOST, "--port", str(port)),
+        f"{found}; it is served by Flask's own server, as no other is listed (gunicorn is made for production)",
+        (("FLASK_APP", f"{module}:{name}"), *paths),
+        port,
+        health,
+    )
+
+
+def _fastapi(program: Program, packages: Collection[str], port: int) -> Served:
+    if program.prepares_itself or not program.object:
+        return _by_itself(program, _UVICORN_PORT, "FastAPI app", {})
+    if "uvicorn" not in packages:
+        raise PlanError(
+            f"{program.source} makes the FastAPI app {program.object}, and no server for it is among the packages",
+            hint="add a line to the requirements: uvicorn",
+        )
+    factory = ("--factory",) if program.object.endswith("()") else ()
+    target = f"{program.module}:{program.object.removesuffix('()')}"
+    arguments = ("python", "-m", "uvicorn", *factory, target, "--host", _HOST, "--port", str(port))
+    because = f"{program.source} makes the FastAPI app {program.object}, which uvicorn serves"
+    return Served(arguments, because, _paths(program), port, health_path(program))
+
+
+def _streamlit(program: Program, packages: Collection[str], port: int) -> Served:
+    del packages
+    options = ("--server.port", str(port), "--server.address", _HOST, "--server.headless", "true")
+    environment = (("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false"),)
+    arguments = ("python", "-m", "streamlit", "run", program.path, *options)
+    return Served(arguments, f"{program.path} imports streamlit", environment, port, health_path(program))
+
+
+def _gradio(program: Program, packages: Collection[str], port: int) -> Served:
+    del packages
+    listens_at = program.port or port
+    environment = {
+        "GRADIO_SERVER_NAME": _HOST,
+        "GRADIO_SERVER_PORT": str(listens_at),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+    }
+    return _by_itself(program, listens_at, "Gradio app", environment)
+
+
+def _dash(program: Program, packages: Collection[str], port: int) -> Served:
+    del packages
+    listens_at = program.port or port
+    return _by_itself(program, listens_at, "Dash app", {"HOST": _HOST, "PORT": str(listens_at)})
+
+
+def _django(program: Program, packages: Collection[str], port: int) -> Served:
+    del packages
+    arguments = ("python", program.path, "runserver", "--noreload", f"{_HOST}:{port}")
+    return Served(arguments, f"{program.path} is Django's; it is served by Django's own server", (), port)
+
+
+def _script(program: Program, packages: Collection[str], port: int) -> Served:
+    del packages, port
+    return Served(("python", program.path), f"{program.path} is there")
+
+
+def _notebook(program: Program, packages: Collection[str], port: int) -> Served:
+    del port
+    environment = (("IPYTHONDIR", "/tmp/ipython"), ("MPLBACKEND", "Agg"))  # noqa: S108  (of the image)
+    if "nbconvert" in packages and "ipython" not in packages:
+        arguments = ("jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout", program.path)
+        return Served(arguments, f"{program.path} is run as a job", environment)
+    return Served(("ipython", program.path), f"{program.path} is run as a job, its cells in their order", environment)
+
+
+def _by_itself(program: Program, port: int, what: str, environment: Mapping[str, str]) -> Served:
+    """`python FILE`: the program starts its own server."""
+    because = f"{program.source} is a {what} that starts its own server"
+    if not environment and program.host not in {_HOST, "::"}:
+        because += f", for its own machine alone: host={_HOST!r} in its code would let others reach it"
+    listens_at = program.port or port
+    return Served(
+        ("python", program.path),
+        because,
+        tuple(sorted(environment.items())),
+        listens_at,
+        health_path(program),
+    )
+
+
+def health_path(program: Program) -> str:
+    """The path to ask: one that is made for it, else one that every app of its kind has, else the first for GET."""
+    routes = {route.rstrip("/") or "/": route for route in reversed(program.routes)}
+    for path in _HEALTH:
+        if path in routes:
+            return routes[path]
+    harmless = [route for route in program.routes if not re.search(r"log|exit|shutdown|delete|train", route)]
+    return _ALWAYS_THERE.get(program.kind) or next(iter(harmless), "")
+
+
+def _paths(program: Program) -> tuple[tuple[str, str], ...]:
+    """What makes a module in a folder find what lies beside it, as it does where the program is started there."""
+    return (("PYTHONPATH", f"/app/{program.folder}"),) if program.needs_its_folder else ()
+
+
+_WAYS: Mapping[ProgramKind, Callable[[Program, Collection[str], int], Served]] = {
+    "flask": _flask,
+    "fastapi": _fastapi,
+    "streamlit": _streamlit,
+    "gradio": _gradio,
+    "dash": _dash,
+    "django": _django,
+    "script": _script,
+    "notebook": _notebook,
+}
