@@ -6,17 +6,18 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import BinaryIO
 
-from shipml.errors import BuildError
+from shipml.errors import BuildError, CancelledError, ShipmlError
 from shipml.oci.annotations import KEY, KIND, SOURCE
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import RECIPE, LayerWriter, WrittenLayer
-from shipml.oci.manifest import canonical_json
+from shipml.oci.manifest import Descriptor, canonical_json
 from shipml.store import Store
 
-__all__ = ["cached_layer", "layer_key"]
+__all__ = ["LAYER_FACT", "cached_layer", "fetched", "layer_key"]
 
-_FACT = "layer"
+LAYER_FACT = "layer"
+"""Kind of the facts about layers, in the store: key → digest, diff id, sizes."""
 
 
 def layer_key(*parts: object) -> str:
@@ -49,10 +50,10 @@ def cached_layer(
             store.adopt(draft, written.digest)
         return written
 
-    fact = store.fact(_FACT, key)
+    fact = store.fact(LAYER_FACT, key)
     if fact is None:
         with store.lock(f"layer-{key}"):
-            fact = store.fact(_FACT, key)
+            fact = store.fact(LAYER_FACT, key)
             if fact is None:
                 written = make()
                 fact = {
@@ -61,12 +62,12 @@ def cached_layer(
                     "size_bytes": written.size_bytes,
                     "uncompressed_bytes": written.uncompressed_bytes,
                 }
-                store.keep_fact(_FACT, key, fact)
+                store.keep_fact(LAYER_FACT, key, fact)
     digest = Digest.parse(fact["digest"])
     size_bytes: int = fact["size_bytes"]
 
     def open_layer() -> BinaryIO:
-        if not store.has_blob(digest, size_bytes):
+        if not store.has_blob(digest, size_bytes) and not fetched(store, Descriptor("", digest, size_bytes)):
             with store.lock(f"layer-{key}"):
                 if not store.has_blob(digest, size_bytes) and make().digest != digest:
                     raise BuildError(
@@ -87,3 +88,13 @@ def cached_layer(
             **(extra_annotations or {}),
         },
     )
+
+
+def fetched(store: Store, layer: Descriptor) -> bool:
+    """Whether a registry gave the layer; where it could not, it is made again."""
+    try:
+        return store.fetch(layer)
+    except CancelledError:
+        raise
+    except ShipmlError:
+        return False

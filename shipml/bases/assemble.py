@@ -29,17 +29,20 @@ from shipml.bases.root_file_system import RootFileSystem, Sink
 from shipml.errors import BuildError
 from shipml.events import Emit, Step, step
 from shipml.http import HttpClient
+from shipml.layer_cache import fetched
 from shipml.oci import layer_writer
 from shipml.oci.annotations import BYTECODE, KEY, KIND, SOURCE
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
+from shipml.oci.manifest import Descriptor
 from shipml.plan.model import BasePin, DebianPackagePin
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 
-__all__ = ["base_layers", "fetch_packages", "write_base"]
+__all__ = ["BASE_LAYER_FACT", "base_layers", "fetch_packages", "write_base"]
 
-_LAYER_FACT = "debian-layer-1"
+BASE_LAYER_FACT = "debian-layer-1"
+"""Kind of the facts about these layers, in the store: key → digest, diff id, size."""
 _CONTENT_FACT = "debian-content-1"
 _DOWNLOADS = 8
 _NAMES_SHOWN = 3
@@ -77,23 +80,23 @@ def _key(packages: Sequence[DebianPackagePin], below: str) -> str:
 
 
 def _layer(key: str, annotations: Mapping[str, str], make: Callable[[], Any], store: Store) -> LayerValue:
-    fact = store.fact(_LAYER_FACT, key)
+    fact = store.fact(BASE_LAYER_FACT, key)
     if fact is None:
         make()
-        fact = store.fact(_LAYER_FACT, key)
+        fact = store.fact(BASE_LAYER_FACT, key)
     digest = Digest.parse(fact["digest"])
     return LayerValue(
         digest=digest,
         diff_id=Digest.parse(fact["diff_id"]),
         size_bytes=fact["size_bytes"],
-        opener=functools.partial(_open, digest, make, store),
+        opener=functools.partial(_open, digest, fact["size_bytes"], make, store),
         annotations=dict(annotations),
     )
 
 
-def _open(digest: Digest, make: Callable[[], Any], store: Store) -> BinaryIO:
-    """The layer's blob, made again if it was pruned."""
-    if not store.has_blob(digest):
+def _open(digest: Digest, size_bytes: int, make: Callable[[], Any], store: Store) -> BinaryIO:
+    """The layer's blob, fetched if a registry has it, else made again if it was pruned."""
+    if not store.has_blob(digest) and not fetched(store, Descriptor("", digest, size_bytes)):
         make()
     if not store.has_blob(digest):
         raise BuildError(
@@ -142,7 +145,7 @@ class _Maker:
 
 
 def _is_made(key: str, store: Store) -> bool:
-    fact = store.fact(_LAYER_FACT, key)
+    fact = store.fact(BASE_LAYER_FACT, key)
     return fact is not None and store.has_blob(Digest.parse(fact["digest"]), fact["size_bytes"])
 
 
@@ -153,7 +156,7 @@ def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem]
         store.adopt(draft, written.digest)
     store.keep_fact(_CONTENT_FACT, key, {"entries": root.entries, "libraries": root.libraries})
     fact = {"digest": str(written.digest), "diff_id": str(written.diff_id), "size_bytes": written.size_bytes}
-    store.keep_fact(_LAYER_FACT, key, fact)
+    store.keep_fact(BASE_LAYER_FACT, key, fact)
     running.detail = f"{written.size_bytes / 1e6:.1f} MB"
 
 

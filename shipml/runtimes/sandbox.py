@@ -12,6 +12,7 @@ from typing import Any
 
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
+from shipml.layer_trees import layer_trees, read_small_file
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.accounts import resolve_user
@@ -21,7 +22,6 @@ from shipml.runtimes.confined import Confined
 from shipml.runtimes.host_network import HOSTS, host_network
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec
-from shipml.runtimes.layer_trees import layer_trees, read_small_file
 from shipml.runtimes.memory import limit_memory
 from shipml.runtimes.obstacles import WAY_OUT
 from shipml.runtimes.server_probe import ServerProbe

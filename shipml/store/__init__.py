@@ -7,13 +7,15 @@ from pathlib import Path
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.store import images, upkeep
-from shipml.store.files import BlobStore, Draft, StoredImage, default_home, remove_tree
+from shipml.store.files import Draft, StoredImage, default_home, remove_tree
+from shipml.store.remote import OpenRemote, RemoteBlobs
 from shipml.store.upkeep import KindSize, MissingBlob, PruneReport, StoreInfo
 
 __all__ = [
     "Draft",
     "KindSize",
     "MissingBlob",
+    "OpenRemote",
     "PruneReport",
     "Store",
     "StoreInfo",
@@ -23,7 +25,7 @@ __all__ = [
 ]
 
 
-class Store(BlobStore):
+class Store(RemoteBlobs):
     """Opens (and makes) the store in `home`, and holds it in use until the process ends or `close` is called."""
 
     def image(self, digest: Digest) -> Image:
@@ -36,6 +38,8 @@ class Store(BlobStore):
 
     def keep_image(self, image: Image) -> Digest:
         """Keep an image: layers that are missing are streamed in, the manifest comes last; returns its digest.
+
+        A layer that a registry is noted to have stays there until someone opens it.
 
         Raises:
             UntrustedInputError: a layer's bytes are not those of its digest.

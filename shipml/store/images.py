@@ -14,6 +14,7 @@ from shipml.oci.image import Image
 from shipml.oci.manifest import Descriptor
 from shipml.oci.reference import Reference
 from shipml.store.files import BlobStore, StoredImage
+from shipml.store.remote import RemoteBlobs
 
 __all__ = ["keep", "last_built_from", "load", "resolve"]
 
@@ -21,7 +22,7 @@ _DIGEST_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _FULL_HEX = 64
 
 
-def load(store: BlobStore, digest: Digest) -> Image:
+def load(store: RemoteBlobs, digest: Digest) -> Image:
     """See `Store.image`."""
     with store.open_blob(digest) as stream:
         manifest = stream.read(DOCUMENT_LIMIT_BYTES)
@@ -29,7 +30,7 @@ def load(store: BlobStore, digest: Digest) -> Image:
         raise _damaged(store, digest, "its manifest is not what it was")
 
     def open_blob(descriptor: Descriptor) -> BinaryIO:
-        return store.open_blob(descriptor.digest)
+        return store.open_layer(descriptor)
 
     try:
         return open_image(manifest, open_blob)
@@ -41,10 +42,10 @@ def _damaged(store: BlobStore, digest: Digest, because: str) -> StoreError:
     return StoreError(f"the image {digest} in {store.home} is damaged: {because}", hint="build it again: shipml build")
 
 
-def keep(store: BlobStore, image: Image) -> Digest:
+def keep(store: RemoteBlobs, image: Image) -> Digest:
     """See `Store.keep_image`."""
     for layer in image.layers:
-        if store.has_blob(layer.digest, layer.size_bytes):
+        if store.has_or_can_fetch(layer.digest, layer.size_bytes):
             continue
         with layer.open() as source:
             if store.has_blob(layer.digest, layer.size_bytes):

@@ -21,6 +21,7 @@ from shipml.errors import ShipmlError, TryAgainError
 from shipml.oci.digest import Digest
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, parse_manifest
 from shipml.store.files import BlobStore, remove_tree
+from shipml.store.remote import RemoteBlobs
 
 __all__ = ["KindSize", "MissingBlob", "PruneReport", "StoreInfo", "info", "prune"]
 
@@ -124,13 +125,16 @@ class _Thing:
     used_at_seconds: float
 
 
-def info(store: BlobStore, *, verify: bool) -> StoreInfo:
+def info(store: RemoteBlobs, *, verify: bool) -> StoreInfo:
     """See `Store.info`."""
     things = list(_things(store))
     needs = _needs(store)
     sizes = {thing.path.name: thing.size_bytes for thing in things if thing.path.parent.name == "sha256"}
     missing = {
-        MissingBlob(reference, digest) for reference, digests in needs for digest in digests if digest.hex not in sizes
+        MissingBlob(reference, digest)
+        for reference, digests in needs
+        for digest in digests
+        if digest.hex not in sizes and not store.remote_homes(digest)
     }
     needed = {digest.hex for _, digests in needs for digest in digests}
     return StoreInfo(
