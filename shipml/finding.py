@@ -8,7 +8,7 @@ from shipml import docker_engine
 from shipml.builders.on_engine import built_on_engine
 from shipml.errors import UsageError
 from shipml.events import Emit
-from shipml.oci.image import Image
+from shipml.oci.image import Image, read_config
 from shipml.registries import Subject
 from shipml.store import Store, StoredImage
 
@@ -39,8 +39,10 @@ class Finder:
                 if (found := engine.find_image(elsewhere or target or "")) is None:
                     raise
             named = target if target and not elsewhere and not found.id.hex.startswith(target) else ""
-            return Subject(found.id, None, named or next(iter(found.references), ""))
-        return Subject(image.digest, image, self.stored(target).reference)
+            labels = found.config.get("Labels") or {}
+            return Subject(found.id, None, named or next(iter(found.references), ""), labels)
+        labels = read_config(image).get("config", {}).get("Labels") or {}
+        return Subject(image.digest, image, self.stored(target).reference, labels)
 
     def stored(self, target: str | None) -> StoredImage:
         """The image's entry in the store.

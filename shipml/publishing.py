@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from shipml import docker_engine
 from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.finding import Finder
 from shipml.oci.reference import Reference
-from shipml.registries import Destination, EnginePusher, Pushed, Pusher, find_credentials, require_smoke
+from shipml.project import Settings, read_outline
+from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
+from shipml.registries.destination import has_registry
+from shipml.registries.named import locate, only_registry
+from shipml.registries.tags import is_dirty
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
 
@@ -36,9 +41,7 @@ class Publisher:
             smoke: False pushes it without.
         """
         subject = self._finder.subject(target)
-        references = destination.references(
-            subject.name, lambda registry: find_credentials(Reference(registry, "")).username
-        )
+        references = self._references(subject, target, destination)
         with self._pusher() as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
@@ -46,6 +49,23 @@ class Publisher:
             else:
                 self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
             return replace(pusher.push(subject, references, self._emit), smoke=verdict)
+
+    def _references(self, subject: Subject, target: str | None, destination: Destination) -> tuple[Reference, ...]:
+        """Where it goes; said, since nobody may have typed the tags."""
+        location = None
+        if destination.registry:
+            location = locate(destination.registry, _settings(target), destination.name)
+        elif not destination.reference and not has_registry(subject.name):
+            location = only_registry(_settings(target), destination.name)
+        references = destination.references(
+            subject.name,
+            lambda registry: find_credentials(Reference(registry, "")).username,
+            location=location,
+            labels=subject.labels,
+        )
+        if is_dirty(subject.labels):
+            self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
+        return references
 
     @contextmanager
     def _pusher(self) -> Iterator[Pusher]:
@@ -60,3 +80,9 @@ class Publisher:
             ) from error
         with engine:
             yield EnginePusher(engine, self._store)
+
+
+def _settings(target: str | None) -> Settings:
+    """Those of the folder that was named, else of the current one."""
+    folder = Path(target) if target and Path(target).is_dir() else Path()
+    return read_outline(folder).settings

@@ -22,6 +22,10 @@ __all__ = [
     "Folder",
     "ImageName",
     "Planning",
+    "RegistryOwner",
+    "RegistryWord",
+    "RepositoryName",
+    "Tags",
     "complete_images",
     "memory_bytes",
     "parse_environment",
@@ -56,6 +60,28 @@ ImageName = Annotated[
         help="An image by name or digest, or the project folder that it was built from",
         show_default="the last image built from the current folder",
         autocompletion=complete_images,
+    ),
+]
+RegistryWord = Annotated[
+    str,
+    typer.Option(
+        "--registry",
+        metavar="hub|acr|HOST|NAME",
+        help="Where to, instead of REF; NAME is a [registries.NAME] of the settings, or int or prod",
+    ),
+]
+RegistryOwner = Annotated[
+    str,
+    typer.Option("--name", metavar="NAME", help="The Azure registry (acr), or the user or organisation (hub)"),
+]
+RepositoryName = Annotated[
+    str,
+    typer.Option("--repository", metavar="NAME", help="Repository there, as team/app", show_default="the image's name"),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag", metavar="TAG", help="Tag there; repeatable", show_default="the image's version and git revision"
     ),
 ]
 

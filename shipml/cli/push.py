@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from shipml.cli.console import Console
-from shipml.cli.options import ImageName
+from shipml.cli.options import ImageName, RegistryOwner, RegistryWord, RepositoryName, Tags
 from shipml.cli.text import seconds_text
 
 __all__ = ["push"]
@@ -21,13 +21,10 @@ def push(
         str | None,
         typer.Argument(metavar="REF", help="Where to: REGISTRY/NAME[:TAG]", show_default="the image's own name"),
     ] = None,
-    registry: Annotated[str, typer.Option(metavar="hub|HOST", help="Where to, instead of REF")] = "",
-    repository: Annotated[
-        str, typer.Option(metavar="NAME", help="Repository there, as username/app", show_default="the image's name")
-    ] = "",
-    tag: Annotated[
-        list[str] | None, typer.Option("--tag", metavar="TAG", help="Tag there; repeatable", show_default="the image's")
-    ] = None,
+    registry: RegistryWord = "",
+    name: RegistryOwner = "",
+    repository: RepositoryName = "",
+    tag: Tags = None,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
 ) -> None:
     """Push an image to a registry, after a smoke test of the very image that is pushed.
@@ -43,7 +40,7 @@ def push(
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
     from shipml.registries import Destination  # noqa: PLC0415
 
-    destination = Destination(reference or "", registry, repository, tuple(tag or ()))
+    destination = Destination(reference or "", registry, repository, tuple(tag or ()), name)
     with Shipml(emit=console.emit) as session:
         pushed = session.push(image, destination, smoke=not no_smoke)
     if console.as_json:

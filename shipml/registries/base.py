@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from shipml.events import Emit
@@ -24,6 +24,8 @@ class Subject:
     """None: only the engine has it."""
     name: str
     """As people know it; "" where it has no name."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Of its config."""
 
 
 @dataclass(frozen=True, slots=True)

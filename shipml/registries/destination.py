@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from shipml.errors import UsageError
 from shipml.oci.reference import DOCKER_HUB, Reference
+from shipml.registries.named import Location
+from shipml.registries.tags import default_tags
 
-__all__ = ["Destination"]
+__all__ = ["Destination", "has_registry"]
 
-_HUB = "hub"
 _OFFICIAL = "library/"
-_HOST = re.compile(r"localhost|.*[.:].*")
+_USUAL_TAG = "latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,30 @@ class Destination:
     reference: str = ""
     """`[registry/]name[:tag]`."""
     registry: str = ""
-    """`hub` or a host."""
+    """`hub`, `acr`, a host, or a name of the settings: see `registries.named.locate`."""
     repository: str = ""
     tags: tuple[str, ...] = ()
+    name: str = ""
+    """Of an Azure registry, or the user or organisation on Docker Hub."""
 
-    def references(self, image: str, username_at: Callable[[str], str]) -> tuple[Reference, ...]:
+    def references(
+        self,
+        image: str,
+        username_at: Callable[[str], str],
+        *,
+        location: Location | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> tuple[Reference, ...]:
         """The references to push under, at least one.
+
+        Tags are those that were asked for, with the destination or with --tag; else the location's; else the image's
+        own, unless that is `latest`, which nobody may have chosen; else its version and revision; else `latest`.
 
         Args:
             image: the image's own name; "" for none.
             username_at: the user's name at a registry, "" where it is not known; the namespace at Docker Hub.
+            location: what `registry` means; None where that is "".
+            labels: of the image.
 
         Raises:
             UsageError: it is not clear where to, or no image can be there.
@@ -41,51 +55,48 @@ class Destination:
             raise UsageError(
                 "the destination is named twice", hint="give either a reference, or --registry and --repository"
             )
-        if self.reference:
-            return self._tagged(_parse(self.reference), keep=_has_tag(self.reference))
         own = _parse(image) if image else None
-        if self.registry or self.repository:
-            return self._tagged(self._composed(own, username_at), keep=False)
-        if own is None or _is_official(own):
+        own_tag = own.tag if own and own.tag and own.tag != _USUAL_TAG else ""
+        usual = (own_tag,) if own_tag else default_tags(labels or {}) or (_USUAL_TAG,)
+        if self.reference:
+            typed = _parse(self.reference)
+            if _has_tag(self.reference):
+                return _with_tags(typed, (typed.tag or _USUAL_TAG, *self.tags))
+            return _with_tags(typed, self.tags or default_tags(labels or {}) or (_USUAL_TAG,))
+        if location or self.repository:
+            composed = self._composed(own, location, username_at)
+            at_home = (location.tag,) if location and location.tag else usual
+            return _with_tags(composed, self.tags or at_home)
+        if own is None or not has_registry(image):
             name = own.name if own else "IMAGE"
             raise UsageError(
                 f"{image or 'the image'} names no registry to push to",
                 hint=f"say where: shipml push {name} --registry hub --repository USERNAME/{name}, or"
                 f" shipml push {name} HOST/{name}",
             )
-        return self._tagged(own, keep=_has_tag(image))
+        return _with_tags(own, self.tags or usual)
 
-    def _tagged(self, reference: Reference, *, keep: bool) -> tuple[Reference, ...]:
-        """With `--tag`, those tags, after the typed one where one was typed."""
-        if not self.tags:
-            return (reference,)
-        tagged = [reference] if keep else []
-        return tuple(dict.fromkeys([*tagged, *(reference.with_tag(tag) for tag in self.tags)]))
-
-    def _composed(self, own: Reference | None, username_at: Callable[[str], str]) -> Reference:
-        registry = self._host() if self.registry else (own.registry if own else DOCKER_HUB)
-        repository = self.repository or (own.repository.removeprefix(_OFFICIAL) if own else "")
+    def _composed(
+        self, own: Reference | None, location: Location | None, username_at: Callable[[str], str]
+    ) -> Reference:
+        registry = location.registry if location else (own.registry if own else DOCKER_HUB)
+        repository = self.repository or (location.repository if location else "")
+        repository = repository or (own.repository.removeprefix(_OFFICIAL) if own else "")
         if not repository:
             raise UsageError("the image has no name to push it under", hint="name one: --repository NAME")
         if registry == DOCKER_HUB and "/" not in repository:
-            username = username_at(DOCKER_HUB)
+            username = (location.namespace if location else "") or username_at(DOCKER_HUB)
             if not username:
                 raise UsageError(
                     "nobody but Docker can push to Docker Hub without a namespace",
                     hint=f"add yours: --repository USERNAME/{repository}",
                 )
             repository = f"{username}/{repository}"
-        tag = own.tag if own and own.tag else "latest"
-        return _parse(f"{registry}/{repository}:{tag}")
+        return _parse(f"{registry}/{repository}")
 
-    def _host(self) -> str:
-        if self.registry == _HUB:
-            return DOCKER_HUB
-        if not _HOST.fullmatch(self.registry) or "/" in self.registry:
-            raise UsageError(
-                f"{self.registry!r} is no registry", hint="use hub, or a host as registry.example.org or localhost:5000"
-            )
-        return self.registry
+
+def _with_tags(reference: Reference, tags: tuple[str, ...]) -> tuple[Reference, ...]:
+    return tuple(dict.fromkeys(reference.with_tag(tag) for tag in tags))
 
 
 def _parse(text: str) -> Reference:
@@ -101,5 +112,7 @@ def _has_tag(text: str) -> bool:
     return ":" in text.rpartition("/")[2]
 
 
-def _is_official(reference: Reference) -> bool:
-    return reference.registry == DOCKER_HUB and reference.repository.startswith(_OFFICIAL)
+def has_registry(image: str) -> bool:
+    """Whether an image's name says where it can be pushed: `iris` does not, nobody may push to Docker's own names."""
+    own = Reference.parse(image) if image else None
+    return own is not None and not (own.registry == DOCKER_HUB and own.repository.startswith(_OFFICIAL))
