@@ -12,7 +12,7 @@ from pathlib import Path
 
 from shipml.errors import BuildError, ConfigurationError
 
-__all__ = ["netrc_credentials", "redacted", "split_credentials", "trust"]
+__all__ = ["basic", "netrc_credentials", "redacted", "split_credentials", "trust"]
 
 
 def redacted(url: str) -> str:
@@ -57,7 +57,7 @@ def split_credentials(url: str) -> tuple[str, str]:
         user, password = (urllib.parse.unquote(text or "") for text in (parts.username, parts.password))
     except ValueError as error:
         raise BuildError(f"{_unreadable(url)} is no URL: {error}") from error
-    return bare, _basic(user, password) if user or password else ""
+    return bare, basic(user, password) if user or password else ""
 
 
 def netrc_credentials(url: str) -> str:
@@ -66,7 +66,7 @@ def netrc_credentials(url: str) -> str:
         path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
         found = netrc.netrc(str(path)).authenticators(urllib.parse.urlsplit(url).hostname or "")
         if found:
-            return _basic(found[0] or found[1], found[2] or "")
+            return basic(found[0] or found[1], found[2] or "")
     return ""
 
 
@@ -75,5 +75,6 @@ def _unreadable(url: str) -> str:
     return repr(url.rpartition("@")[2][:200])
 
 
-def _basic(user: str, password: str) -> str:
+def basic(user: str, password: str) -> str:
+    """The value of an Authorization header (RFC 7617)."""
     return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()

@@ -17,6 +17,7 @@ from shipml.oci.image import Image, ImageValue, LayerValue
 from shipml.oci.manifest import CONFIG_MEDIA_TYPE, INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Descriptor, Platform
 
 __all__ = [
+    "DOCKER_INDEX_MEDIA_TYPE",
     "DOCKER_MANIFEST_MEDIA_TYPE",
     "DOCUMENT_LIMIT_BYTES",
     "Manifest",
@@ -34,8 +35,8 @@ DOCUMENT_LIMIT_BYTES = 4 << 20
 """Of a manifest, index or config: what registries must accept (distribution-spec 1.1, "Pushing Manifests")."""
 DOCKER_MANIFEST_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 
-_DOCKER_INDEX_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
-_INDEX_MEDIA_TYPES = (INDEX_MEDIA_TYPE, _DOCKER_INDEX_MEDIA_TYPE)
+DOCKER_INDEX_MEDIA_TYPE = "application/vnd.docker.distribution.manifest.list.v2+json"
+_INDEX_MEDIA_TYPES = (INDEX_MEDIA_TYPE, DOCKER_INDEX_MEDIA_TYPE)
 _MANIFEST_MEDIA_TYPES = (MANIFEST_MEDIA_TYPE, DOCKER_MANIFEST_MEDIA_TYPE)
 _CONFIG_MEDIA_TYPES = (CONFIG_MEDIA_TYPE, "application/vnd.docker.container.image.v1+json")
 _COPY_BYTES = 1 << 20

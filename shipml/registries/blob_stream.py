@@ -1,0 +1,131 @@
+"""One blob on its way out of a registry: resumed where it was cut, and checked by size and digest at its end."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from typing import TYPE_CHECKING
+
+from shipml.errors import UntrustedInputError
+from shipml.oci.manifest import Descriptor
+from shipml.registries.conversation import Conversation, Question
+from shipml.registries.refusals import explained
+from shipml.registries.transport import InterruptedRequestError, interrupted, read_answer
+
+if TYPE_CHECKING:
+    import urllib3
+    from _typeshed import WriteableBuffer
+
+__all__ = ["BlobStream"]
+
+_OK, _PARTIAL = 200, 206
+
+
+class BlobStream(io.RawIOBase):
+    """Reads a blob; the first request goes out when it is made."""
+
+    def __init__(self, conversation: Conversation, question: Question, descriptor: Descriptor) -> None:
+        super().__init__()
+        self._conversation = conversation
+        self._question = question
+        self._descriptor = descriptor
+        self._hash = hashlib.sha256()
+        self._position = self._resumed_at = 0
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self._conversation.transport.patiently(self._ask)
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """The next bytes.
+
+        Raises:
+            UntrustedInputError: it has ended, or not, and is not what the descriptor says.
+            ShipmlError: as `Conversation.ask`.
+        """
+        view = memoryview(buffer).cast("B")
+        piece = self._conversation.transport.patiently(lambda: self._read(len(view)), advanced=self._has_advanced)
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Let go of the connection, which is used again if all was read."""
+        if self._response is not None and not self.closed:
+            self._drop()
+        super().close()
+
+    def _read(self, limit_bytes: int) -> bytes:
+        import urllib3  # noqa: PLC0415  (late: commands without registries do not pay for it)
+
+        if self._position == self._descriptor.size_bytes and self._response is None:
+            return b""
+        if self._response is None:
+            self._ask()
+        assert self._response is not None  # noqa: S101  (made by _ask)
+        try:
+            piece: bytes = self._response.read(limit_bytes)
+        except urllib3.exceptions.HTTPError as error:
+            self._drop()
+            raise interrupted(error, self._question.url) from error
+        self._position += len(piece)
+        self._hash.update(piece)
+        if not piece or self._position >= self._descriptor.size_bytes:
+            self._end(cut=not piece)
+        return piece
+
+    def _end(self, *, cut: bool) -> None:
+        descriptor = self._descriptor
+        if self._position < descriptor.size_bytes and cut:
+            self._drop()
+            raise InterruptedRequestError(
+                f"cannot {self._question.what}: the registry gives only {self._position} bytes"
+            )
+        if self._position > descriptor.size_bytes or self._hash.hexdigest() != descriptor.digest.hex:
+            raise UntrustedInputError(
+                f"{self._conversation.address.registry} gives something else as {descriptor.digest}: size or digest"
+                " differ",
+                hint="the registry, or a proxy between, is broken: try another one",
+            )
+        assert self._response is not None  # noqa: S101  (it was just read)
+        self._response.release_conn()
+        self._response = None
+
+    def _ask(self) -> None:
+        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        question = Question("GET", self._question.url, self._question.access, self._question.what, headers)
+        response, url = self._conversation.open(question)
+        if response.status == _PARTIAL and response.headers.get("Content-Range", "").startswith(
+            f"bytes {self._position}-"
+        ):
+            self._response = response
+            return
+        if response.status != _OK:
+            answer = read_answer(response, url)
+            credentials = self._conversation.tokens.credentials(question.access.repository)
+            raise explained(answer, self._conversation.address.registry, question.what, credentials)
+        self._response = response
+        self._skip(self._position)
+
+    def _skip(self, size_bytes: int) -> None:
+        """Read over what has come before, where the registry does not know how to give the rest."""
+        import urllib3  # noqa: PLC0415  (as above)
+
+        assert self._response is not None  # noqa: S101  (it was just made)
+        try:
+            while size_bytes and (piece := self._response.read(min(size_bytes, 1 << 20))):
+                size_bytes -= len(piece)
+        except urllib3.exceptions.HTTPError as error:
+            self._drop()
+            raise interrupted(error, self._question.url) from error
+
+    def _drop(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+    def _has_advanced(self) -> bool:
+        advanced = self._position > self._resumed_at
+        self._resumed_at = self._position
+        return advanced
