@@ -179,10 +179,10 @@ def _forget(registry: str, place: Place) -> bool:
     auths = table_of(document, "auths", place.file)
     in_file = [key for key in (*server_keys(registry), *sessions) if key in auths]
     found = bool(in_file)
-    for helper in _helpers(document, registry, place.file):
+    for number, helper in enumerate(_helpers(document, registry, place.file)):
         found |= bool(ask_helper(helper, server_name(registry)).secret)
         problems = [erase_with_helper(helper, server) for server in (server_name(registry), *sessions)]
-        if problems[0]:
+        if problems[0] and number == 0:  # the one in charge; docker would not ask the others
             raise ConfigurationError(
                 f"docker-credential-{helper}, which {place.file} names, did not forget the credentials: {problems[0]}",
                 hint="install or mend that program, or take it out of the file",
