@@ -9,6 +9,7 @@ import pytest
 
 from tests.engines_table import pytest_addoption, pytest_collection_modifyitems, pytest_configure
 from tests.image_fixtures import make_image, make_layer, store
+from tests.peers.azure_cloud import AzureCloud, start_azure_cloud
 from tests.peers.engine import Engine, engine_28, engine_2010
 from tests.peers.podman import Podman, start_podman
 from tests.peers.podman_service import PodmanService, start_podman_service
@@ -69,6 +70,21 @@ def docker_engine(request: pytest.FixtureRequest) -> Engine:
     """Each of the engines in turn."""
     engine: Engine = request.getfixturevalue(request.param)
     return engine
+
+
+@pytest.fixture(scope="session")
+def running_azure_cloud() -> Iterator[AzureCloud]:
+    """The stand-in for Azure; its registries start when they are first asked."""
+    with start_azure_cloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def azure_cloud(running_azure_cloud: AzureCloud) -> Iterator[AzureCloud]:
+    """The stand-in for Azure without faults, its log empty; what was pushed stays for the session."""
+    running_azure_cloud.reset()
+    yield running_azure_cloud
+    running_azure_cloud.reset()
 
 
 @pytest.fixture(scope="session")

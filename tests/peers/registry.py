@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Self
@@ -29,8 +30,13 @@ _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 class Registry:
     """A running registry; `with` stops it and removes what it stored."""
 
-    def __init__(self, htpasswd: str = "") -> None:
-        """Start it, deletion allowed; `htpasswd` (bcrypt lines) demands a name and password, "" lets everybody in."""
+    def __init__(self, htpasswd: str = "", *, auth: Mapping[str, object] | None = None) -> None:
+        """Start it, deletion allowed; by default it lets everybody in.
+
+        Args:
+            htpasswd: bcrypt lines; demands a name and password.
+            auth: the `auth` section of its configuration, instead.
+        """
         self.folder = peer_folder("registry")
         self.host = f"127.0.0.1:{_free_port()}"
         config: dict[str, object] = {
@@ -42,6 +48,8 @@ class Registry:
         if htpasswd:
             (self.folder / "htpasswd").write_text(htpasswd)
             config["auth"] = {"htpasswd": {"realm": "tests", "path": f"{self.folder}/htpasswd"}}
+        elif auth:
+            config["auth"] = dict(auth)
         (self.folder / "config.yml").write_text(json.dumps(config))  # JSON is YAML
         self.start()
 
