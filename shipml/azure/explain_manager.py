@@ -16,7 +16,7 @@ _CLIENT = re.compile(r"with object id '([^']+)'")
 _ACTION = re.compile(r"perform action '([^']+)'")
 _SCOPE = re.compile(r"over scope '([^']+)'")
 _LINKED = re.compile(r"linked scope\(s\)\s*'?([^'\s,]+)")
-_TENANT = re.compile(r"sts\.windows\.net/([0-9a-f-]{36})[^']*'.{0,60}?(?:must match|expected)", re.IGNORECASE)
+_TENANT = re.compile(r"must match[^']*'https://sts\.windows\.net/([^/',]+)", re.IGNORECASE)
 _EXISTS = re.compile(r"Tag (\S+) already exists in target registry", re.IGNORECASE)
 _IP = re.compile(r"client with IP '?([0-9a-f.:]+)'?", re.IGNORECASE)
 

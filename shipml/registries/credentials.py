@@ -46,7 +46,11 @@ class Credentials:
 
     def __str__(self) -> str:
         if self:
-            return f"those of {self.username} from {self.source}" if self.username else f"a token from {self.source}"
+            return (
+                f"those of {self.username} from {self.source}"
+                if self.username and not self.identity_token
+                else f"a token from {self.source}"
+            )
         return f"none ({self.problem})" if self.problem else "none"
 
     def for_engine(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from shipml.azure.clouds import find_cloud, is_acr_host
 from shipml.errors import ShipmlError, UsageError
 from shipml.oci.reference import DOCKER_HUB, Reference
-from shipml.registries import hub
+from shipml.registries import acr_explain, hub
 from shipml.registries.credentials import Credentials
 from shipml.registries.keychain import Keychain
 
@@ -46,7 +46,7 @@ def _acr_host(name: str) -> str:
 
 KINDS = (
     Kind("hub", lambda host: host == DOCKER_HUB, lambda _: DOCKER_HUB, hub.explain, hub.check_username),
-    Kind("acr", is_acr_host, _acr_host),
+    Kind("acr", is_acr_host, _acr_host, acr_explain.explain),
 )
 """All but the generic kind."""
 
