@@ -7,6 +7,7 @@
     │   ├── PlanError            1   no plan fits the project
     │   ├── ResolutionError      1   no set of packages satisfies the requirements
     │   ├── UntrustedInputError  1   a wheel, package, archive or index is broken or hostile
+    │   ├── ImportCheckError     1   what the program imports does not work in the image
     │   └── StoreError           1   the store cannot be read or written (disk full, damaged)
     ├── UsageError               2   the command cannot be carried out as typed
     │   ├── ConfigurationError   2   a settings file or environment variable is wrong
@@ -25,6 +26,7 @@ __all__ = [
     "BuildError",
     "CancelledError",
     "ConfigurationError",
+    "ImportCheckError",
     "NotAllowedError",
     "PlanError",
     "ResolutionError",
@@ -76,6 +78,12 @@ class UntrustedInputError(BuildError):
     """Something from outside (wheel, .deb, archive, index) is broken, or tries what it must not."""
 
     kind = "untrusted-input"
+
+
+class ImportCheckError(BuildError):
+    """What the program imports cannot be imported in the image."""
+
+    kind = "import-check"
 
 
 class StoreError(BuildError):

@@ -37,6 +37,7 @@ from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
+from shipml.runtimes.import_check import check_imports
 from shipml.store import Store, default_home
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -86,6 +87,7 @@ class Shipml:
         outputs: Sequence[str] = (),
         load: bool | None = None,
         docker: DockerOptions | None = None,
+        check: bool = True,
     ) -> BuildReport:
         """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
 
@@ -98,6 +100,7 @@ class Shipml:
             outputs: each `oci:DIR` or `docker-archive:FILE`.
             load: put it into the user's Docker Engine too; None: where there is one that works.
             docker: what only the docker builder understands.
+            check: whether what the program imports is imported in the image before it counts as built.
         """
         started_at = time.monotonic()
         targets = [Output.parse(text) for text in outputs]
@@ -105,7 +108,8 @@ class Shipml:
         decision = decide_builder(builder, request.folder, docker or DockerOptions())
         if decision.value != EmbeddedBuilder.name:
             return self._build_on_engine(request, names, targets, decision, docker or DockerOptions())
-        plan = self.plan(request)
+        prepared = self._planner.prepare(request)
+        plan = self._planner.plan(request, prepared)
         names = names or [Reference.parse(plan.name)]
         chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
         chosen.check(plan)
@@ -114,6 +118,8 @@ class Shipml:
             image = chosen.build(plan, BuildContext(request.folder, self.emit))
             running.detail = f"{len(image.layers)} layers"
         digest = self.store.keep_image(image)
+        if check:
+            check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
         self._write(image, targets, names)
         for name in names:
             self.store.tag(str(name), digest, source=str(request.folder.resolve()))

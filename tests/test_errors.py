@@ -13,6 +13,7 @@ EXIT_CODES = {
     "BuildError": 1,
     "PlanError": 1,
     "ResolutionError": 1,
+    "ImportCheckError": 1,
     "UntrustedInputError": 1,
     "StoreError": 1,
     "UsageError": 2,

@@ -118,6 +118,7 @@ def build(
             show_default="if one runs here",
         ),
     ] = None,
+    no_check: Annotated[bool, typer.Option("--no-check", help="Do not try the program's imports in the image")] = False,
 ) -> None:
     """Build the image of a project folder.
 
@@ -142,7 +143,13 @@ def build(
         request = PlanRequest(folder=folder, **asdict(planning))
         with Shipml(emit=partial(_emit, console)) as session:
             return session.build(
-                request, references=tag or (), builder=builder, outputs=outputs, load=load, docker=docker.options()
+                request,
+                references=tag or (),
+                builder=builder,
+                outputs=outputs,
+                load=load,
+                docker=docker.options(),
+                check=not no_check,
             )
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]

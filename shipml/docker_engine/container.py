@@ -49,6 +49,8 @@ class ContainerOptions:
 
     command: tuple[str, ...] = ()
     """Instead of the image's own; () runs that."""
+    without_entrypoint: bool = False
+    """Whether `command` is all that runs."""
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     network: Literal["none", "bridge", "host"] = "none"
     ports: tuple[PublishedPort, ...] = ()
@@ -127,6 +129,7 @@ class Container:
             sdk.api.create_container(
                 self._image,
                 command=list(options.command) or None,
+                entrypoint=[""] if options.without_entrypoint else None,  # the API's word for none
                 name=self._name,
                 environment=dict(options.environment),
                 labels={_LABEL: f"{platform.node()}/{os.getpid()}"},

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
-from shipml.plan.declared import Declared, ImportedModule
-from shipml.plan.model import ApplicationFile, Base, LockedWheel, SmokeCheck
+from shipml.plan.declared import Change, Declared, ImportedModule
+from shipml.plan.model import ApplicationFile, Base, Decision, LockedSource, LockedWheel, SmokeCheck
 from shipml.plan.program import Program
 
 __all__ = [
@@ -125,6 +125,11 @@ class Project:
     lock_file: LockFile | None = None
 
     @property
+    def required_imports(self) -> tuple[ImportedModule, ...]:
+        """What must be importable for the project's code to start."""
+        return tuple(module for module in self.imports if module.top_level and not module.optional)
+
+    @property
     def files_by_path(self) -> Mapping[str, ApplicationFile]:
         """The files by their paths."""
         return {file.path: file for file in self.files}
@@ -159,3 +164,9 @@ class Lock:
     """Where the lock was read from a file that pins the base too."""
     source: str = ""
     """The file that it was read from, relative to the project; "" for a fresh resolution."""
+    sources: tuple[LockedSource, ...] = ()
+    """Packages that have no wheel, to be built; sorted by name."""
+    decisions: tuple[Decision, ...] = ()
+    """What was decided while it was resolved: as of when, what was held back, what was tried before."""
+    changes: tuple[Change, ...] = ()
+    """What was taken otherwise than the project says it: `--strict` refuses it."""

@@ -35,6 +35,8 @@ class RunOptions:
     """As `docker run --volume` takes them: "/here:/in/the/container:ro"."""
     ports: tuple[PublishedPort, ...] = ()
     """Beside the one that the check asks."""
+    is_whole_command: bool = False
+    """Whether the check's command runs without the image's entrypoint before it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,7 @@ class DockerRuntime:
             emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, by the Docker Engine"))
         prepared = ContainerOptions(
             command=check.command,
+            without_entrypoint=options.is_whole_command,
             environment=added,
             network=network,
             memory_bytes=options.memory_bytes,

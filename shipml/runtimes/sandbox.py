@@ -102,12 +102,13 @@ class Sandbox:
     def _prepare(self, image: Image, options: RunOptions, emit: Emit) -> tuple[Spec, int]:
         config: dict[str, Any] = read_config(image).get("config") or {}
         check = options.check
-        command = (*(config.get("Entrypoint") or ()), *(check.command or config.get("Cmd") or ()))
+        entrypoint = () if options.is_whole_command else config.get("Entrypoint") or ()
+        command = (*entrypoint, *(check.command or config.get("Cmd") or ()))
         if not command:
             raise ConfigurationError(
                 "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
             )
-        trees = layer_trees(image, self._store, emit)
+        trees = layer_trees(image.layers, self._store, emit)
         account = resolve_user(
             str(config.get("User") or ""), read_small_file(trees, "etc/passwd"), read_small_file(trees, "etc/group")
         )

@@ -1,0 +1,71 @@
+"""Imports are tried in the image."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shipml.plan.declared import ImportedModule
+from shipml.runtimes.import_check import ImportFailure, read_answers
+from shipml.runtimes.inside import import_probe
+
+PROBE = Path(import_probe.__file__).read_text(encoding="utf-8")
+
+
+def probe(folder: Path, *modules: ImportedModule) -> dict[str, ImportFailure]:
+    """What the probe finds with this machine's Python and the modules in `folder`."""
+    wanted = json.dumps([[module.name, list(module.members)] for module in modules])
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, wanted], capture_output=True, text=True, check=False, cwd=folder
+    )
+    ending = f"crash signal {-done.returncode}"
+    return {failure.module.name: failure for failure in read_answers(done.stdout, modules, ending)}
+
+
+def module(name: str, *members: str) -> ImportedModule:
+    return ImportedModule(name, f"{name}.py:3", members=members)
+
+
+def test_what_can_be_imported_is_no_failure(tmp_path: Path) -> None:
+    """Modules, their attributes, their submodules, and a star."""
+    found = probe(tmp_path, module("json", "loads", "decoder"), module("os.path", "join"), module("email", "*", "mime"))
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "members", "sentence", "remedy"),
+    [
+        (None, (), "imports m, which is not in the image", "add the package that has m"),
+        ("import nowhere_at_all", (), "ModuleNotFoundError: No module named 'nowhere_at_all'", "nowhere_at_all"),
+        ("x = 1", ("gone",), "cannot import name 'gone' from 'm'", "pin a version of m"),
+        (
+            "raise ImportError('libGL.so.1: cannot open shared object file: No such file or directory')",
+            (),
+            "libGL.so.1: cannot open",
+            "the Debian package that has libGL.so.1",
+        ),
+        ("raise ValueError('numpy.dtype size changed')", (), "ValueError: numpy.dtype size changed", "fit each other"),
+        ("import os; os.abort()", (), "at which Python crashes", "fit each other"),
+        ("raise SystemExit(3)", (), "SystemExit: 3", "fit each other"),
+    ],
+)
+def test_a_failing_import_has_a_cause_and_a_remedy(
+    text: str | None, members: tuple[str, ...], sentence: str, remedy: str, tmp_path: Path
+) -> None:
+    """Nothing there, something below missing, a name gone, a library missing, an error, a crash, an exit."""
+    if text is not None:
+        (tmp_path / "m.py").write_text(text)
+    failure = probe(tmp_path, module("m", *members))["m"]
+    assert failure.sentence.startswith("m.py:3 ")
+    assert sentence in failure.sentence
+    assert remedy in failure.remedy
+
+
+def test_modules_that_print_do_not_disturb(tmp_path: Path) -> None:
+    """Lines of others, and a sys.stdout of their own, change no answer."""
+    (tmp_path / "m.py").write_text("import io, sys\nprint('no line end', end='')\nsys.stdout = io.StringIO()\n")
+    assert set(probe(tmp_path, module("m"), module("gone_too"))) == {"gone_too"}
