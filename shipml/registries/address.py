@@ -46,6 +46,8 @@ class Address:
         """Where `registry` answers: over https, but for loopback and what SHIPML_INSECURE_REGISTRIES lists."""
         insecure = frozenset(filter(None, map(str.strip, environment.get(INSECURE_REGISTRIES, "").split(","))))
         host = _HUB_HOST if registry == DOCKER_HUB else registry
+        if environment.get(HUB_MIRROR, "").strip().rstrip("/") == f"http://{host}":
+            insecure |= {host}
         plain = _is_loopback(_hostname(host)) or host in insecure
         return cls(registry, "http" if plain else "https", host, insecure)
 

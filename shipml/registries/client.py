@@ -23,13 +23,14 @@ from shipml.oci.documents import (
 from shipml.oci.manifest import INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Descriptor
 from shipml.registries.access import Access
 from shipml.registries.address import Address
+from shipml.registries.blob_source import Blob
 from shipml.registries.blob_stream import BlobStream
 from shipml.registries.conversation import Conversation, Question
 from shipml.registries.credentials import Credentials
 from shipml.registries.keychain import Keychain
 from shipml.registries.tokens import Tokens
 from shipml.registries.transport import Answer, Pauses, Transport
-from shipml.registries.upload import Blob, BlobUpload, Upload, session_of
+from shipml.registries.upload import BlobUpload, Upload, session_of
 
 __all__ = ["MANIFEST_MEDIA_TYPES", "RegistryClient", "RemoteManifest"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from shipml.errors import UntrustedInputError
@@ -17,14 +18,13 @@ from shipml.registries.credentials import Credentials
 from shipml.registries.refusals import explained
 from shipml.registries.token_service import TokenRefusedError
 from shipml.registries.tokens import Tokens
-from shipml.registries.transport import Answer, Transport, read_answer
+from shipml.registries.transport import Answer, InterruptedRequestError, Transport, read_answer
 
 if TYPE_CHECKING:
     import urllib3
 
 __all__ = ["Body", "Conversation", "Question"]
 
-_UNAUTHORIZED = 401
 _REDIRECTS = (301, 302, 303, 307, 308)
 _REDIRECT_LIMIT = 5
 _AUTHORIZATION_ROUNDS = 3
@@ -45,6 +45,8 @@ class Question:
     """What it is for, to follow "cannot": `pull NAME`."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: Body = None
+    patience: int = 1
+    """By how much longer than usual the answer may take to begin."""
 
 
 class Conversation:
@@ -93,7 +95,7 @@ class Conversation:
         for number in range(_AUTHORIZATION_ROUNDS):
             header = self._header(question)
             response = self._send(question, url, header)
-            if response.status != _UNAUTHORIZED:
+            if response.status != HTTPStatus.UNAUTHORIZED:
                 return response
             answer = read_answer(response, url)
             challenges = parse_challenges(response.headers.getlist("WWW-Authenticate"))
@@ -107,7 +109,7 @@ class Conversation:
         try:
             return self.tokens.header(question.access)
         except TokenRefusedError as error:
-            answer = Answer(_UNAUTHORIZED, {}, b"", question.url)
+            answer = Answer(HTTPStatus.UNAUTHORIZED, {}, b"", question.url)
             wrong = explained(answer, self.address.registry, question.what, self._credentials(question))
             wrong.message = f"{wrong.message}; {error.message}"
             raise wrong from error
@@ -115,7 +117,13 @@ class Conversation:
     def _send(self, question: Question, url: str, authorization: str) -> urllib3.BaseHTTPResponse:
         headers = {**question.headers, "Authorization": authorization} if authorization else question.headers
         body = question.body() if callable(question.body) else question.body
-        return self.transport.send(question.method, url, headers, body)
+        try:
+            return self.transport.send(question.method, url, headers, body, patience=question.patience)
+        except InterruptedRequestError as error:
+            if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+                used = self._credentials(question)
+                error.message = f"{error.message}; credentials used for {self.address.registry}: {used}"
+            raise
 
     def _credentials(self, question: Question) -> Credentials:
         return self.tokens.credentials(question.access.repository)

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
 
 from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UsageError
 from shipml.oci.reference import DOCKER_HUB
+from shipml.registries.answers import Answer, error_codes, said
 from shipml.registries.credentials import Credentials, login_command
-from shipml.registries.transport import Answer
 
 __all__ = ["NotFoundError", "RefusedError", "error_codes", "explained", "said"]
-
-_SHOWN_CHARACTERS = 300
 
 
 class RefusedError(BuildError):
@@ -51,29 +46,6 @@ def explained(answer: Answer, registry: str, what: str, credentials: Credentials
             f"cannot {what}: {registry} answered {answer.status}{words}", hint="run the same command again later"
         )
     return RefusedError(f"cannot {what}: {registry} answered {answer.status}{words}", status=answer.status)
-
-
-def error_codes(answer: Answer) -> tuple[str, ...]:
-    """The codes of the answer's errors (distribution-spec, "Error Codes")."""
-    return tuple(str(error.get("code", "")) for error in _errors(answer))
-
-
-def said(answer: Answer) -> str:
-    """` (CODE: what the registry says)`, or "" where it says nothing readable."""
-    words = []
-    for error in _errors(answer):
-        code, message = str(error.get("code", "")), str(error.get("message", ""))
-        words.append(f"{code}: {message}" if code and message else code or message)
-    text = "".join(c if c.isprintable() else " " for c in "; ".join(filter(None, words)))
-    return f" ({text[:_SHOWN_CHARACTERS]})" if text else ""
-
-
-def _errors(answer: Answer) -> Sequence[dict[str, Any]]:
-    try:
-        errors = json.loads(answer.data)["errors"]
-        return [error for error in errors if isinstance(error, dict)]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return ()
 
 
 def _login_hint(registry: str, credentials: Credentials) -> str:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from shipml.errors import TryAgainError, UntrustedInputError
+from shipml.errors import ShipmlError, TryAgainError, UnavailableError, UntrustedInputError
 from shipml.http import Pools, redacted
 from shipml.http.download import RETRIED, failure, retry_after_seconds
-from shipml.registries.address import Address
+from shipml.registries.address import INSECURE_REGISTRIES, Address
+from shipml.registries.answers import Answer, said
 
 if TYPE_CHECKING:
     import urllib3
 
-__all__ = ["Answer", "InterruptedRequestError", "Pauses", "Transport", "read_answer"]
+__all__ = ["Answer", "InterruptedRequestError", "Pauses", "Transport", "interrupted", "read_answer"]
 
 BLOCK_BYTES = 1 << 20
 _CONNECTIONS = 16
@@ -58,17 +61,6 @@ class InterruptedRequestError(TryAgainError):
         """0: there was no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An answer that was read to its end."""
-
-    status: int
-    headers: Mapping[str, str]
-    data: bytes
-    url: str
-    """Which gave it."""
-
-
 class Transport:
     """Sends requests of one registry; safe to share between threads."""
 
@@ -83,9 +75,17 @@ class Transport:
         """By the monotonic clock: until then no thread asks, since the registry told one to wait."""
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterator[bytes] | None = None
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterator[bytes] | None = None,
+        *,
+        patience: int = 1,
     ) -> urllib3.BaseHTTPResponse:
         """Ask once; the body is still to be read, and redirects are not followed.
+
+        `patience`: by how much longer than usual the answer may take to begin.
 
         Raises:
             InterruptedRequestError: no answer, or one that says to ask again.
@@ -94,6 +94,7 @@ class Transport:
         import urllib3  # noqa: PLC0415  (late: commands without registries do not pay for it)
 
         direct = self._address.is_loopback and self._address.is_own(url)
+        timeout_seconds = self.pauses.timeout_seconds
         headers = {"User-Agent": "shipml", "Accept-Encoding": "identity", **headers}
         try:
             response = self._pools.pool_for(url, direct=direct).request(
@@ -102,6 +103,7 @@ class Transport:
                 body=body,
                 headers=headers,
                 retries=False,
+                timeout=urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds * patience),
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
@@ -128,7 +130,7 @@ class Transport:
                 if attempt == self.pauses.attempts or wrong.asked_seconds > self.pauses.longest_asked_seconds:
                     raise
                 attempt += 1
-                time.sleep(wrong.asked_seconds or self.pauses.before_seconds(attempt))
+                time.sleep(_spread(wrong.asked_seconds) or self.pauses.before_seconds(attempt))
 
     def _wait(self) -> None:
         with self._lock:
@@ -138,8 +140,9 @@ class Transport:
 
     def _asked_to_wait(self, response: urllib3.BaseHTTPResponse, url: str) -> InterruptedRequestError:
         asked_seconds = retry_after_seconds(response.headers)
-        status = response.status
-        response.close()
+        status, words = response.status, ""
+        with contextlib.suppress(ShipmlError):
+            words = said(read_answer(response, url))
         with self._lock:
             if status == _TOO_MANY_REQUESTS:
                 self.throttled += 1
@@ -147,16 +150,30 @@ class Transport:
                     self._not_before_seconds = max(self._not_before_seconds, time.monotonic() + asked_seconds)
         asked = f", and asks to wait {asked_seconds:.0f} s" if asked_seconds else ""
         return InterruptedRequestError(
-            f"{redacted(url)} answered {status}{asked}",
+            f"{redacted(url)} answered {status}{words}{asked}",
             hint="run the same command again later",
             asked_seconds=asked_seconds,
             status=status,
         )
 
 
+def _spread(asked_seconds: float) -> float:
+    """A little longer than asked, each thread differently."""
+    spread_seconds: float = asked_seconds * random.uniform(1, 1.1)  # noqa: S311  (as above)
+    return spread_seconds
+
+
 def interrupted(error: Exception, url: str) -> InterruptedRequestError:
     """A urllib3 error as one that another attempt may mend; others are raised."""
     wrong = failure(error, url, "{} gave no whole answer")
+    if "WRONG_VERSION_NUMBER" in wrong.message:
+        host = urllib.parse.urlsplit(url).netloc
+        raise UnavailableError(
+            f"{redacted(url)} speaks no TLS",
+            hint=f"if it is inside your own network: export {INSECURE_REGISTRIES}={host}",
+        ) from error
+    if "[Errno -2]" in wrong.message or "nodename nor servname" in wrong.message:  # no server knows the name
+        raise TryAgainError(wrong.message, hint="check how the registry is spelled, and the network") from error
     return InterruptedRequestError(wrong.message, hint=wrong.hint)
 
 
