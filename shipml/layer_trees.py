@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shipml.errors import UntrustedInputError
 from shipml.events import Emit, step
-from shipml.oci.image import Image, Layer
+from shipml.oci.image import Layer
 from shipml.oci.unpack import OPAQUE_ATTRIBUTE, unpack_layer
 from shipml.store import Store
 
@@ -18,8 +19,8 @@ __all__ = ["layer_trees", "read_small_file"]
 _SMALL_FILE_BYTES = 1 << 20
 
 
-def layer_trees(image: Image, store: Store, emit: Emit) -> list[Path]:
-    """The folders that together are the image's root file system, topmost first.
+def layer_trees(layers: Sequence[Layer], store: Store, emit: Emit) -> list[Path]:
+    """The folders that together are the root file system of an image with these layers, topmost first.
 
     A layer that comes twice is given once, at its upper place, since the kernel refuses the same folder twice: what the
     lower one shows or hides, the upper one does too.
@@ -27,8 +28,8 @@ def layer_trees(image: Image, store: Store, emit: Emit) -> list[Path]:
     Raises:
         UntrustedInputError: a layer is broken or hostile, or is not what its diff id says.
     """
-    layers = list({layer.diff_id: layer for layer in reversed(image.layers)}.values())
-    missing = [layer for layer in layers if not (store.home / "roots" / _name(layer)).is_dir()]
+    once = list({layer.diff_id: layer for layer in reversed(layers)}.values())
+    missing = [layer for layer in once if not (store.home / "roots" / _name(layer)).is_dir()]
     if missing:
         with step(emit, "unpack", f"{len(missing)} layers") as unpacking, ThreadPoolExecutor(os.cpu_count()) as pool:
             total_bytes, done_bytes = sum(layer.size_bytes for layer in missing), 0
@@ -37,7 +38,7 @@ def layer_trees(image: Image, store: Store, emit: Emit) -> list[Path]:
                 done_bytes += layer.size_bytes
                 unpacking.progress(done_bytes, total_bytes)
             unpacking.detail = f"{len(missing)} layers"
-    return [_tree(layer, store) / "root" for layer in layers]
+    return [_tree(layer, store) / "root" for layer in once]
 
 
 def read_small_file(trees: list[Path], path: str) -> str:

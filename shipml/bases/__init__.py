@@ -1,4 +1,4 @@
-"""The Debian base: a suite → which packages → layers, distroless style, without apt, root or maintainer scripts."""
+"""What an image stands on: a Debian suite → which packages → layers, or an image of a registry, pinned by digest."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from shipml.events import Emit
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
-from shipml.plan.model import BasePin
+from shipml.plan.model import Base, BasePin, ImageBasePin
 from shipml.plan.suites import Suite, suite_named
 from shipml.store import Store
 
 if TYPE_CHECKING:
+    from shipml.bases.image_pin import OpenImage
     from shipml.wheels.bytecode import Interpreter  # it brings compressors along
 
-__all__ = ["base_layers", "interpreter_of", "pin_base"]
+__all__ = ["base_layers", "bytecode_interpreter", "bytecode_version", "can_compile", "pin_base", "pin_image"]
 
 
 def pin_base(
@@ -56,17 +57,38 @@ def pin_base(
     )
 
 
-def base_layers(pin: BasePin, *, store: Store, http: HttpClient, emit: Emit) -> list[LayerValue]:
-    """The base layer and, where the pin has extra packages, a second one. Known layers cost nothing.
+def pin_image(
+    reference: str, platform: Platform, *, open_image: OpenImage, store: Store, emit: Emit, upgrade: bool = False
+) -> ImageBasePin:
+    """The image of a registry, pinned. A pin that was made once is reused, without network, until `upgrade` is given.
+
+    Raises:
+        UsageError: no image can have that name.
+        PlanError: it has no Python that shipml can use.
+        ShipmlError: it cannot be had from its registry, as the class says.
+    """
+    from shipml.bases import image_pin  # noqa: PLC0415
+
+    return image_pin.pin_image(reference, platform, open_image=open_image, store=store, emit=emit, upgrade=upgrade)
+
+
+def base_layers(pin: Base, *, store: Store, http: HttpClient, emit: Emit) -> list[LayerValue]:
+    """The base's layers and, where the pin has extra packages, one more. Known layers cost nothing.
+
+    Those of an image stay in its registry until they are opened.
 
     Raises:
         UntrustedInputError: a package is not the one of the pin, or is broken.
         BuildError, TryAgainError: a package cannot be had.
     """
+    if isinstance(pin, ImageBasePin):
+        from shipml.bases import image_pin  # noqa: PLC0415
+
+        return image_pin.image_layers(pin, store)
     from shipml.bases import assemble  # noqa: PLC0415
 
     def interpreter() -> Interpreter:
-        from shipml.bases.interpreter import host_platform, unpacked_interpreter  # noqa: PLC0415
+        from shipml.bases.interpreter import host_platform, interpreter_of, unpacked_interpreter  # noqa: PLC0415
 
         if pin.platform == host_platform():
             return unpacked_interpreter(pin, store=store, http=http, emit=emit)
@@ -79,15 +101,29 @@ def base_layers(pin: BasePin, *, store: Store, http: HttpClient, emit: Emit) -> 
     return assemble.base_layers(pin, interpreter=interpreter, store=store, http=http, emit=emit)
 
 
-def interpreter_of(
-    suite: Suite, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
+def bytecode_version(pin: Base) -> str:
+    """Full version of the Python that compiles packages for this base: part of their layers' keys."""
+    from shipml.bases import bytecode_python  # noqa: PLC0415
+
+    return bytecode_python.bytecode_version(pin)
+
+
+def can_compile(pin: Base) -> bool:
+    """Whether a Python that compiles for this base can be had on this machine."""
+    from shipml.bases import bytecode_python  # noqa: PLC0415
+
+    return bytecode_python.can_compile(pin)
+
+
+def bytecode_interpreter(
+    pin: Base, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
 ) -> Interpreter:
-    """A Python of the suite's minor version that runs on this machine: on Linux the suite's own, else one on PATH.
+    """A Python of `bytecode_version` that runs on this machine.
 
     Raises:
-        UnavailableError: not Linux, and no such Python is installed.
-        Others: as `pin_base` and `base_layers`.
+        UnavailableError: none can be had here (see `can_compile`).
+        ShipmlError: it cannot be fetched, as the class says.
     """
-    from shipml.bases import interpreter  # noqa: PLC0415
+    from shipml.bases import bytecode_python  # noqa: PLC0415
 
-    return interpreter.interpreter_of(suite, store=store, http=http, emit=emit, allow_expired=allow_expired)
+    return bytecode_python.bytecode_interpreter(pin, store=store, http=http, emit=emit, allow_expired=allow_expired)

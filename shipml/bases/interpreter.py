@@ -25,16 +25,24 @@ from shipml.plan.suites import Suite
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 
-__all__ = ["host_platform", "interpreter_of", "unpacked_interpreter"]
+__all__ = [
+    "ENVIRONMENT",
+    "LOADERS",
+    "OPTIONS",
+    "host_platform",
+    "installed",
+    "interpreter_of",
+    "unpacked_interpreter",
+]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-_LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
+LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
 _NOT_NEEDED = frozenset(
     ("base-files", "ca-certificates", "libc-bin", "libgomp1", "libsqlite3-0", "libstdc++6", "netbase", "tzdata")
 )
 """To compile: a fifth of the bytes and half of the files."""
-_OPTIONS = ("-s", "-S", "-B")
-_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+OPTIONS = ("-s", "-S", "-B")
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 
 def host_platform() -> Platform | None:
@@ -54,7 +62,7 @@ def interpreter_of(
     """
     platform = host_platform()
     if platform is None:
-        return _installed(suite.python)
+        return installed(suite.python)
     pin = pin_base(suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired)
     return unpacked_interpreter(pin, store=store, http=http, emit=emit)
 
@@ -74,19 +82,23 @@ def unpacked_interpreter(pin: BasePin, *, store: Store, http: HttpClient, emit: 
     python = ".".join(pin.python.split(".")[:2])
     return Interpreter(
         argv=(
-            str(libraries / _LOADERS[pin.platform.architecture]),
+            str(libraries / LOADERS[pin.platform.architecture]),
             "--library-path",
             str(libraries),
             str(root / "usr" / "bin" / f"python{python}"),
-            *_OPTIONS,
+            *OPTIONS,
         ),
-        environment={**_ENVIRONMENT, "PYTHONHOME": str(root / "usr")},
+        environment={**ENVIRONMENT, "PYTHONHOME": str(root / "usr")},
         version=pin.python,
     )
 
 
-def _installed(python: str) -> Interpreter:
-    """A Python of that minor version on PATH, or among pyenv's and uv's."""
+def installed(python: str) -> Interpreter:
+    """A Python of that minor version on PATH, or among pyenv's and uv's.
+
+    Raises:
+        UnavailableError: there is none.
+    """
     homes = (Path.home() / ".pyenv" / "versions", Path.home() / ".local" / "share" / "uv" / "python")
     found = [shutil.which(f"python{python}")]
     found += [
@@ -96,8 +108,8 @@ def _installed(python: str) -> Interpreter:
         code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
         result = subprocess.run([program, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=30)
         if result.returncode == 0 and result.stdout.startswith(f"{python}."):
-            environment = {**_ENVIRONMENT, "PATH": os.environ.get("PATH", "")}
-            return Interpreter((program, *_OPTIONS), environment, result.stdout.strip())
+            environment = {**ENVIRONMENT, "PATH": os.environ.get("PATH", "")}
+            return Interpreter((program, *OPTIONS), environment, result.stdout.strip())
     raise UnavailableError(
         f"Python {python} is needed here to compile bytecode, and is not installed",
         hint=f"install it: uv python install {python}",

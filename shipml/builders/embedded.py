@@ -9,11 +9,11 @@ from shipml.builders.application import application_layer
 from shipml.builders.base import BuildContext
 from shipml.builders.config import config_bytes
 from shipml.errors import PlanError
-from shipml.events import Emit
+from shipml.events import Emit, Notice
 from shipml.http import HttpClient
 from shipml.oci.image import Image, LayerValue, assemble_image
-from shipml.plan.model import Plan
-from shipml.plan.suites import Suite, suite_named
+from shipml.plan.model import NONROOT_HOME, USER_ID, ImageBasePin, Plan
+from shipml.plan.suites import suite_named
 from shipml.store import Store
 
 __all__ = ["EmbeddedBuilder"]
@@ -31,15 +31,16 @@ class EmbeddedBuilder:
 
     def check(self, plan: Plan) -> None:
         """Raise PlanError where the plan's base is none that this builder can assemble."""
-        self._suite(plan)
+        if not isinstance(plan.base, ImageBasePin) and suite_named(plan.base.suite) is None:
+            raise PlanError(f"the embedded builder cannot assemble the base {plan.base.reference}")
 
     def build(self, plan: Plan, context: BuildContext) -> Image:
         """The image, its layers in the store (or known by their facts, to be made again on demand)."""
-        suite = self._suite(plan)
+        self.check(plan)
         emit = context.emit
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
             base = pool.submit(bases.base_layers, plan.base, store=self._store, http=self._http, emit=emit)
-            packages = self._wheel_layers(plan, suite, emit)
+            packages = self._wheel_layers(plan, emit)
             application = [
                 application_layer(plan, layer, context.folder, self._store)
                 for layer in plan.layers
@@ -48,13 +49,22 @@ class EmbeddedBuilder:
             layers = [*base.result(), *packages, *application]
         return assemble_image(config_bytes(plan, layers), layers)
 
-    def _suite(self, plan: Plan) -> Suite:
-        suite = suite_named(plan.base.suite)
-        if suite is None:
-            raise PlanError(f"the embedded builder cannot assemble the base {plan.base.reference}")
-        return suite
+    def _wheel_layers(self, plan: Plan, emit: Emit) -> list[LayerValue]:
+        def interpreter() -> wheels.Interpreter:
+            return bases.bytecode_interpreter(
+                plan.base, store=self._store, http=self._http, emit=emit, allow_expired=self._allow_expired
+            )
 
-    def _wheel_layers(self, plan: Plan, suite: Suite, emit: Emit) -> list[LayerValue]:
+        compiles = bases.can_compile(plan.base)
+        if not compiles:
+            minor = plan.python
+            emit(
+                Notice(
+                    f"no Python {minor} can be run here, so packages are not compiled and start slowly; "
+                    f"to mend it: uv python install {minor}",
+                    "warning",
+                )
+            )
         by_member = {f"{wheel.name}=={wheel.version}": wheel for wheel in plan.wheels}
         return wheels.layers(
             [
@@ -63,11 +73,18 @@ class EmbeddedBuilder:
                 if layer.kind in ("wheel", "packages")
             ],
             python=plan.python,
-            interpreter=lambda: bases.interpreter_of(
-                suite, store=self._store, http=self._http, emit=emit, allow_expired=self._allow_expired
-            ),
-            python_version=plan.base.python,
+            interpreter=interpreter if compiles else None,
+            python_version=bases.bytecode_version(plan.base),
+            venv=_venv(plan),
             store=self._store,
             http=self._http,
             emit=emit,
         )
+
+
+def _venv(plan: Plan) -> wheels.Venv | None:
+    """The virtual environment's Python; None for that of Debian's base."""
+    if not isinstance(plan.base, ImageBasePin):
+        return None
+    home = NONROOT_HOME if plan.user == str(USER_ID) else ""  # Debian's base has that user's home itself
+    return wheels.Venv(plan.base.interpreter, plan.base.python, home)

@@ -27,7 +27,7 @@ from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, Interpreter, bytec
 from shipml.wheels.fetch import Downloads
 from shipml.wheels.install import Placement, placement_of
 from shipml.wheels.overlap import overridden
-from shipml.wheels.splice import WHEEL_RECIPE, write_skeleton, write_wheel
+from shipml.wheels.splice import WHEEL_RECIPE, Venv, write_skeleton, write_wheel
 
 __all__ = ["LayerRequest", "layer", "layers"]
 
@@ -46,11 +46,12 @@ def layer(
     *,
     kind: Literal["wheel", "packages"],
     python: str,
-    interpreter: Callable[[], Interpreter],
+    interpreter: Callable[[], Interpreter] | None,
     python_version: str,
     store: Store,
     http: HttpClient,
     emit: Emit,
+    venv: Venv | None = None,
 ) -> LayerValue:
     """One layer: `layers` with a single request."""
     return layers(
@@ -61,6 +62,7 @@ def layer(
         store=store,
         http=http,
         emit=emit,
+        venv=venv,
     )[0]
 
 
@@ -68,11 +70,12 @@ def layers(
     requests: Sequence[LayerRequest],
     *,
     python: str,
-    interpreter: Callable[[], Interpreter],
+    interpreter: Callable[[], Interpreter] | None,
     python_version: str,
     store: Store,
     http: HttpClient,
     emit: Emit,
+    venv: Venv | None = None,
 ) -> list[LayerValue]:
     """The layers of an image's wheels, in the order of `requests`.
 
@@ -83,17 +86,21 @@ def layers(
         requests: kind and wheels of each layer.
         python: minor version of the image's Python, as "3.11".
         interpreter: gives the interpreter that compiles; called at most once, and only if something must be compiled.
-        python_version: full version of the base's Python; part of the cache keys.
+            None: nothing is compiled.
+        python_version: full version of the Python that compiles; part of the cache keys.
         store: where wheels, bytecode and layers are kept.
         http: downloads.
         emit: hears of progress.
+        venv: the base's Python; None: Debian's, of `python_version`.
 
     Raises:
         UntrustedInputError: a wheel is broken or hostile, or is not what the lock names.
         BuildError: the interpreter fails.
         TryAgainError, NotAllowedError: as `HttpClient.read`.
     """
-    target = _Target(python, python_version, store, http, _Once(interpreter, python_version, emit))
+    once = _Once(interpreter, python_version, emit) if interpreter is not None else None
+    venv = venv or Venv.of_debian(python, python_version)
+    target = _Target(python, python_version, venv, store, http, once)
     todo = [request for request in requests if store.fact("layer", target.key(request)) is None]
     if todo:
         with _Work(target, todo, emit) as work:
@@ -132,9 +139,10 @@ class _Target:
 
     python: str
     python_version: str
+    venv: Venv
     store: Store
     http: HttpClient
-    interpreter: _Once
+    interpreter: _Once | None
 
     def key(self, request: LayerRequest) -> str:
         kind, wheels = request
@@ -142,7 +150,10 @@ class _Target:
             [wheel.name, wheel.version, wheel.digest.hex, wheel.url if wheel.direct else ""]
             for wheel in _sorted(wheels)
         ]
-        return layer_key("wheels", WHEEL_RECIPE, BYTECODE_RECIPE, kind, self.python, self.python_version, members)
+        compiler = self.python_version if self.interpreter else "none"
+        usual = kind != "packages" or self.venv == Venv.of_debian(self.python, self.python_version)
+        beyond = [] if usual else [[self.venv.program, self.venv.version, self.venv.home]]
+        return layer_key("wheels", WHEEL_RECIPE, BYTECODE_RECIPE, kind, self.python, compiler, members, *beyond)
 
     def layer(
         self, request: LayerRequest, write: Callable[[LayerWriter, LayerRequest], None] | None = None
@@ -155,7 +166,7 @@ class _Target:
             key=self.key(request),
             kind=kind,
             source=", ".join(f"{wheel.name}=={wheel.version}" for wheel in _sorted(wheels)),
-            extra_annotations={BYTECODE: f"cpython-{self.python_version}"},
+            extra_annotations={BYTECODE: f"cpython-{self.python_version}"} if self.interpreter else {},
         )
 
     def _write_alone(self, writer: LayerWriter, request: LayerRequest) -> None:
@@ -191,6 +202,9 @@ class _WheelWork:
         try:
             if cancelled.is_set():
                 raise CancelledError("stopped before bytecode was compiled")  # noqa: TRY301
+            if self._target.interpreter is None:
+                self.compiled.set_result(Bytecode(None, (), 0))
+                return
             made = bytecode_of(
                 self.placement(),
                 python=self._target.python,
@@ -256,7 +270,7 @@ class _Work:
         works = [self._wheels[wheel] for wheel in _sorted(wheels)]
         placements = [work.placement() for work in works]
         if kind == "packages":
-            write_skeleton(writer, python=python, python_version=self._target.python_version)
+            write_skeleton(writer, self._target.venv, python=python)
         for work, placement, without in zip(works, placements, overridden(placements, self._emit), strict=True):
             write_wheel(
                 writer, placement, work.compiled.result, store=self._target.store, python=python, without=without

@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from shipml.oci.layer_writer import LayerWriter
-from shipml.plan.model import PREFIX
+from shipml.plan.model import PREFIX, USER_ID
 from shipml.store import Store
 from shipml.wheels.archive import Archive, Entry
 from shipml.wheels.bytecode import Bytecode
 from shipml.wheels.install import Placement, Target, record_bytes
 
-__all__ = ["WHEEL_RECIPE", "write_skeleton", "write_wheel"]
+__all__ = ["WHEEL_RECIPE", "Venv", "write_skeleton", "write_wheel"]
 
 WHEEL_RECIPE = "1"
 """Version of which files a wheel becomes and in what order. Part of the cache keys."""
@@ -23,12 +24,32 @@ _COMPRESSED_HERE_BYTES = 16 << 20
 """Files that the wheel stores uncompressed are compressed by us up to this size, and stay stored above it."""
 
 
-def write_skeleton(writer: LayerWriter, *, python: str, python_version: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Venv:
+    """The base's Python, whose virtual environment `/opt/venv` is."""
+
+    program: str
+    """Absolute path in the image: "/usr/bin/python3.11"."""
+    version: str
+    """Full version."""
+    home: str = ""
+    """Home of the image's user that has to be made, as the base lacks it; "" where nothing has to be."""
+
+    @classmethod
+    def of_debian(cls, python: str, version: str) -> Venv:
+        """Where Debian has its Python, by minor and full version."""
+        return cls(f"/usr/bin/python{python}", version)
+
+
+def write_skeleton(writer: LayerWriter, venv: Venv, *, python: str) -> None:
     """Write what makes `/opt/venv` a virtual environment of the base's Python (PEP 405)."""
-    settings = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {python_version}\n"
+    home = venv.program.rpartition("/")[0]
+    settings = f"home = {home}\ninclude-system-site-packages = false\nversion = {venv.version}\n"
+    if venv.home:
+        writer.directory(venv.home.lstrip("/"), owner=USER_ID)
     writer.directory(PREFIX)
     writer.directory(f"{PREFIX}/bin")
-    writer.symlink(f"{PREFIX}/bin/python", f"/usr/bin/python{python}")
+    writer.symlink(f"{PREFIX}/bin/python", venv.program)
     writer.symlink(f"{PREFIX}/bin/python3", "python")
     writer.symlink(f"{PREFIX}/bin/python{python}", "python")
     writer.directory(f"{PREFIX}/lib/python{python}/site-packages")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shipml import bases
+from shipml.bases.interpreter import interpreter_of
 from shipml.events import ignore
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
@@ -158,14 +159,14 @@ def test_a_second_store_makes_the_same_bytes(base: Base, tmp_path: Path) -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a Python on PATH serves")
 def test_interpreter_runs_without_root_or_container(store: Store) -> None:
     """The suite's own Python runs through its own loader, with its own standard library."""
-    interpreter = bases.interpreter_of(_suite("bookworm"), store=store, http=HttpClient(), emit=ignore)
+    found = interpreter_of(_suite("bookworm"), store=store, http=HttpClient(), emit=ignore)
     result = subprocess.run(
-        [*interpreter.argv, "-c", "import json, sys; print(sys.version.split()[0], json.__file__)"],
-        env=dict(interpreter.environment),
+        [*found.argv, "-c", "import json, sys; print(sys.version.split()[0], json.__file__)"],
+        env=dict(found.environment),
         capture_output=True,
         text=True,
         check=True,
     )
     version, path = result.stdout.split()
-    assert version == interpreter.version
+    assert version == found.version
     assert Path(path).is_relative_to(store.home / "roots")
