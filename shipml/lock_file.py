@@ -19,7 +19,7 @@ from shipml.project.text import parse_toml
 if TYPE_CHECKING:
     from packaging.markers import Environment
 
-__all__ = ["dump_lock", "load_lock", "select_wheels"]
+__all__ = ["dump_lock", "load_lock", "select_wheels", "wheel_tags"]
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _OLDEST_GLIBC = 5
@@ -44,7 +44,7 @@ def select_wheels(
 
     try:
         lock = Pylock.from_dict(document)
-        chosen = list(lock.select(environment=_environment(suite, platform), tags=list(_tags(suite, platform))))
+        chosen = list(lock.select(environment=_environment(suite, platform), tags=list(wheel_tags(suite, platform))))
     except (PylockValidationError, PylockSelectError, ValueError) as error:
         raise ResolutionError(f"the lock does not fit Python {suite.python} on {platform}: {error}") from error
     wheels, sources = [], []
@@ -110,7 +110,7 @@ def _environment(suite: PythonBase, platform: Platform) -> Environment:
     }
 
 
-def _tags(suite: PythonBase, platform: Platform) -> Iterator[Any]:
+def wheel_tags(suite: PythonBase, platform: Platform) -> Iterator[Any]:
     """The wheel tags that run in the image, best first (PEP 425, 600)."""
     from packaging.tags import compatible_tags, cpython_tags  # noqa: PLC0415 - slow to import
 

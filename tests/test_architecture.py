@@ -19,7 +19,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "events", "memory"}),
     frozenset({"dockerignore", "http", "layer_cache", "layer_trees", "oci", "project", "store"}),
-    frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "resolver_errors", "wheels"}),
+    frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "wheels"}),
     frozenset({"builders", "registries", "report", "runtimes"}),
     frozenset({"finding", "pipeline", "planning", "publishing"}),
     frozenset({"cli"}),
@@ -143,7 +143,7 @@ def test_uv_is_run_by_the_resolver_alone() -> None:
     """No other module finds or starts uv."""
     wrong = []
     for path in SOURCES:
-        if _part(path) in {"resolver", "resolver_errors"}:
+        if _part(path) == "resolver":
             continue
         wrong += [_where(path, line) for module, line in _imports(path) if module.split(".")[0] == "uv"]
         for node in ast.walk(ast.parse(path.read_bytes())):

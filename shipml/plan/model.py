@@ -20,6 +20,7 @@ __all__ = [
     "Decision",
     "ImageBasePin",
     "LayerPlan",
+    "LockedSource",
     "LockedWheel",
     "Plan",
     "SmokeCheck",
@@ -66,6 +67,24 @@ class LockedWheel:
     """As the index names it; carries the tags (PEP 427)."""
     direct: bool = False
     """Asked for by URL or path rather than by name: gets a direct_url.json (PEP 610)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedSource:
+    """A source distribution of the lock (PEP 751, packages.sdist): to be built into a wheel."""
+
+    name: str
+    """Normalised distribution name (PEP 503)."""
+    version: str
+    url: str = field(repr=False)
+    """http(s) or file URL, without credentials."""
+    size_bytes: int | None
+    """None where the lock does not say."""
+    digest: Digest
+    filename: str
+    """As the index names it: `NAME-VERSION.tar.gz` or `.zip`."""
+    uploaded_at: str = ""
+    """RFC 3339, where it is known: build tools are taken as they were then."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -89,6 +89,9 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
         yield Decision("left aside", aside.path, aside.because)
     for change in source.changes:
         yield Decision("mended", change.value, f"{change.because} ({change.source})")
+    for change in lock.changes:
+        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+    yield from lock.decisions
 
 
 def _files(project: Project) -> Iterator[Decision]:

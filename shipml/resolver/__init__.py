@@ -1,55 +1,37 @@
-"""Requirements → lock, by uv. The only module that runs uv.
+"""Requirements → lock, by uv: which Python, as of when, and what goes together.
 
 A resolution is kept in the store by the hash of all that it depends on, and reused until one of these changes: a second
-build runs no uv. uv's cache lies under SHIPML_HOME too, unless UV_CACHE_DIR says otherwise. uv's settings (UV_*,
-uv.toml, proxies, SSL_CERT_FILE) apply as they do to uv; pip's do not.
+build runs no uv. `attempts` is the order in which things are tried, `uv` alone runs uv.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Sequence
 
-from shipml.errors import PlanError, ResolutionError, UnavailableError, UntrustedInputError
+from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
-from shipml.plan.facts import Lock, Project, RefusedPython
+from shipml.plan.facts import Lock, Project
 from shipml.plan.python_version import PythonCandidate
-from shipml.plan.suites import Suite
-from shipml.resolver_errors import UnsolvableError, explain, no_python_fits
+from shipml.plan.suites import PythonBase
+from shipml.resolver.kept import lock_from_json, lock_to_json
+from shipml.resolver.uv import Uv, settings_of_uv
 from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 1
+RECIPE = 2
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
-_NEWEST_GLIBC_OF_UV = 40
-_TRIPLES = {"amd64": "x86_64", "arm64": "aarch64"}
-_NOT_ABOUT_RESULTS = ("UV_CACHE_DIR", "UV_CONCURRENT_", "UV_HTTP_", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_PYTHON")
-_NOT_FOR_UV = (
-    "VIRTUAL_ENV",
-    "CONDA_PREFIX",
-    "UV_PYTHON",
-    "UV_PROJECT_ENVIRONMENT",
-    "UV_SYSTEM_PYTHON",
-    "UV_WORKING_DIR",
-)
 
 
 def resolve(
     project: Project,
     *,
-    suite: Suite,
+    suite: PythonBase,
     platform: Platform,
     store: Store,
     emit: Emit,
@@ -99,14 +81,28 @@ def resolve_first(
     if project.requirements is None:
         return candidates[0], _empty(candidates[0].suite, platform, inputs)
     key = _cache_key(project, candidates, inputs)
-    if not upgrade and (known := _known(store, key, platform, inputs)) is not None:
+    if not upgrade and (known := lock_from_json(store.fact("resolution", key), platform, inputs)) is not None:
+        _tell(known, emit)
         return next(one for one in candidates if one.suite.name == known.suite), known
+    from shipml.resolver.attempts import find_lock  # noqa: PLC0415 - not needed where the resolution is known
+
     _warn_of_pips_settings(emit)
+    uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
     with step(emit, "resolve", project.requirements.path) as running:
-        candidate, lock = _try_each(project, candidates, platform, inputs, store.home / UV_CACHE, upgrade=upgrade)
-        running.detail = f"{len(lock.wheels)} packages for Python {lock.python}"
-    store.keep_fact("resolution", key, _to_json(lock))
-    return candidate, lock
+        fresh = find_lock(project, candidates, platform=platform, inputs=inputs, uv=uv, emit=emit)
+        running.detail = f"{len(fresh.lock.wheels)} packages for Python {fresh.lock.python}"
+    store.keep_fact("resolution", key, lock_to_json(fresh.lock))
+    _tell(fresh.lock, emit)
+    return fresh.candidate, fresh.lock
+
+
+def _tell(lock: Lock, emit: Emit) -> None:
+    """What was not taken as the project says it is said at each build."""
+    for change in lock.changes:
+        emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
+    for decision in lock.decisions:
+        if decision.what != "tried":
+            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
 
 
 def _warn_of_pips_settings(emit: Emit) -> None:
@@ -159,140 +155,10 @@ def _from_lock_file(
     return None
 
 
-def _empty(suite: Suite, platform: Platform, inputs: Digest) -> Lock:
+def _empty(suite: PythonBase, platform: Platform, inputs: Digest) -> Lock:
     return Lock((), suite.name, suite.python, platform, inputs)
-
-
-def _try_each(
-    project: Project,
-    candidates: Sequence[PythonCandidate],
-    platform: Platform,
-    inputs: Digest,
-    cache: Path,
-    *,
-    upgrade: bool,
-) -> tuple[PythonCandidate, Lock]:
-    refused: list[tuple[RefusedPython, UnsolvableError]] = []
-    for candidate in candidates:
-        try:
-            lock = _resolve(project, candidate.suite, platform, inputs, cache, upgrade=upgrade)
-        except UnsolvableError as error:
-            refused.append((RefusedPython(candidate.suite.python, error.short), error))
-            continue
-        return candidate, replace(lock, refused=tuple(one for one, _ in refused))
-    raise no_python_fits(refused)
-
-
-def _resolve(project: Project, suite: Suite, platform: Platform, inputs: Digest, cache: Path, *, upgrade: bool) -> Lock:
-    """Run uv once."""
-    from shipml.lock_file import select_wheels  # noqa: PLC0415 - not needed where the resolution is known
-
-    if project.requirements is None:
-        return _empty(suite, platform, inputs)
-    declared = project.requirements
-    command = [
-        *(_uv(), "pip", "compile", declared.path if declared.as_it_stands else "-", "--format", "pylock.toml"),
-        *("--python-version", suite.release, "--python-platform", _uv_platform(suite, platform)),
-        *("--python", sys.executable, "--no-python-downloads", "--only-binary", ":all:"),
-        *("--no-header", "--no-annotate", "--no-progress", "--color", "never"),
-        *(["--refresh"] if upgrade else []),
-    ]
-    with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
-        if declared.constraints:
-            constraints = Path(scratch, "constraints.txt")
-            constraints.write_text(declared.constraints_text, encoding="utf-8")
-            command += ["--constraints", str(constraints)]
-        done = subprocess.run(
-            command,
-            cwd=project.folder,
-            env=_uv_environment(cache),
-            capture_output=True,
-            check=False,
-            input=b"" if declared.as_it_stands else declared.text.encode(),
-        )
-    if done.returncode != 0:
-        raise explain(done.stderr.decode("utf-8", "replace"), suite, platform)
-    try:
-        document = tomllib.loads(done.stdout.decode())
-    except (ValueError, UnicodeDecodeError) as error:
-        raise ResolutionError(f"uv wrote a lock that is not TOML: {error}", hint="update uv") from error
-    wheels = select_wheels(document, suite, platform, project.folder)
-    return Lock(tuple(wheels), suite.name, suite.python, platform, inputs)
-
-
-def _uv() -> str:
-    """The uv that was installed with shipml, else the one on PATH."""
-    for folder in (Path(sys.prefix, "bin"), Path(sys.executable).parent):
-        if os.access(folder / "uv", os.X_OK):
-            return str(folder / "uv")
-    found = shutil.which("uv")
-    if found is None:
-        raise UnavailableError("uv is not installed, and shipml resolves with it", hint="pip install uv")
-    return found
-
-
-def _uv_platform(suite: Suite, platform: Platform) -> str:
-    glibc = min(int(suite.glibc.partition(".")[2]), _NEWEST_GLIBC_OF_UV)
-    return f"{_TRIPLES[platform.architecture]}-manylinux_2_{glibc}"
-
-
-def _uv_environment(cache: Path) -> dict[str, str]:
-    """The user's environment, without what speaks of this machine's Pythons."""
-    kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_UV}
-    return {"UV_CACHE_DIR": str(cache), **kept}
 
 
 def _cache_key(project: Project, candidates: Sequence[PythonCandidate], inputs: Digest) -> str:
     suites = [[one.suite.name, one.suite.release, one.suite.glibc] for one in candidates]
-    parts = [RECIPE, str(inputs), suites, list(_uv_settings(project.folder))]
-    return str(Digest.of(canonical_json(parts)))
-
-
-def _uv_settings(folder: Path) -> Iterator[list[str]]:
-    """What changes uv's answers besides the project: its variables, and its settings above the project."""
-    for name, value in sorted(os.environ.items()):
-        if name.startswith("UV_") and not name.startswith(_NOT_ABOUT_RESULTS):
-            yield [name, value]
-    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
-    above = [parent / name for parent in folder.absolute().parents for name in ("uv.toml", "pyproject.toml")]
-    for path in (config, Path("/etc/uv/uv.toml"), *above):
-        try:
-            data = path.read_bytes()
-        except OSError:
-            continue
-        if path.name == "uv.toml" or b"tool.uv" in data:
-            yield [path.name, Digest.of(data).hex]
-
-
-def _known(store: Store, key: str, platform: Platform, inputs: Digest) -> Lock | None:
-    from shipml.plan.model import LockedWheel  # noqa: PLC0415
-
-    fact = store.fact("resolution", key)
-    if not isinstance(fact, dict):
-        return None
-    try:
-        wheels = tuple(LockedWheel(**{**wheel, "digest": Digest(wheel["digest"])}) for wheel in fact["wheels"])
-        refused = tuple(RefusedPython(python, because) for python, because in fact["refused"])
-        return Lock(wheels, str(fact["suite"]), str(fact["python"]), platform, inputs, refused)
-    except (KeyError, TypeError, ValueError, UntrustedInputError):
-        return None
-
-
-def _to_json(lock: Lock) -> dict[str, object]:
-    return {
-        "suite": lock.suite,
-        "python": lock.python,
-        "refused": [[one.python, one.because] for one in lock.refused],
-        "wheels": [
-            {
-                "name": wheel.name,
-                "version": wheel.version,
-                "url": wheel.url,
-                "size_bytes": wheel.size_bytes,
-                "digest": wheel.digest.hex,
-                "filename": wheel.filename,
-                "direct": wheel.direct,
-            }
-            for wheel in lock.wheels
-        ],
-    }
+    return str(Digest.of(canonical_json([RECIPE, str(inputs), suites, list(settings_of_uv(project.folder))])))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from shipml.errors import ConfigurationError, NotAllowedError, ResolutionError, ShipmlError, TryAgainError
 from shipml.oci.manifest import Platform
+from shipml.plan.declared import Declared
 from shipml.plan.facts import RefusedPython
-from shipml.plan.suites import Suite
+from shipml.plan.suites import PythonBase
 
-__all__ = ["UnsolvableError", "explain", "no_python_fits"]
+__all__ = ["Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
 
 _LONGEST = 900
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
@@ -23,7 +25,10 @@ _NETWORK = re.compile(
 )
 _OFFLINE = re.compile(r"network (?:connectivity is|was) disabled|was not found in the cache")
 _CERTIFICATE = re.compile(r"invalid peer certificate|UnknownIssuer|CaUsedAsEndEntity|certificate verify failed")
-_NO_WHEEL = re.compile(r"(?P<name>[A-Za-z0-9][\w.\[\]-]*?)(?P<pin>==[^\s,]+)? has no (?:usable )?wheels?\b")
+_NO_WHEEL = re.compile(
+    r"(?P<name>[A-Za-z][\w.-]*?)(?:\[[^\]]*\])?(?P<pin>(?:[=<>!~]+[^\s,]+,?)+)? (?:has|have) no (?:usable )?wheels?\b"
+)
+_ASKED = re.compile(r"(?:you require |and |Because )([A-Za-z0-9][\w.-]*?)(?=\[|[=<>!~]| depends|,|\b(?!\w))")
 _NO_SOLUTION = "No solution found"
 _WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
 
@@ -39,8 +44,28 @@ class UnsolvableError(ResolutionError):
         self.short = short
         """The reason in a clause, for lists."""
 
+    @classmethod
+    def no_wheel(cls, names: Iterable[str], base: PythonBase, platform: Platform) -> UnsolvableError:
+        """For requirements that have no wheel that runs on `base`."""
+        listed = ", ".join(names)
+        where = f"Python {base.python} on {platform}"
+        return cls(f"{listed} has no wheel for {where}", short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT)
 
-def explain(stderr: str, suite: Suite, platform: Platform) -> ShipmlError:
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A Python for which nothing fits."""
+
+    python: RefusedPython
+    error: UnsolvableError
+
+
+def is_about_packages(stderr: str) -> bool:
+    """Whether uv had its answers and found no solution: no network, certificate or unreadable line is at fault."""
+    return _NO_SOLUTION in stderr
+
+
+def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declared | None = None) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
     text = _CREDENTIALS.sub("", _essence(stderr))
     if _AUTHENTICATION.search(text):
@@ -50,7 +75,7 @@ def explain(stderr: str, suite: Suite, platform: Platform) -> ShipmlError:
     if _OFFLINE.search(text):
         return TryAgainError("the package index may not be asked: uv is told to stay offline", hint="unset UV_OFFLINE")
     if _NO_SOLUTION in text:
-        return _unsolvable(text, suite, platform)
+        return _unsolvable(text, suite, platform, declared)
     if _NETWORK.search(text):
         return _unreachable(text)
     return ResolutionError(f"uv cannot resolve the requirements: {_one_line(text)}", hint=_other_hint(text))
@@ -78,37 +103,50 @@ def _unreachable(text: str) -> TryAgainError:
     )
 
 
-def no_python_fits(refused: Sequence[tuple[RefusedPython, UnsolvableError]]) -> ResolutionError:
+def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
     """The error for requirements that no candidate satisfies."""
-    reasons = {one.because for one, _ in refused}
-    first = refused[0][1]
+    reasons = {one.python.because for one in refused}
+    first = refused[0].error
     if len(refused) > 1 and reasons == {first.short} and first.short.endswith(_NO_WHEEL_SHORT):
         return ResolutionError(f"{first.short} for any Python that Debian has", hint=_ANYWHERE_HINT)
     if len(reasons) == 1:
         return ResolutionError(first.message, hint=first.hint)
-    each = "; ".join(f"{one.python}: {one.because}" for one, _ in refused)
+    each = "; ".join(f"{one.python.python}: {one.python.because}" for one in refused)
     return ResolutionError(f"the requirements fit no Python that Debian has: {each}", hint=first.hint)
 
 
-def _unsolvable(text: str, suite: Suite, platform: Platform) -> UnsolvableError:
+def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Declared | None) -> UnsolvableError:
     where = f"Python {suite.python} on {platform}"
-    names = sorted({match["name"] + (match["pin"] or "") for match in _NO_WHEEL.finditer(_one_line(text))})
+    whole = re.sub(r"\s+", " ", text)
+    names = sorted({match["name"] + (match["pin"] or "") for match in _NO_WHEEL.finditer(whole)})
     if names:
-        listed = ", ".join(names)
-        return UnsolvableError(f"{listed} has no wheel for {where}", short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT)
+        return UnsolvableError.no_wheel(names, suite, platform)
     cause = _one_line(text.partition("cause:")[2].partition("\nhint:")[0]) or _one_line(text)
     missing = re.search(r"Because (?P<name>\S+) was not found in the package registry", cause)
     if missing:
         name = missing["name"]
         return UnsolvableError(
-            f"the package index has no {name}", short=f"there is no {name}", hint=f"check how {name} is spelled"
+            f"the package index has no {name}{_places(declared, [name])}",
+            short=f"there is no {name}",
+            hint=f"check how {name} is spelled",
         )
     cause = cause.removesuffix(".")
+    places = _places(declared, _ASKED.findall(cause))
     return UnsolvableError(
-        f"the requirements cannot be met together on {where}: {_shortened(cause)}",
+        f"the requirements cannot be met together on {where}: {_shortened(cause)}{places}",
         short=_shortened(cause, 200),
         hint="loosen one of the requirements that are named",
     )
+
+
+def _places(declared: Declared | None, names: Iterable[str]) -> str:
+    """` (numpy==1.19.5: requirements.txt:3; pandas: requirements.txt:4)` for those that are asked for."""
+    if declared is None:
+        return ""
+    wanted = {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+    asked = [one for one in (*declared.requirements, *declared.constraints) if one.name in wanted]
+    lines = [f"{_CREDENTIALS.sub('', one.line.split(' --')[0].strip())}: {one.source}" for one in asked]
+    return f" ({'; '.join(lines)})" if lines else ""
 
 
 def _essence(stderr: str) -> str:

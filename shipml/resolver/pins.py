@@ -1,0 +1,112 @@
+"""The versions that a project fixes, and what becomes of those that never existed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from shipml.errors import ResolutionError
+from shipml.plan.declared import Change, DeclaredRequirement
+from shipml.plan.facts import Project
+from shipml.plan.releases import MissingPin, Pin, Survey
+from shipml.plan.suites import PythonBase
+from shipml.resolver.survey import nearest_versions, series
+from shipml.resolver.uv import Uv
+
+__all__ = ["Mending", "known_pins", "mended"]
+
+
+_LINUX = tuple(
+    {
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+        "platform_machine": machine,
+        "python_version": python,
+        "python_full_version": f"{python}.9",
+        "extra": "",
+    }
+    for machine in ("x86_64", "aarch64")
+    for python in ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+)
+"""Environments for which a marker may hold (PEP 508)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mending:
+    """Pins with those that never existed replaced."""
+
+    pins: tuple[Pin, ...]
+    overrides: tuple[str, ...]
+    changes: tuple[Change, ...]
+
+
+def known_pins(project: Project) -> tuple[Pin, ...]:
+    """The pins of the requirements and constraints that count on Linux, each name once."""
+    found: dict[str, Pin] = {}
+    declared = project.requirements
+    if declared is not None:
+        for one in (*declared.requirements, *declared.constraints):
+            pin = _pin(one)
+            if pin is not None:
+                found.setdefault(pin.name, pin)
+    return tuple(found.values())
+
+
+def _pin(one: DeclaredRequirement) -> Pin | None:
+    """The version that the line fixes, if it does so on Linux, for a release of an index."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow to import
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - as above
+
+    try:
+        requirement = Requirement(one.line.split(" --")[0].strip())
+    except InvalidRequirement:
+        return None
+    fixed = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===")]
+    if requirement.url or len(fixed) != 1 or fixed[0].endswith(".*"):
+        return None
+    if requirement.marker is not None and not any(requirement.marker.evaluate(linux) for linux in _LINUX):
+        return None
+    return Pin(canonicalize_name(requirement.name), fixed[0], one.source)
+
+
+def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Mending:
+    """The pins with each that never existed replaced by the nearest release of its series.
+
+    Raises:
+        ResolutionError: some have no neighbour in their series; names them all, with what there is.
+    """
+    missing = [MissingPin(one.pin, nearest_versions(uv, one.pin, options, base)) for one in survey.missing]
+    hopeless = [one for one in missing if not _in_series(one)]
+    if hopeless:
+        raise ResolutionError("; ".join(map(_described, hopeless)), hint=_remedy(hopeless))
+    replaced = {one.pin.name: Pin(one.pin.name, one.nearest[0], one.pin.source) for one in missing}
+    pins = tuple(replaced.get(pin.name, pin) for pin in survey.pins)
+    return Mending(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
+
+
+def _in_series(one: MissingPin) -> bool:
+    return bool(one.nearest) and series(one.nearest[0]) == series(one.pin.version)
+
+
+def _changes(missing: Sequence[MissingPin]) -> Iterator[Change]:
+    for one in missing:
+        after = f"{one.pin.name}=={one.nearest[0]}"
+        because = f"{one.pin} was never released, or is gone from the index; this is the nearest of its series"
+        yield Change("version", str(one.pin), after, because, one.pin.source)
+
+
+def _described(one: MissingPin) -> str:
+    if not one.nearest:
+        return f"{one.pin.source}: the package index has no {one.pin.name}"
+    return f"{one.pin.source}: {one.pin} was never released, or is gone from the index"
+
+
+def _remedy(hopeless: Sequence[MissingPin]) -> str:
+    known = [f"{one.pin.name}=={one.nearest[0]}" for one in hopeless if one.nearest]
+    unknown = [one.pin.name for one in hopeless if not one.nearest]
+    parts = [f"take {', '.join(known)}"] if known else []
+    parts += [f"check how {', '.join(unknown)} is spelled, or remove it"] if unknown else []
+    return "; ".join(parts)

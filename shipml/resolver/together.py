@@ -1,0 +1,114 @@
+"""Looking a resolution through for packages that can't work together, and holding them back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shipml.plan.compatibility import (
+    Doubt,
+    Resolved,
+    built_for_numpy_1,
+    doubts,
+    is_newer_series,
+    might_have_doubts,
+    upper_bound,
+)
+from shipml.plan.model import Decision
+from shipml.plan.releases import Survey
+from shipml.resolver.fitting import fits
+from shipml.resolver.survey import filename, uploaded_at
+from shipml.resolver.uv import Question, Uv, UvError, target_arguments
+
+__all__ = ["Held", "hold_back"]
+
+_ROUNDS = 4
+"""A package that is held back can bring others of its time with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A resolution whose packages go together, as far as their dates tell."""
+
+    document: Mapping[str, Any]
+    decisions: tuple[Decision, ...] = ()
+
+
+def hold_back(uv: Uv, question: Question, document: Mapping[str, Any], survey: Survey) -> Held:
+    """The resolution, asked for again with upper bounds where it holds what can't work together.
+
+    Bounds that leave no solution are given up: then what was resolved stands as it is.
+
+    Raises:
+        UvError: the index cannot be asked.
+    """
+    held = Held(document)
+    for _ in range(_ROUNDS):
+        packages = tuple(_packages(held.document, question, survey))
+        if not might_have_doubts(packages):
+            return held
+        bounds = _bounds(uv, question, packages)
+        if not bounds:
+            return held
+        question = question.because_of(*bounds)
+        try:
+            held = Held(uv.resolve(question), (*held.decisions, *bounds.values()))
+        except UvError:
+            return held
+    return held
+
+
+def _bounds(uv: Uv, question: Question, packages: Sequence[Resolved]) -> dict[str, Decision]:
+    """Constraints, each with why."""
+    parents = uv.parents(question)
+    found: dict[str, Decision] = {}
+    binary = built_for_numpy_1(packages, parents)
+    if binary is not None:
+        because = f"{_dated(binary)} holds extension modules, built for numpy 1 before there was a numpy 2"
+        found["numpy<2"] = Decision("held back", "numpy<2", because)
+    for doubt in doubts(packages, parents):
+        if doubt.child.name == "numpy" and binary is not None:
+            continue
+        before = _version_at(uv, question, doubt.child.name, doubt.at)
+        if before and is_newer_series(doubt.child.version, before):
+            bound = f"{doubt.child.name}<{upper_bound(before)}"
+            found[bound] = Decision("held back", bound, _why(doubt, before))
+    return found
+
+
+def _why(doubt: Doubt, before: str) -> str:
+    child = doubt.child
+    return f"{_dated(doubt.parent)} needs {child.name} and was released with {before}, long before {child.version}"
+
+
+def _dated(package: Resolved) -> str:
+    return f"{package.name} {package.version} of {package.uploaded_at:%Y-%m-%d}"
+
+
+def _version_at(uv: Uv, question: Question, name: str, at: datetime) -> str:
+    """The version that one would have got at that time; "" where there was none."""
+    target = target_arguments(question.base, question.platform)
+    time = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        return uv.version_of(name, question.declared.options, *target, "--exclude-newer", time)
+    except UvError:
+        return ""
+
+
+def _packages(document: Mapping[str, Any], question: Question, survey: Survey) -> Iterable[Resolved]:
+    fitting = fits(question.base, question.platform)
+    pinned = {pin.name for pin in survey.pins}
+    for package in document.get("packages", ()):
+        wheels = [file for file in package.get("wheels", ()) if fitting(filename(file))]
+        times = [time for file in wheels if (time := uploaded_at(file)) is not None]
+        name = str(package["name"])
+        release = survey.releases.get(name)
+        yield Resolved(
+            name=name,
+            version=str(package.get("version", "0")),
+            uploaded_at=release.uploaded_at if release is not None else min(times, default=None),
+            compiled=any(not filename(file).endswith("-none-any.whl") for file in wheels),
+            pinned=name in pinned,
+        )
