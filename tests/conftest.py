@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engines_table import pytest_addoption, pytest_collection_modifyitems, pytest_configure
+from tests.fault_cases import count_cases, pytest_terminal_summary
 from tests.image_fixtures import make_image, make_layer, store
 from tests.peers.azure_cloud import AzureCloud, start_azure_cloud
 from tests.peers.engine import Engine, engine_28, engine_2010
@@ -17,12 +18,14 @@ from tests.peers.registry import Registry, push_python_base, start_registry
 from tests.validity import images_are_valid
 
 __all__ = [  # found by pytest here
+    "count_cases",
     "images_are_valid",
     "make_image",
     "make_layer",
     "pytest_addoption",
     "pytest_collection_modifyitems",
     "pytest_configure",
+    "pytest_terminal_summary",
     "store",
 ]
 

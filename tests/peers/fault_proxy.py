@@ -43,7 +43,7 @@ class Fault:
 
     kind: Kind
     status: int = 0
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     body: bytes = b""
 
     def __str__(self) -> str:
@@ -80,12 +80,15 @@ class FaultProxy:
         self.upstream = upstream
         self.token_uses = 0
         """How many requests a token is good for; 0 lets everybody in without."""
+        self.on_request: Callable[[Seen], None] = _nothing
+        """Called with each request before it is answered."""
         self._lock = threading.Lock()
         self._rules: list[_Rule] = []
         self._seen: dict[int, Seen] = {}
         self._numbers = itertools.count(1)
         self._tokens: dict[str, int] = {}
-        self._at_work = 0
+        self.at_work = 0
+        """How many requests are being served now."""
         self.most_at_work = 0
         """The largest number of requests that were served at the same time."""
         self.released = threading.Event()
@@ -108,7 +111,7 @@ class FaultProxy:
             return [self._seen[number] for number in sorted(self._seen)]
 
     def count(self, method: str = "", path: str = "") -> int:
-        """How many requests had this method, and a path in which the regular expression is found."""
+        """How many requests had such a method, and a path in which the regular expression is found."""
         return sum(_is_meant(seen, method, path) for seen in self.seen)
 
     def heal(self) -> None:
@@ -119,6 +122,7 @@ class FaultProxy:
             self._tokens.clear()
             self._numbers = itertools.count(1)
             self.token_uses = self.most_at_work = 0
+            self.on_request = _nothing
             self.released.set()
             self.released = threading.Event()
 
@@ -131,7 +135,7 @@ class FaultProxy:
             fault: which.
             number: only the n-th request, from 1; 0: any.
             since: the n-th and those after it.
-            method: only these.
+            method: only these; a regular expression.
             path: a regular expression that is found in path and query.
             times: how often; `math.inf` for always.
         """
@@ -149,8 +153,8 @@ class FaultProxy:
         with self._lock:
             seen = Seen(next(self._numbers), method, path)
             self._seen[seen.number] = seen
-            self._at_work += 1
-            self.most_at_work = max(self.most_at_work, self._at_work)
+            self.at_work += 1
+            self.most_at_work = max(self.most_at_work, self.at_work)
             for rule in self._rules:
                 if rule.times_left > 0 and rule.applies(seen):
                     rule.times_left -= 1
@@ -160,7 +164,7 @@ class FaultProxy:
     def end(self, seen: Seen, *, status: int, body_bytes: int) -> None:
         """Note how it went."""
         with self._lock:
-            self._at_work -= 1
+            self.at_work -= 1
             if self._seen.get(seen.number) == seen:
                 self._seen[seen.number] = replace(seen, status=status, body_bytes=body_bytes)
 
@@ -180,8 +184,12 @@ class FaultProxy:
             return left > 0
 
 
+def _nothing(seen: Seen) -> None:
+    """Do nothing."""
+
+
 def _is_meant(seen: Seen, method: str, path: str) -> bool:
-    return method in ("", seen.method) and re.search(path, seen.path) is not None
+    return (not method or re.fullmatch(method, seen.method) is not None) and re.search(path, seen.path) is not None
 
 
 class _Server(ThreadingHTTPServer):
@@ -228,6 +236,7 @@ class _Handler(BaseHTTPRequestHandler):
         proxy = self.server.proxy
         seen, fault = proxy.begin(self.command, self.path)
         self._status = self._read_bytes = 0
+        proxy.on_request(seen)
         try:
             self._answer(fault or Fault("status", 0))
             self.wfile.flush()
