@@ -23,7 +23,7 @@ class Pools:
         self._connections = connections
         self._block_bytes = block_bytes
         self._timeout_seconds = timeout_seconds
-        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pools: dict[tuple[str, bool], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def pool_for(self, url: str, *, direct: bool = False) -> urllib3.PoolManager:
@@ -33,16 +33,17 @@ class Pools:
             ConfigurationError: the proxy is none that can be used, or a certificate bundle cannot be read.
         """
         proxy = "" if direct else _proxy_for(url)
+        encrypted = not (direct and url.startswith("http:"))  # what is not direct may be redirected to https
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._make(proxy)
-            return self._pools[proxy]
+            if (proxy, encrypted) not in self._pools:
+                self._pools[proxy, encrypted] = self._make(proxy, encrypted=encrypted)
+            return self._pools[proxy, encrypted]
 
-    def _make(self, proxy: str) -> urllib3.PoolManager:
+    def _make(self, proxy: str, *, encrypted: bool) -> urllib3.PoolManager:
         import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
 
         options: dict[str, Any] = {
-            "ssl_context": trust(),
+            "ssl_context": trust() if encrypted else None,  # reading all authorities takes 40 ms
             "maxsize": self._connections,
             "timeout": urllib3.Timeout(connect=self._timeout_seconds, read=self._timeout_seconds),
             "blocksize": self._block_bytes,
