@@ -23,6 +23,7 @@ COMMANDS = (
     "logout",
     "tag",
     "push",
+    "ship",
     "images",
     "inspect",
     "cache info",

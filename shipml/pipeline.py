@@ -39,6 +39,7 @@ from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
 from shipml.runtimes.import_check import check_imports
 from shipml.store import Store, default_home
+from shipml.summary import Outcome
 
 __all__ = ["PlanRequest", "Shipml"]
 
@@ -219,6 +220,35 @@ class Shipml:
     def push(self, target: str | None = None, destination: Destination | None = None, *, smoke: bool = True) -> Pushed:
         """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
         return self._publisher.push(target, destination or Destination(), smoke=smoke)
+
+    def ship(
+        self,
+        request: PlanRequest,
+        destination: Destination | None = None,
+        *,
+        smoke: bool = True,
+        builder: str = "auto",
+        docker: DockerOptions | None = None,
+    ) -> Outcome:
+        """Build, run, push: the first that fails ends it, and what came before stays as it is.
+
+        Args:
+            request: what to build.
+            destination: where to; its names may stand in the settings of the folder.
+            smoke: False pushes without a smoke test.
+            builder: as `--builder` takes it.
+            docker: what only the docker builder understands.
+        """
+        started_at = time.monotonic()
+        built = self.build(request, builder=builder, docker=docker)
+        target = built.references[0] if built.builder == EmbeddedBuilder.name else str(built.digest)
+        pushed = self._publisher.push(target, destination or Destination(), smoke=smoke, folder=request.folder)
+        return Outcome(built, self.last_run(built.digest), pushed, time.monotonic() - started_at)
+
+    def last_run(self, digest: Digest) -> Mapping[str, Any] | None:
+        """The last smoke test of an image, as `SmokeResult.to_json` has it."""
+        known = self.store.fact("smoke", str(digest))
+        return known if isinstance(known, dict) else None
 
     def login(self, registry: str, credentials: Credentials) -> LoggedIn:
         """Keep credentials that the registry accepts where docker keeps its own."""

@@ -12,7 +12,7 @@ from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.finding import Finder
 from shipml.oci.reference import Reference
-from shipml.project import Settings, read_outline
+from shipml.project import read_outline
 from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
 from shipml.registries.destination import has_registry
 from shipml.registries.named import locate, only_registry
@@ -20,7 +20,7 @@ from shipml.registries.tags import is_dirty
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
 
-__all__ = ["Publisher"]
+__all__ = ["Publisher", "folder_of"]
 
 
 class Publisher:
@@ -32,16 +32,19 @@ class Publisher:
         self._emit = emit
         self._run = run
 
-    def push(self, target: str | None, destination: Destination, *, smoke: bool = True) -> Pushed:
+    def push(
+        self, target: str | None, destination: Destination, *, smoke: bool = True, folder: Path | None = None
+    ) -> Pushed:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
         Args:
             target: as for `Finder.subject`.
             destination: where to.
             smoke: False pushes it without.
+            folder: whose settings name registries; None is the folder that `target` names, else the current one.
         """
         subject = self._finder.subject(target)
-        references = self._references(subject, target, destination)
+        references = self._references(subject, destination, folder or folder_of(target))
         with self._pusher() as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
@@ -50,13 +53,12 @@ class Publisher:
                 self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
             return replace(pusher.push(subject, references, self._emit), smoke=verdict)
 
-    def _references(self, subject: Subject, target: str | None, destination: Destination) -> tuple[Reference, ...]:
-        """Where it goes; said, since nobody may have typed the tags."""
+    def _references(self, subject: Subject, destination: Destination, folder: Path) -> tuple[Reference, ...]:
         location = None
         if destination.registry:
-            location = locate(destination.registry, _settings(target), destination.name)
+            location = locate(destination.registry, read_outline(folder).settings, destination.name)
         elif not destination.reference and not has_registry(subject.name):
-            location = only_registry(_settings(target), destination.name)
+            location = only_registry(read_outline(folder).settings, destination.name)
         references = destination.references(
             subject.name,
             lambda registry: find_credentials(Reference(registry, "")).username,
@@ -82,7 +84,6 @@ class Publisher:
             yield EnginePusher(engine, self._store)
 
 
-def _settings(target: str | None) -> Settings:
-    """Those of the folder that was named, else of the current one."""
-    folder = Path(target) if target and Path(target).is_dir() else Path()
-    return read_outline(folder).settings
+def folder_of(target: str | None) -> Path:
+    """The project folder whose settings count: the one that was named, else the current one."""
+    return Path(target) if target and Path(target).is_dir() else Path()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from shipml.cli.console import Console
+from shipml.cli.github import tell_github
 from shipml.cli.options import Folder, Planning, parse_environment
 from shipml.cli.text import columns, seconds_text, size_text
 from shipml.errors import BuildError, UsageError
@@ -182,6 +183,9 @@ def _emit(console: Console, event: Event) -> None:
 
 
 def _show(report: BuildReport, console: Console) -> None:
+    from shipml.summary import Outcome  # noqa: PLC0415  (`--help` needs none of it)
+
+    tell_github(Outcome(built=report, elapsed_seconds=report.elapsed_seconds), console)
     if console.as_json:
         console.document(report.to_json())
     else:

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO
 
@@ -23,7 +23,7 @@ import typer
 
 from shipml.cli.progress import LiveProgress, NoProgress, PlainProgress, StepDisplay
 from shipml.cli.text import printable
-from shipml.errors import ShipmlError
+from shipml.errors import ShipmlError, UsageError
 from shipml.events import Event, Notice, OutputReceived
 
 __all__ = ["Console", "ProgressStyle"]
@@ -112,6 +112,40 @@ class Console:
             return getpass.getpass(question, sys.stderr)
         self._write(sys.stderr, question)
         return sys.stdin.readline().strip()
+
+    def emit_aside(self, event: Event) -> None:
+        """As `emit`, for commands whose result is something else than what the image's program prints."""
+        if not isinstance(event, OutputReceived):
+            self.emit(event)
+        elif not self.quiet:
+            self.emit(OutputReceived("stderr", event.data))
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether somebody sits there who can be asked."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """Ask on the terminal which of several is meant, until one of them is; returns its index.
+
+        Raises:
+            UsageError: the input ended without an answer.
+        """
+        self._display.pause()
+        lines = [f"{number:>3}  {printable(answer)}" for number, answer in enumerate(answers, 1)]
+        self._write(sys.stderr, "\n".join([*lines, ""]))
+        while True:
+            self._write(sys.stderr, f"{question} [1-{len(answers)}] ")
+            line = sys.stdin.readline()
+            if not line:
+                raise UsageError("nothing was chosen", hint="type one of the numbers, or press Ctrl-C to give up")
+            if line.strip().isdecimal() and 1 <= int(line) <= len(answers):
+                return int(line) - 1
+
+    def demand(self, text: str) -> None:
+        """Write a line to stderr that somebody has to act on, also where quiet is wanted: else nothing goes on."""
+        self._display.pause()
+        self._write_talk(self._style(printable(text)))
 
     # Failure
 

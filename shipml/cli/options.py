@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # completion needs none of it
     from shipml.docker_engine.ports import PublishedPort
 
 __all__ = [
+    "Choices",
     "Common",
     "Folder",
     "ImageName",
@@ -106,10 +107,9 @@ class Common:
 
 
 @dataclass(frozen=True, slots=True)
-class Planning:
-    """What the commands that make a plan take."""
+class Choices:
+    """What decides about an image, beside its name."""
 
-    name: Annotated[str | None, typer.Option(help="Name of the image", show_default="the folder's name")] = None
     python: Annotated[
         str | None, typer.Option(metavar="X.Y", help="Python version", show_default="the newest that fits the project")
     ] = None
@@ -136,6 +136,13 @@ class Planning:
         bool,
         typer.Option("--allow-expired", help="Accept Debian package lists whose validity has ended (a stale mirror)"),
     ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planning(Choices):
+    """What the commands that make a plan take."""
+
+    name: Annotated[str | None, typer.Option(help="Name of the image", show_default="the folder's name")] = None
 
 
 def parse_environment(items: Sequence[str], option: str = "--env") -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from shipml.cli.console import Console
+from shipml.cli.github import tell_github
 from shipml.cli.options import ImageName, RegistryOwner, RegistryWord, RepositoryName, Tags
 from shipml.cli.text import seconds_text
 
@@ -39,10 +40,12 @@ def push(
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
     from shipml.registries import Destination  # noqa: PLC0415
+    from shipml.summary import Outcome  # noqa: PLC0415
 
     destination = Destination(reference or "", registry, repository, tuple(tag or ()), name)
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit_aside) as session:
         pushed = session.push(image, destination, smoke=not no_smoke)
+        tell_github(Outcome(smoke=session.last_run(pushed.digest), pushed=pushed), console)
     if console.as_json:
         console.document(pushed.to_json())
     else:

@@ -1,0 +1,74 @@
+"""`shipml ship`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from shipml.cli.build import DockerBuild
+from shipml.cli.console import Console
+from shipml.cli.github import tell_github
+from shipml.cli.options import Choices, Folder, RegistryOwner, RegistryWord, RepositoryName, Tags
+from shipml.cli.text import seconds_text, size_text
+
+if TYPE_CHECKING:
+    from shipml.summary import Outcome
+
+__all__ = ["ship"]
+
+
+def ship(
+    console: Console,
+    *,
+    choices: Choices,
+    docker: DockerBuild,
+    folder: Folder = Path(),
+    registry: RegistryWord = "",
+    name: RegistryOwner = "",
+    repository: RepositoryName = "",
+    tag: Tags = None,
+    builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
+    no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
+) -> None:
+    """Build, run, push: from a project folder to a registry in one command, stopping at the first that fails.
+
+    Does what `shipml build`, `shipml run` and `shipml push` do, and prints what to deploy. In GitHub Actions the job
+    gets a summary, and the step outputs: digest, reference, size_bytes, and each measure of the smoke test, such as
+    accuracy.
+
+    Examples:
+      shipml ship --registry registry.example.org
+      shipml ship ./churn --registry hub --name team --tag 1.4 --tag latest
+      image=$(shipml ship -q)               where the settings have one [registries.NAME]
+    """
+    from shipml.memory import keep_flat  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415
+    from shipml.registries import Destination  # noqa: PLC0415
+
+    keep_flat()
+    request = PlanRequest(folder=folder, **asdict(choices))
+    destination = Destination("", registry, repository, tuple(tag or ()), name)
+    with Shipml(emit=console.emit_aside) as session:
+        outcome = session.ship(request, destination, smoke=not no_smoke, builder=builder, docker=docker.options())
+    tell_github(outcome, console)
+    if console.as_json:
+        console.document(outcome.to_json())
+    elif outcome.pushed is not None:
+        console.data(outcome.pushed.pinned)
+    _summarise(outcome, console)
+
+
+def _summarise(outcome: Outcome, console: Console) -> None:
+    built, pushed = outcome.built, outcome.pushed
+    if built is None or pushed is None:
+        return
+    measures = "".join(f", {name} {value:g}" for name, value in outcome.measures.items())
+    console.say(
+        f"shipped {', '.join(str(reference) for reference in pushed.references)}: {size_text(built.size_bytes)} in"
+        f" {len(built.layers)} layers, {built.reused_layers} reused; smoke test: {pushed.smoke}{measures};"
+        f" in {seconds_text(outcome.elapsed_seconds)}",
+        bold=True,
+    )
