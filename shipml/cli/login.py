@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from shipml.cli.azure import AzureSignIn, login_to_azure, refuse_azure_options
 from shipml.cli.console import Console
 from shipml.errors import UsageError
 
@@ -21,19 +22,31 @@ _SOURCE = "what was typed"
 RegistryName = Annotated[
     str, typer.Argument(metavar="hub|acr|HOST", help="Docker Hub, one of Azure's registries, or a registry's host")
 ]
-AzureName = Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the Azure registry (acr)")]
+AzureName = Annotated[
+    str,
+    typer.Option(
+        "--name", metavar="NAME", help="Name of the Azure registry (acr)", show_default="the only one that you see"
+    ),
+]
 
 
 def login(
     console: Console,
     *,
     registry: RegistryName,
+    azure: AzureSignIn,
     name: AzureName = "",
     username: Annotated[
         str, typer.Option("--username", "-u", metavar="NAME", help="Who logs in", show_default="asked for")
     ] = "",
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password or token from stdin; without, it is asked for")
+    ] = False,
+    expose_token: Annotated[
+        bool,
+        typer.Option(
+            "--expose-token", help="Print the registry's token instead of keeping it", rich_help_panel="Azure"
+        ),
     ] = False,
 ) -> None:
     """Log in to a registry: the credentials are tried, then kept where docker keeps them.
@@ -42,14 +55,27 @@ def login(
     config.json names gets them; without one they stand in that file, which you alone can read. There is no option for
     the password: command lines are seen by every process.
 
+    One of Azure's registries takes no password: who you are comes from the environment, the machine, GitHub Actions or
+    `az login`, and the token that is kept serves for three hours.
+
     Examples:
       shipml login hub                      asks for the Docker ID and an access token
       shipml login registry.example.org -u ann --password-stdin < token.txt
+      shipml login acr --name mlprod        as whom azure-identity finds; also: --device-code
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.registries.kinds import host_of  # noqa: PLC0415
+    from shipml.registries.kinds import host_of, kind_of_host  # noqa: PLC0415
 
+    if registry == "acr" and not username:
+        login_to_azure(console, name, azure, expose_token=expose_token)
+        return
     host = host_of(registry, name)
+    if kind_of_host(host).name == "acr" and not username:
+        login_to_azure(console, host, azure, expose_token=expose_token)
+        return
+    refuse_azure_options(azure, host)
+    if expose_token:
+        raise UsageError(f"--expose-token is for Azure, not for {host}", hint="leave it away")
     credentials = _read_credentials(console, host, username, from_stdin=password_stdin)
     with Shipml(emit=console.emit) as session:
         done = session.login(host, credentials)

@@ -34,7 +34,7 @@ class AcrKeychain:
 
     def __init__(
         self,
-        sign_in: Callable[[], Identity],
+        sign_in: Callable[[str], Identity],
         *,
         hosts: tuple[str, ...] = (),
         required: bool = True,
@@ -43,7 +43,7 @@ class AcrKeychain:
         """Sign in with `sign_in` when it is needed.
 
         Args:
-            sign_in: who we are to Azure.
+            sign_in: who we are to Azure, given the host of a registry, which tells the cloud.
             hosts: registries that are Azure's although their names do not say so.
             required: whether it is an error that Azure gives no token; else credentials are just not there, as where
                 a public image is pulled.
@@ -57,11 +57,6 @@ class AcrKeychain:
         self._known: dict[str, Credentials] = {}
         self._failed: dict[str, NotAllowedError] = {}
         self._lock = threading.RLock()
-
-    def close(self) -> None:
-        """Close the connections to Entra."""
-        if self._identity is not None:
-            self._identity.close()
 
     def credentials(self, reference: Reference) -> Credentials:
         """A refresh token of the registry, the same until shortly before it expires; none for other registries.
@@ -104,48 +99,45 @@ class AcrKeychain:
         try:
             if host in self._failed:
                 raise self._failed[host]
-            token = self._exchange(host)
+            if self._identity is None:
+                self._identity = self._sign_in(host)
+            token = self._exchange(host, self._identity)
         except NotAllowedError as error:
             self._failed[host] = error
             if self._required:
                 raise
             return Credentials(problem=error.message)
-        self._known[host] = Credentials(self._who().name, NULL_GUID, identity_token=token)
+        self._known[host] = Credentials(self._identity.name, NULL_GUID, identity_token=token)
         return self._known[host]
 
-    def _exchange(self, host: str) -> str:
+    def _exchange(self, host: str, who: Identity) -> str:
         """The registry's refresh token for the first audience that both Entra and the registry accept."""
         refusals: list[ShipmlError] = []
-        for scope in self._who().cloud.registry_scopes:
+        for scope in who.cloud.registry_scopes:
             try:
-                entra = self._who().token(scope).value
+                entra = who.token(scope).value
             except AudienceRefusedError as error:
                 refusals.append(error)
                 continue
-            answer = self._post(host, entra)
+            answer = self._post(host, entra, who.tenant)
             if answer.status == _OK:
                 return _refresh_token(answer, host)
-            refusals.append(explain_exchange(answer, host, self._who(), entra))
+            refusals.append(explain_exchange(answer, host, who, entra))
             if answer.status != _UNAUTHORIZED:  # no other audience would help
                 break
         # What the registry says tells more than that Entra lacks one of the audiences.
         raise next((one for one in refusals if not isinstance(one, AudienceRefusedError)), refusals[0])
 
-    def _post(self, host: str, entra: str) -> Answer:
+    def _post(self, host: str, entra: str, tenant: str) -> Answer:
         address = Address.of(host)
         transport = Transport(address, self._pauses)
         url = f"{address.url}/oauth2/exchange"
         fields = {"grant_type": "access_token", "service": host, "access_token": entra}
-        if tenant := self._who().tenant:
+        if tenant:
             fields["tenant"] = tenant
         form = urllib.parse.urlencode(fields).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return transport.patiently(lambda: read_answer(transport.send("POST", url, headers, form), url))
-
-    def _who(self) -> Identity:
-        if self._identity is None:
-            self._identity = self._sign_in()
-        return self._identity
 
 
 def _refresh_token(answer: Answer, host: str) -> str:
