@@ -7,22 +7,19 @@ the extended attribute `user.overlay.opaque` of its folder (Linux, Documentation
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import gzip
 import hashlib
-import importlib
 import os
 import shutil
 import stat
 import tarfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from shipml.errors import UnavailableError, UntrustedInputError
+from shipml.oci.compression import decompressed
 from shipml.oci.digest import Digest
 
 __all__ = ["OPAQUE_ATTRIBUTE", "unpack_layer"]
@@ -45,10 +42,9 @@ def unpack_layer(stream: BinaryIO, media_type: str, folder: Path) -> Digest:
 
     Raises:
         UntrustedInputError: broken, truncated, or it tries to reach outside the folder; the folder is then half-filled.
-        UnavailableError: the layer is compressed with zstd and no module here reads that, or the folder's file system
-            cannot hold a whiteout.
+        UnavailableError: the folder's file system cannot hold a whiteout.
     """
-    with _broken_input_explained(), _decompressed(stream, media_type) as content:
+    with _broken_input_explained(), decompressed(stream, media_type) as content:
         reader = _Reader(content)
         unpacker = _Unpacker(os.fsencode(folder), reader)
         for entry in _entries(reader):
@@ -292,36 +288,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 @contextmanager
-def _decompressed(stream: BinaryIO, media_type: str) -> Iterator[IO[bytes]]:
-    if media_type.endswith("zstd"):
-        with _zstd_module().open(stream, "rb") as content:
-            yield content
-    elif media_type.endswith("gzip"):  # OCI's `…tar+gzip` and Docker's `…tar.gzip`
-        from isal import igzip  # noqa: PLC0415  (only those who unpack need it)
-
-        with igzip.IGzipFile(fileobj=stream, mode="rb") as content:  # type: ignore[no-untyped-call]
-            yield content  # type: ignore[misc]  # its stubs lack IO
-    else:
-        yield stream
-
-
-def _zstd_module() -> Any:  # noqa: ANN401  (three modules with one `open`)
-    for name in ("compression.zstd", "pyzstd", "zstandard"):
-        with contextlib.suppress(ImportError):
-            return importlib.import_module(name)
-    raise UnavailableError(
-        "a layer is compressed with zstd, which Python reads from version 3.14 on",
-        hint="run: pip install zstandard (in shipml's environment)",
-    )
-
-
-@contextmanager
 def _broken_input_explained() -> Iterator[None]:
-    from isal import isal_zlib  # noqa: PLC0415  (only those who unpack need it)
-
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, zlib.error, isal_zlib.error, tarfile.TarError) as error:  # type: ignore[misc]
+    except (EOFError, tarfile.TarError) as error:
         raise UntrustedInputError(f"the layer is broken: {error}") from error
     except (ValueError, OverflowError) as error:
         raise UntrustedInputError(f"the layer has a header that makes no sense: {error}") from error
