@@ -113,7 +113,7 @@ class Planner:
         return bases.pin_base(
             candidate.suite,
             platform,
-            extra=project.settings.system_packages,
+            extra=dict.fromkeys(project.settings.system_packages, "named in system-packages"),
             with_shell=request.with_shell,
             store=self._store,
             http=self._http,

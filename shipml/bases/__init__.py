@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from shipml.errors import PlanError
@@ -25,7 +26,7 @@ def pin_base(
     suite: Suite,
     platform: Platform,
     *,
-    extra: Sequence[str] = (),
+    extra: Mapping[str, str] = MappingProxyType({}),
     with_shell: bool = False,
     store: Store,
     http: HttpClient,
@@ -33,7 +34,7 @@ def pin_base(
     allow_expired: bool = False,
     upgrade: bool = False,
 ) -> BasePin:
-    """Which packages make the base of `suite` for `platform`, with the packages `extra` (names) beyond it.
+    """Which packages make the base of `suite` for `platform`, with the packages `extra` beyond it: name → why.
 
     A pin that was made once is reused, without network, until `upgrade` is given.
 

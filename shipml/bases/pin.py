@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from shipml.bases.closure import Chosen, close
@@ -55,7 +56,7 @@ def pin_base(
     suite: Suite,
     platform: Platform,
     *,
-    extra: Sequence[str] = (),
+    extra: Mapping[str, str] = MappingProxyType({}),
     with_shell: bool = False,
     store: Store,
     http: HttpClient,
@@ -63,7 +64,7 @@ def pin_base(
     allow_expired: bool = False,
     upgrade: bool = False,
 ) -> BasePin:
-    """Which packages make the base of `suite` for `platform`, with the packages `extra` (names) beyond it.
+    """Which packages make the base of `suite` for `platform`, with the packages `extra` beyond it: name → why.
 
     A pin that was made once is reused, without network, until `upgrade` is given.
 
@@ -74,7 +75,7 @@ def pin_base(
     """
     mirror = find_mirror()
     key = json.dumps(
-        [RECIPE, suite.name, str(platform), sorted(set(extra)), with_shell, mirror.debian, mirror.security]
+        [RECIPE, suite.name, str(platform), sorted(extra.items()), with_shell, mirror.debian, mirror.security]
     )
     known = None if upgrade else store.fact(_PIN_FACT, key)
     if known is not None and (allow_expired or not known["expired"]):
@@ -90,18 +91,18 @@ def pin_base(
 
 
 def _choose(
-    suite: Suite, platform: Platform, source: PackageSource, *, extra: Sequence[str], with_shell: bool
+    suite: Suite, platform: Platform, source: PackageSource, *, extra: Mapping[str, str], with_shell: bool
 ) -> BasePin:
     base = close(source, roots(suite), excluded=excluded_in_base())
     given = {name: chosen.record for name, chosen in base.items()}
-    named = [name for name in sorted(set(extra)) if name not in given]
+    named = [name for name in sorted(extra) if name not in given]
     beyond = close(source, named, given=given, excluded=excluded_in_extra(named))
     shell: dict[str, Chosen] = {}
     if with_shell:
         together = given | {name: chosen.record for name, chosen in beyond.items()}
         wanted = [name for name in SHELL_PACKAGES if name not in together]
         shell = close(source, wanted, given=together, excluded=excluded_in_extra(()))
-    extras = [_pin_package(chosen.record, _because(chosen, "named in system-packages")) for chosen in beyond.values()]
+    extras = [_pin_package(chosen.record, _because(chosen, extra[chosen.chain[0]])) for chosen in beyond.values()]
     extras += [_pin_package(chosen.record, _because(chosen, "asked for by --with-shell")) for chosen in shell.values()]
     return BasePin(
         suite=suite.name,

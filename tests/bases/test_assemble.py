@@ -133,7 +133,7 @@ def test_extra_packages_are_a_layer_of_their_own(
         [Package("extra", entries=[entry("./usr/share/netbase", b"netbase"), entry("./opt/x", b"x")])]
     )
     (alone,) = layers(pin())
-    base, extra = layers(pin(extra=["extra"]))
+    base, extra = layers(pin(extra={"extra": "asked for"}))
     assert base == alone
     assert (extra.annotations[KIND], extra.annotations[SOURCE]) == ("system", "extra")
     assert extra.annotations[KEY] != base.annotations[KEY]
@@ -159,7 +159,7 @@ def test_alternatives_are_linked(archive: Archive, mirror: Server, pin: Callable
     """Libraries that update-alternatives would put in place are in place."""
     folder = "usr/lib/x86_64-linux-gnu"
     archive.publish_suite([Package("libblas3", entries=[entry(f"./{folder}/blas/libblas.so.3", b"x")])])
-    _, extra = layers(pin(extra=["libblas3"]))
+    _, extra = layers(pin(extra={"libblas3": "asked for"}))
     with _tar(extra) as tar:
         assert tar.getmember(f"{folder}/libblas.so.3").linkname == "blas/libblas.so.3"
         cache = tar.extractfile("etc/ld.so.cache")
@@ -184,7 +184,7 @@ def test_pruned_layer_is_made_again(
 ) -> None:
     """A layer whose blob is gone has the same bytes when it is opened again."""
     archive.publish_suite([Package("extra", entries=[entry("./opt/x", b"x")])])
-    for layer in layers(pin(extra=["extra"])):
+    for layer in layers(pin(extra={"extra": "asked for"})):
         store.blob_path(layer.digest).unlink()
         with _tar(layer) as tar:
             assert tar.getnames()

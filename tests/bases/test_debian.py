@@ -60,7 +60,7 @@ def base(store: Store) -> Base:
     def make(name: str, architecture: str, *extra: str) -> tuple[BasePin, list[LayerValue]]:
         http = HttpClient()
         target = Platform("linux", architecture)
-        pin = bases.pin_base(_suite(name), target, extra=extra, store=store, http=http, emit=ignore)
+        pin = bases.pin_base(_suite(name), target, extra=dict.fromkeys(extra, "asked for"), store=store, http=http, emit=ignore)
         return pin, bases.base_layers(pin, store=store, http=http, emit=ignore)
 
     return make

@@ -58,7 +58,7 @@ def test_fresh_lists_serve_other_wishes(archive: Archive, mirror: Server, pin: P
     archive.publish_suite([Package("libgl1", fields={"Depends": "libglvnd0"}), Package("libglvnd0")])
     first = pin()
     mirror.requests.clear()
-    second = pin(extra=["libgl1"])
+    second = pin(extra={"libgl1": "named in system-packages"})
     assert not mirror.requests
     assert second.packages == first.packages
     assert {item.name: item.because for item in second.extra_packages} == {
@@ -70,7 +70,7 @@ def test_fresh_lists_serve_other_wishes(archive: Archive, mirror: Server, pin: P
 def test_package_of_the_base_is_no_extra(archive: Archive, mirror: Server, pin: Pin) -> None:
     """Naming what the base has changes nothing."""
     archive.publish_suite()
-    assert not pin(extra=["libgomp1"]).extra_packages
+    assert not pin(extra={"libgomp1": "named in system-packages"}).extra_packages
 
 
 def test_shell_comes_on_top(archive: Archive, mirror: Server, pin: Pin) -> None:
@@ -110,7 +110,7 @@ def test_unknown_extra_package_is_an_error(archive: Archive, mirror: Server, pin
     """A name that the suite does not have is answered with the nearest."""
     archive.publish_suite([Package("tesseract-ocr")])
     with pytest.raises(PlanError, match="no package teseract-ocr") as caught:
-        pin(extra=["teseract-ocr"])
+        pin(extra={"teseract-ocr": "named in system-packages"})
     assert "tesseract-ocr" in caught.value.hint
 
 
@@ -123,7 +123,7 @@ def test_other_architectures_packages_are_not_taken(archive: Archive, mirror: Se
 def test_names_that_differ_by_case_are_kept_apart(archive: Archive, mirror: Server, pin: Pin) -> None:
     """An index with LIBC6 beside libc6 gives libc6."""
     archive.publish_suite([Package("LIBC6", "9.0-1"), root_package("libc6")])
-    made = pin(extra=["LIBC6"])
+    made = pin(extra={"LIBC6": "named in system-packages"})
     assert next(item for item in made.packages if item.name == "libc6").version == "1.0-1"
     assert [(item.name, item.version) for item in made.extra_packages] == [("LIBC6", "9.0-1")]
 
@@ -234,4 +234,4 @@ def test_broken_stanza_is_refused(archive: Archive, mirror: Server, pin: Pin, br
     """A dependency that Debian would not write is an error, not ignored."""
     archive.publish_suite([Package("odd", fields=broken)])
     with pytest.raises(UntrustedInputError):
-        pin(extra=["odd"])
+        pin(extra={"odd": "named in system-packages"})
