@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from shipml.project.text import parse_toml
 if TYPE_CHECKING:
     from packaging.markers import Environment
 
-__all__ = ["dump_lock", "load_lock", "select_wheels", "wheel_tags"]
+__all__ = ["dump_lock", "load_lock", "locked_image", "select_wheels", "wheel_tags"]
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _OLDEST_GLIBC = 5
@@ -237,6 +238,15 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
         )
     except (KeyError, TypeError, AttributeError, ShipmlError) as error:
         raise PlanError(f"{source} is damaged: {error}", hint="write it anew: shipml plan --lock") from error
+
+
+def locked_image(text: str) -> ImageBasePin | None:
+    """The image that a pylock.toml pins as base; None where it pins none, or is not ours, or is damaged."""
+    with contextlib.suppress(ShipmlError, KeyError, TypeError, AttributeError):
+        table = parse_toml("pylock.toml", text)["tool"]["shipml"]
+        base = _load_base(table["base"], str(table["suite"]), Platform.parse(str(table["platform"])))
+        return base if isinstance(base, ImageBasePin) else None
+    return None
 
 
 def _python_base(base: Base | None, name: str, source: str) -> PythonBase:

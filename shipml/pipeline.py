@@ -32,6 +32,7 @@ from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
 from shipml.planning import Planner, PlanRequest
 from shipml.project import read_outline
 from shipml.publishing import Publisher
+from shipml.pulling import Puller
 from shipml.registries import Credentials, Destination, Pushed, find_credentials
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
@@ -51,7 +52,9 @@ class Shipml:
         self.store = Store(home or default_home())
         self.emit = emit
         self._http = HttpClient()
-        self._planner = Planner(self.store, self._http, emit)
+        self._puller = Puller(emit)
+        self.store.open_remote = self._puller.open_blob
+        self._planner = Planner(self.store, self._http, emit, self._puller.open_image)
         self._finder = Finder(self.store, emit)
         self._publisher = Publisher(self.store, self._finder, emit, self.run)
 

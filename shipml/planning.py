@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shipml import bases
-from shipml.errors import ConfigurationError
+from shipml.bases.image_pin import OpenImage
+from shipml.errors import ConfigurationError, PlanError, TryAgainError
 from shipml.events import Emit
 from shipml.http import HttpClient
+from shipml.lock_file import locked_image
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
 from shipml.plan.command import choose_command
-from shipml.plan.model import BasePin
+from shipml.plan.model import Base, ImageBasePin
+from shipml.plan.python_version import base_image
+from shipml.plan.suites import SUITES, ImagePython
 from shipml.project import read_project
 from shipml.resolver import resolve_first
 from shipml.store import Store
@@ -59,16 +63,17 @@ class Prepared:
     platform: Platform
     candidate: PythonCandidate
     lock: Lock
-    base: BasePin
+    base: Base
 
 
 class Planner:
     """Plans with a store, an HTTP client and a listener; raises ShipmlError, as its class says."""
 
-    def __init__(self, store: Store, http: HttpClient, emit: Emit) -> None:
+    def __init__(self, store: Store, http: HttpClient, emit: Emit, open_image: OpenImage) -> None:
         self._store = store
         self._http = http
         self._emit = emit
+        self._open_image = open_image
 
     def plan(self, request: PlanRequest, prepared: Prepared) -> Plan:
         """The plan; nothing is looked up any more."""
@@ -87,9 +92,10 @@ class Planner:
         project = read_project(request.folder, self._store, self._emit)
         choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
         platform = _platform(request, project)
-        candidates = python_candidates(project, request.python, request.base)
+        image = self._named_image(request, project, platform)
+        candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
-            likely = pool.submit(self._pin, request, project, candidates[0], platform)
+            likely = pool.submit(self._pin, request, project, candidates[0], platform, image)
             candidate, lock = resolve_first(
                 project,
                 candidates,
@@ -104,14 +110,49 @@ class Planner:
             elif candidate is candidates[0]:
                 base = likely.result()
             else:
-                base = self._pin(request, project, candidate, platform)
+                base = self._pin(request, project, candidate, platform, image)
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
         return Prepared(project, platform, candidate, lock, base)
 
-    def _pin(self, request: PlanRequest, project: Project, candidate: PythonCandidate, platform: Platform) -> BasePin:
+    def _named_image(self, request: PlanRequest, project: Project, platform: Platform) -> ImageBasePin | None:
+        """The image that is asked for as base, pinned: by the project's lock where that names it."""
+        reference = base_image(request.base or project.settings.base)
+        if reference is None:
+            return None
+        kept = None if request.upgrade or project.lock_file is None else locked_image(project.lock_file.text)
+        if kept is not None and (kept.reference, kept.platform) == (reference, platform):
+            return kept
+        return self._pin_image(reference, request, platform)
+
+    def _pin_image(self, reference: str, request: PlanRequest, platform: Platform) -> ImageBasePin:
+        return bases.pin_image(
+            reference,
+            platform,
+            open_image=self._open_image,
+            store=self._store,
+            emit=self._emit,
+            upgrade=request.upgrade,
+        )
+
+    def _pin(
+        self,
+        request: PlanRequest,
+        project: Project,
+        candidate: PythonCandidate,
+        platform: Platform,
+        image: ImageBasePin | None,
+    ) -> Base:
+        suite = candidate.suite
+        if isinstance(suite, ImagePython):
+            if project.settings.system_packages:
+                raise PlanError(
+                    f"system-packages cannot be added to the base {suite.name} yet",
+                    hint="choose a base of Debian's own, as debian:bookworm, or an image that has them",
+                )
+            return image or self._pin_hub_python(suite, request, platform)
         return bases.pin_base(
-            candidate.suite,
+            suite,
             platform,
             extra=dict.fromkeys(project.settings.system_packages, "named in system-packages"),
             with_shell=request.with_shell,
@@ -121,6 +162,23 @@ class Planner:
             allow_expired=request.allow_expired,
             upgrade=request.upgrade,
         )
+
+    def _pin_hub_python(self, wanted: ImagePython, request: PlanRequest, platform: Platform) -> ImageBasePin:
+        """The image that has a Python which no suite has."""
+        try:
+            pin = self._pin_image(wanted.name, request, platform)
+        except TryAgainError as error:
+            raise TryAgainError(
+                f"no suite of Debian has Python {wanted.python}, and {wanted.name} cannot be had: {error.message}",
+                hint="name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST, an image that you can reach:"
+                f" --base HOST/{wanted.name}, or another Python: --python {SUITES[1].python}",
+            ) from error
+        if pin.python.rpartition(".")[0] != wanted.python:
+            raise PlanError(
+                f"{wanted.name} has Python {pin.python}",
+                hint="see which image SHIPML_HUB_MIRROR gives under that name",
+            )
+        return pin
 
 
 def _platform(request: PlanRequest, project: Project) -> Platform:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from shipml.errors import BuildError, ShipmlError, StoreError, TryAgainError
+from shipml.errors import BuildError, CancelledError, ShipmlError, StoreError
 from shipml.oci.digest import Digest
 from shipml.oci.documents import copy_blob
 from shipml.oci.manifest import Descriptor
@@ -83,7 +83,9 @@ class RemoteBlobs(BlobStore):
                     return True
                 try:
                     self._fetch_from(home, layer, self.open_remote)
-                except (BuildError, TryAgainError) as error:
+                except CancelledError:
+                    raise
+                except ShipmlError as error:
                     failure = error
                     if isinstance(error, BuildError):
                         self._forget(layer.digest, home)
