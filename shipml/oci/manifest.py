@@ -82,6 +82,8 @@ class Descriptor:
     size_bytes: int
     annotations: Mapping[str, str] = field(default_factory=dict)
     platform: Platform | None = None
+    urls: tuple[str, ...] = ()
+    """Where else the content is, as for layers that must not be copied into registries."""
 
     def to_json(self) -> dict[str, Any]:
         """The descriptor as the specification writes it."""
@@ -92,6 +94,8 @@ class Descriptor:
         }
         if self.annotations:
             document["annotations"] = dict(sorted(self.annotations.items()))
+        if self.urls:
+            document["urls"] = list(self.urls)
         if self.platform is not None:
             document["platform"] = {"os": self.platform.os, "architecture": self.platform.architecture}
         return document
@@ -114,6 +118,7 @@ class Descriptor:
                 size_bytes=size_bytes,
                 annotations={str(k): str(v) for k, v in (document.get("annotations") or {}).items()},
                 platform=Platform(str(described["os"]), str(described["architecture"])) if described else None,
+                urls=tuple(str(url) for url in document.get("urls") or ()),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise UntrustedInputError(f"not an OCI descriptor: {str(document)[:200]}") from error

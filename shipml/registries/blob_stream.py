@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from shipml.errors import UntrustedInputError
+from shipml.http import redacted
 from shipml.oci.manifest import Descriptor
 from shipml.registries.conversation import Conversation, Question
 from shipml.registries.refusals import explained
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 __all__ = ["BlobStream"]
-
-_OK, _PARTIAL = 200, 206
 
 
 class BlobStream(io.RawIOBase):
@@ -32,6 +33,7 @@ class BlobStream(io.RawIOBase):
         self._hash = hashlib.sha256()
         self._position = self._resumed_at = 0
         self._response: urllib3.BaseHTTPResponse | None = None
+        self._gives_ranges = True
         self._conversation.transport.patiently(self._ask)
 
     def readable(self) -> bool:
@@ -64,49 +66,64 @@ class BlobStream(io.RawIOBase):
         if self._response is None:
             self._ask()
         assert self._response is not None  # noqa: S101  (made by _ask)
+        left_bytes = self._descriptor.size_bytes - self._position
         try:
-            piece: bytes = self._response.read(limit_bytes)
+            piece: bytes = self._response.read(min(limit_bytes, left_bytes))
         except urllib3.exceptions.HTTPError as error:
             self._drop()
             raise interrupted(error, self._question.url) from error
         self._position += len(piece)
         self._hash.update(piece)
-        if not piece or self._position >= self._descriptor.size_bytes:
-            self._end(cut=not piece)
-        return piece
-
-    def _end(self, *, cut: bool) -> None:
-        descriptor = self._descriptor
-        if self._position < descriptor.size_bytes and cut:
+        if self._position >= self._descriptor.size_bytes:
+            self._end(self._response)
+        elif not piece:
             self._drop()
             raise InterruptedRequestError(
                 f"cannot {self._question.what}: the registry gives only {self._position} bytes"
             )
-        if self._position > descriptor.size_bytes or self._hash.hexdigest() != descriptor.digest.hex:
-            raise UntrustedInputError(
-                f"{self._conversation.address.registry} gives something else as {descriptor.digest}: size or digest"
-                " differ",
-                hint="the registry, or a proxy between, is broken: try another one",
-            )
-        assert self._response is not None  # noqa: S101  (it was just read)
-        self._response.release_conn()
+        return piece
+
+    def _end(self, response: urllib3.BaseHTTPResponse) -> None:
+        """Check everything before the last piece is given away: nobody has to read on to learn of damage."""
+        import urllib3  # noqa: PLC0415  (as above)
+
+        more = b""
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            more = response.read(1)
+        if more or self._hash.hexdigest() != self._descriptor.digest.hex:
+            raise self._something_else()
+        response.release_conn()
         self._response = None
 
     def _ask(self) -> None:
-        headers = {"Range": f"bytes={self._position}-"} if self._position else {}
+        headers = {"Range": f"bytes={self._position}-"} if self._position and self._gives_ranges else {}
         question = Question("GET", self._question.url, self._question.access, self._question.what, headers)
         response, url = self._conversation.open(question)
-        if response.status == _PARTIAL and response.headers.get("Content-Range", "").startswith(
+        if response.status == HTTPStatus.PARTIAL_CONTENT and response.headers.get("Content-Range", "").startswith(
             f"bytes {self._position}-"
         ):
             self._response = response
             return
-        if response.status != _OK:
+        if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and self._gives_ranges:
+            self._gives_ranges = False
+            read_answer(response, url)
+            raise InterruptedRequestError(f"{self._conversation.address.registry} gives no rest of {redacted(url)}")
+        if response.status != HTTPStatus.OK:
             answer = read_answer(response, url)
             credentials = self._conversation.tokens.credentials(question.access.repository)
             raise explained(answer, self._conversation.address.registry, question.what, credentials)
         self._response = response
+        if response.headers.get("Content-Length", str(self._descriptor.size_bytes)) != str(self._descriptor.size_bytes):
+            raise self._something_else()
         self._skip(self._position)
+
+    def _something_else(self) -> UntrustedInputError:
+        self._drop()
+        return UntrustedInputError(
+            f"{self._conversation.address.registry} gives something else as {self._descriptor.digest}: size or digest"
+            " differ",
+            hint="the registry, or a proxy between, is broken: try another one",
+        )
 
     def _skip(self, size_bytes: int) -> None:
         """Read over what has come before, where the registry does not know how to give the rest."""

@@ -28,6 +28,7 @@ from shipml.registries.blob_stream import BlobStream
 from shipml.registries.conversation import Conversation, Question
 from shipml.registries.credentials import Credentials
 from shipml.registries.keychain import Keychain
+from shipml.registries.refusals import NotFoundError
 from shipml.registries.tokens import Tokens
 from shipml.registries.transport import Answer, Pauses, Transport
 from shipml.registries.upload import BlobUpload, Upload, session_of
@@ -69,18 +70,18 @@ class RegistryClient:
         Args:
             registry: host with port if any; `docker.io` for Docker Hub.
             keychain: what knows credentials.
-            emit: hears of what takes long.
+            emit: hears when the registry lets us wait.
             pauses: how patient it is.
             chunk_bytes: larger blobs are uploaded in pieces of this size, each resumable.
             environment: where SHIPML_INSECURE_REGISTRIES is looked up.
         """
         address = Address.of(registry, environment)
-        transport = Transport(address, pauses or Pauses())
+        transport = Transport(address, pauses or Pauses(), emit)
         tokens = Tokens(address, keychain, transport)
         self.registry = registry
         self._conversation = Conversation(address, transport, tokens)
         self._chunk_bytes = chunk_bytes
-        self._emit = emit
+        self._pushed: set[str] = set()
 
     @property
     def throttled(self) -> int:
@@ -130,7 +131,7 @@ class RegistryClient:
         answer = self._ask(
             "HEAD",
             _manifest_path(repository, reference),
-            Access.pull(repository),
+            self._access_to_look(repository),
             f"look up {self._named(repository, reference)}",
             200,
             404,
@@ -179,7 +180,7 @@ class RegistryClient:
         answer = self._ask(
             "HEAD",
             f"/v2/{repository}/blobs/{digest}",
-            Access.pull(repository),
+            self._access_to_look(repository),
             f"look for {digest.short} in {self.registry}/{repository}",
             200,
             404,
@@ -189,6 +190,9 @@ class RegistryClient:
     def open_blob(self, repository: str, descriptor: Descriptor) -> BinaryIO:
         """A blob's bytes, streamed; resumed after a cut. At the end they are checked by size and digest.
 
+        A layer that registries need not have (image-spec, descriptor.md, "urls") comes from where its URLs point,
+        unless the registry has it.
+
         Raises:
             NotFoundError: there is none.
             UntrustedInputError: the bytes are others than described; from reading.
@@ -196,8 +200,16 @@ class RegistryClient:
         """
         what = f"pull {descriptor.digest.short} of {self.registry}/{repository}"
         url = self._url(f"/v2/{repository}/blobs/{descriptor.digest}")
-        stream = BlobStream(self._conversation, Question("GET", url, Access.pull(repository), what), descriptor)
-        return io.BufferedReader(stream, _STREAM_BYTES)
+        access = Access.pull(repository)
+        for place in (url, *descriptor.urls):
+            self._conversation.address.check(place, "where a layer is")
+            try:
+                stream = BlobStream(self._conversation, Question("GET", place, access, what), descriptor)
+            except NotFoundError as error:
+                missing = error
+            else:
+                return io.BufferedReader(stream, _STREAM_BYTES)
+        raise missing
 
     def mount_blob(self, repository: str, digest: Digest, from_repository: str) -> Upload | None:
         """Let a repository have a blob that another one of the registry has.
@@ -241,6 +253,10 @@ class RegistryClient:
             progress=progress,
         ).run(upload)
 
+    def expect_push(self, repository: str) -> None:
+        """Ask for tokens that allow a push from now on, so that looking first and pushing then need only one."""
+        self._pushed.add(repository)
+
     def tags(self, repository: str) -> list[str]:
         """All tags of a repository, sorted; none where there is no such repository."""
         found: set[str] = set()
@@ -248,6 +264,9 @@ class RegistryClient:
         for answer in self._pages(path, Access.pull(repository), f"list the tags of {self.registry}/{repository}"):
             found.update(_tags_in(answer))
         return sorted(found)
+
+    def _access_to_look(self, repository: str) -> Access:
+        return Access.push(repository) if repository in self._pushed else Access.pull(repository)
 
     def _pages(self, path: str, access: Access, what: str) -> Iterator[Answer]:
         """A list's pages (distribution-spec 1.1, "Listing Tags")."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from shipml.errors import ShipmlError, TryAgainError, UnavailableError, UntrustedInputError
+from shipml.events import Emit, Notice, ignore
 from shipml.http import Pools, redacted
 from shipml.http.download import RETRIED, failure, retry_after_seconds
 from shipml.registries.address import INSECURE_REGISTRIES, Address
@@ -26,6 +27,8 @@ BLOCK_BYTES = 1 << 20
 _CONNECTIONS = 16
 _ANSWER_LIMIT_BYTES = 64 << 10
 _TOO_MANY_REQUESTS = 429
+_LONG_PAUSE_SECONDS = 5.0
+"""From here on the user is told."""
 
 Result = TypeVar("Result")
 
@@ -64,11 +67,12 @@ class InterruptedRequestError(TryAgainError):
 class Transport:
     """Sends requests of one registry; safe to share between threads."""
 
-    def __init__(self, address: Address, pauses: Pauses) -> None:
+    def __init__(self, address: Address, pauses: Pauses, emit: Emit = ignore) -> None:
         self.pauses = pauses
         self.throttled = 0
         """How often the registry said that it is asked too much (429)."""
         self._address = address
+        self._emit = emit
         self._pools = Pools(connections=_CONNECTIONS, block_bytes=BLOCK_BYTES, timeout_seconds=pauses.timeout_seconds)
         self._lock = threading.Lock()
         self._not_before_seconds = 0.0
@@ -130,7 +134,12 @@ class Transport:
                 if attempt == self.pauses.attempts or wrong.asked_seconds > self.pauses.longest_asked_seconds:
                     raise
                 attempt += 1
-                time.sleep(_spread(wrong.asked_seconds) or self.pauses.before_seconds(attempt))
+                self._pause(wrong, _spread(wrong.asked_seconds) or self.pauses.before_seconds(attempt))
+
+    def _pause(self, wrong: InterruptedRequestError, pause_seconds: float) -> None:
+        if pause_seconds >= _LONG_PAUSE_SECONDS:
+            self._emit(Notice(f"{wrong.message}; trying again in {pause_seconds:.0f} s"))
+        time.sleep(pause_seconds)
 
     def _wait(self) -> None:
         with self._lock:
