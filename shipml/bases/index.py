@@ -22,7 +22,16 @@ from shipml.http import HttpClient, redacted
 from shipml.oci.digest import Digest
 from shipml.store import Store
 
-__all__ = ["Alternative", "Index", "PackageRecord", "PackageSource", "fetch_index", "parse_relations", "parse_stanza"]
+__all__ = [
+    "Alternative",
+    "Index",
+    "PackageRecord",
+    "PackageSource",
+    "fetch_file",
+    "fetch_index",
+    "parse_relations",
+    "parse_stanza",
+]
 
 _FACT = "debian-index-1"
 _NAMES = re.compile(rb"^(Package|Provides): (.+)$", re.MULTILINE)
@@ -135,6 +144,16 @@ def fetch_index(release: Release, *, architecture: str, archive: Archive, store:
     if not store.has_blob(plain.digest, plain.size_bytes):
         _keep(*_download(release, folder, http), plain, store)
     return plain.digest
+
+
+def fetch_file(release: Release, path: str, http: HttpClient) -> Iterator[bytes]:
+    """Any other index of a release, unpacked, in pieces; `path` is without the ending of its compression.
+
+    Raises:
+        UntrustedInputError: the mirror's file is not the one that the release names.
+    """
+    packed, data = _download(release, path, http)
+    return _unpacked(data, packed.path)
 
 
 def open_index(text: Digest, *, archive: Archive, store: Store) -> Index:

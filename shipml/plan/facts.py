@@ -24,6 +24,7 @@ __all__ = [
     "RefusedPython",
     "Revision",
     "Settings",
+    "SystemPackage",
 ]
 
 
@@ -76,6 +77,19 @@ class ProcessLine:
 
 
 @dataclass(frozen=True, slots=True)
+class SystemPackage:
+    """A Debian package that a file of the project names."""
+
+    name: str
+    source: str
+    """`FILE:LINE`."""
+    written: str = ""
+    """The name in the file, where Debian has another today."""
+    left_out: str = ""
+    """Why it is not taken: a clause; "" where it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class Revision:
     """What git knows about the project."""
 
@@ -116,6 +130,8 @@ class Project:
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
+    system_packages: tuple[SystemPackage, ...] = ()
+    """Of apt.txt, Aptfile and packages.txt."""
     revision: Revision | None = None
     has_dockerfile: bool = False
     name: str | None = None

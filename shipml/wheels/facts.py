@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from shipml.errors import BuildError
 from shipml.events import Emit
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
 from shipml.plan.model import LockedWheel
+from shipml.plan.native import NativeFacts
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
@@ -20,18 +20,6 @@ __all__ = ["NativeFacts", "native_facts"]
 
 _FACT = "native"
 _RECIPE = "1"
-
-
-@dataclass(frozen=True, slots=True)
-class NativeFacts:
-    """The native code of one wheel."""
-
-    machines: tuple[str, ...]
-    """Architectures of its ELF files in Go's names, sorted; () for a pure wheel."""
-    needed: tuple[tuple[str, str], ...]
-    """Sonames that its ELF files need and the wheel lacks, sorted, each with the first file that needs it."""
-    provided: tuple[str, ...]
-    """Sonames and file names of its ELF files, sorted: what other wheels may find here once it is loaded."""
 
 
 def native_facts(
