@@ -7,11 +7,11 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from shipml.azure.clouds import Cloud
 from shipml.azure.explain_sign_in import explain_sign_in, explain_unreachable
+from shipml.azure.names import credential_name
 from shipml.azure.sdk import azure_errors, make_session, make_transport
 from shipml.errors import ConfigurationError, NotAllowedError
 
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DeviceCode", "EntraToken", "Identity", "SignIn", "sign_in"]
 
-_NAMES = MappingProxyType(
-    {
-        "AzureCliCredential": "az CLI",
-        "AzureDeveloperCliCredential": "azd CLI",
-        "AzurePowerShellCredential": "Azure PowerShell",
-        "BrokerCredential": "the system's login",
-        "ClientAssertionCredential": "GitHub Actions",
-        "DeviceCodeCredential": "device code",
-        "EnvironmentCredential": "service principal",
-        "ManagedIdentityCredential": "managed identity",
-        "SharedTokenCacheCredential": "shared token cache",
-        "VisualStudioCodeCredential": "Visual Studio Code",
-        "WorkloadIdentityCredential": "workload identity",
-    }
-)
 _AZ_SECONDS = 30
 """az takes seconds to start; the SDK would give up after 10."""
 _GITHUB_SECONDS = 30.0
@@ -96,8 +81,7 @@ class Identity:
         """Which credential it is, as "Azure (az CLI)"; which of several is known once one has got a token."""
         # The chain has no public word for it; without, the name is just less telling.
         used = getattr(self._credential, "_successful_credential", None) or self._credential
-        word = _NAMES.get(type(used).__name__, "")
-        return f"Azure ({word})" if word else "Azure"
+        return credential_name(type(used).__name__)
 
     def token(self, scope: str) -> EntraToken:
         """A token for `scope`, which ends in `/.default`; the SDK keeps and renews those that it can.
@@ -114,7 +98,7 @@ class Identity:
         except ClientAuthenticationError as error:
             raise explain_sign_in(error.message or str(error), name=self.name, tenant=self.tenant) from None
         except azure_errors() as error:
-            raise explain_unreachable(error, urllib.parse.urlsplit(self.cloud.authority).netloc) from None
+            raise explain_unreachable(str(error), urllib.parse.urlsplit(self.cloud.authority).netloc) from None
         return EntraToken(found.token, int(found.expires_on))
 
     def get_token(self, *scopes: str, **options: Any) -> Any:  # noqa: ANN401  (azure.core.credentials.TokenCredential)
@@ -194,7 +178,7 @@ def _github_assertion(environment: Mapping[str, str], session: requests.Session)
         if answer.ok:
             return str(answer.json()["value"])
     except azure_errors() as error:
-        raise explain_unreachable(error, "GitHub's token service") from None
+        raise explain_unreachable(str(error), "GitHub's token service") from None
     except (ValueError, KeyError, TypeError):
         pass
     raise NotAllowedError(

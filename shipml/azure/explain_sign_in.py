@@ -8,12 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from shipml.azure.names import credential_name
 from shipml.errors import NotAllowedError, ShipmlError, TryAgainError
 
 __all__ = ["AudienceRefusedError", "explain_sign_in", "explain_unreachable"]
 
 _CODE = re.compile(r"AADSTS(\d+)")
 _ATTEMPT = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
+_FAILED = re.compile(r"AADSTS|Authentication failed|Max retries|ERROR:|Failed to invoke|Unexpected (?:output|response)")
+"""An attempt that was made; others say in many ways that they were never set up."""
+_UNREACHABLE = re.compile(r"Max retries exceeded|Connection aborted|Read timed out|Cannot connect to proxy")
 _NOISE = re.compile(
     r"\s*(?:Trace ID:|Timestamp:|Correlation ID:|To mitigate this issue|Please visit https|See https"
     r"|Visit https|: \('invalid_).*",
@@ -24,7 +28,6 @@ _LENGTH = 300
 _NO_LOGIN = "log in: az login; on a machine without browser: shipml login acr --name NAME --device-code; on CI set"
 _SERVICE_PRINCIPAL = "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
 
-_LOGIN_AGAIN = "log in again: az login{tenant}"
 _HINTS: tuple[tuple[frozenset[int], str], ...] = (
     (frozenset({7000215}), "the secret is wrong; a new one: az ad app credential reset --id $AZURE_CLIENT_ID"),
     (frozenset({7000222}), "the secret has expired; a new one: az ad app credential reset --id $AZURE_CLIENT_ID"),
@@ -66,55 +69,49 @@ def explain_sign_in(message: str, *, name: str, tenant: str = "") -> ShipmlError
         name: which credential was asked, as in "Azure (az CLI)".
         tenant: the tenant that was asked for, "" where none was.
     """
-    codes = [int(code) for code in _CODE.findall(message)]
     attempts = _ATTEMPT.findall(message)
-    if not codes and attempts and all(_is_absent(reason) for _, reason in attempts):
+    reasons = [(way, reason) for way, reason in attempts if _FAILED.search(reason)]
+    if attempts and not reasons:
         return NotAllowedError(
             f"nobody is logged in to Azure here ({_summary(attempts)})", hint=f"{_NO_LOGIN} {_SERVICE_PRINCIPAL}"
         )
-    said = _said(message, attempts)
-    if _PASSING.intersection(codes):
+    name = credential_name(reasons[-1][0]) if reasons else name
+    said = reasons[-1][1] if reasons else message
+    if _UNREACHABLE.search(said):
+        return explain_unreachable(said, "Entra, which signs in to Azure,")
+    return _refused(said, name, f" --tenant {tenant}" if tenant else "")
+
+
+def _refused(message: str, name: str, tenant: str) -> ShipmlError:
+    codes = {int(code) for code in _CODE.findall(message)}
+    start = _CODE.search(message)
+    said = _shortened(_NOISE.sub("", message[start.start() if start else 0 :]))
+    if _PASSING & codes:
         return TryAgainError(f"{name}: {said}", hint="run the command again")
-    login = _LOGIN_AGAIN.format(tenant=_option(tenant))
     for known, hint in _HINTS:
-        if known.intersection(codes):
-            return NotAllowedError(f"{name} is refused: {said}", hint=hint.format(tenant=_option(tenant)))
-    if "credential unavailable" in message.lower() or "not configured to acquire tokens for tenant" in message:
-        return NotAllowedError(f"{name} is of no use here: {said}", hint=login)
-    return AudienceRefusedError(f"{name} is refused: {said}", hint=login)
+        if known & codes:
+            return NotAllowedError(f"{name} is refused: {said}", hint=hint.format(tenant=tenant))
+    wrong = NotAllowedError if "not configured to acquire tokens for tenant" in message else AudienceRefusedError
+    return wrong(f"{name} is refused: {said}", hint=f"log in again: az login{tenant}")
 
 
-def explain_unreachable(error: Exception, where: str) -> ShipmlError:
-    """The error for a service of Azure that could not be reached."""
-    text = str(error)
+def explain_unreachable(text: str, where: str) -> ShipmlError:
+    """The error for a service of Azure that could not be reached; `text` is what the network's libraries said."""
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
         return NotAllowedError(
             f"{where} shows a certificate of an authority that is not trusted here",
             hint="if your network has an authority of its own, name its file: export SSL_CERT_FILE=/path/to/ca.pem",
         )
     return TryAgainError(
-        f"{where} cannot be reached: {_shortened(text)}", hint="look at the network and HTTPS_PROXY, then try again"
+        f"{where} cannot be reached: {_shortened(text.rpartition('Caused by ')[2])}",
+        hint="look at the network and HTTPS_PROXY, then try again",
     )
-
-
-def _option(tenant: str) -> str:
-    return f" --tenant {tenant}" if tenant else ""
-
-
-def _is_absent(reason: str) -> bool:
-    """Whether an attempt says only that this way was never set up."""
-    return re.search(
-        r"unavailable|not (?:found|configured|installed|available|fully configured)|Please run|no response from"
-        r"|has not been|cannot be found|authentication unavailable|isn't available|not supported|requires the",
-        reason,
-        re.IGNORECASE,
-    ) is not None  # fmt: skip
 
 
 def _summary(attempts: Sequence[tuple[str, str]]) -> str:
     """The ways that were tried, in a few words."""
     words = {
-        "EnvironmentCredential": "no AZURE_CLIENT_ID",
+        "EnvironmentCredential": "no service principal in the environment",
         "WorkloadIdentityCredential": "no workload identity",
         "ManagedIdentityCredential": "no managed identity",
     }
@@ -123,15 +120,6 @@ def _summary(attempts: Sequence[tuple[str, str]]) -> str:
         if name == "AzureCliCredential":
             said.append("az is not installed" if "not found" in reason else "az is not logged in")
     return ", ".join(said) or "no credential of azure-identity is set up"
-
-
-def _said(message: str, attempts: Sequence[tuple[str, str]]) -> str:
-    """The sentence that matters: of the attempt that failed for a reason, else the first."""
-    reasons = [reason for _, reason in attempts if not _is_absent(reason)]
-    text = reasons[-1] if reasons else message
-    if (found := _CODE.search(text)) is not None:
-        text = text[found.start() :]
-    return _shortened(_NOISE.sub("", text))
 
 
 def _shortened(text: str) -> str:

@@ -265,7 +265,7 @@ class Manager:
         except exceptions.HttpResponseError as error:
             raise _explained(error, doing, scope, source) from None
         except azure_errors() as error:
-            raise explain_unreachable(error, urllib.parse.urlsplit(self.identity.cloud.manager).netloc) from None
+            raise explain_unreachable(str(error), urllib.parse.urlsplit(self.identity.cloud.manager).netloc) from None
 
 
 def _explained(error: Any, doing: str, scope: str, source: str) -> Exception:  # noqa: ANN401  (an SDK's exception)

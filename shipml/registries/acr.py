@@ -14,9 +14,9 @@ import urllib.parse
 from collections.abc import Callable
 
 from shipml.azure import AudienceRefusedError, Identity, is_acr_host
-from shipml.errors import NotAllowedError, ShipmlError, UntrustedInputError
+from shipml.errors import NotAllowedError, ShipmlError, TryAgainError, UntrustedInputError
 from shipml.oci.reference import Reference
-from shipml.registries.acr_explain import explain_exchange
+from shipml.registries.acr_explain import explain, explain_exchange
 from shipml.registries.acr_token import NULL_GUID, expires_at_seconds
 from shipml.registries.address import Address
 from shipml.registries.credentials import Credentials
@@ -137,7 +137,11 @@ class AcrKeychain:
             fields["tenant"] = tenant
         form = urllib.parse.urlencode(fields).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        return transport.patiently(lambda: read_answer(transport.send("POST", url, headers, form), url))
+        try:
+            return transport.patiently(lambda: read_answer(transport.send("POST", url, headers, form), url))
+        except TryAgainError as error:
+            error.hint = explain(error, Reference(host, ""), Credentials()) or error.hint
+            raise
 
 
 def _refresh_token(answer: Answer, host: str) -> str:
