@@ -12,6 +12,7 @@ from tests.fault_cases import count_cases, pytest_terminal_summary
 from tests.image_fixtures import make_image, make_layer, store
 from tests.peers.azure_cloud import AzureCloud, start_azure_cloud
 from tests.peers.engine import Engine, engine_28, engine_2010
+from tests.peers.hub import Hub
 from tests.peers.podman import Podman, start_podman
 from tests.peers.podman_service import PodmanService, start_podman_service
 from tests.peers.registry import Registry, push_python_base, start_registry
@@ -88,6 +89,12 @@ def azure_cloud(running_azure_cloud: AzureCloud) -> Iterator[AzureCloud]:
     running_azure_cloud.reset()
     yield running_azure_cloud
     running_azure_cloud.reset()
+
+
+@pytest.fixture
+def hub_service(azure_cloud: AzureCloud) -> Hub:
+    """The stand-in for Docker Hub, which shares log, clock and CA with the one for Azure."""
+    return azure_cloud.hub
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from tests.peers.acr_tokens import AcrTokens, deny
 from tests.peers.directory import Directory
 from tests.peers.faults import Fault
 from tests.peers.registry_behind import RegistryBehind, Starter
+from tests.peers.registry_copy import Place
 from tests.peers.request_log import RequestLog
 from tests.peers.stand_in_http import Answer, Request, StandIn
 
@@ -34,6 +35,10 @@ class Acr:
             starter, directory.authority, realm=f"{self.url}/oauth2/token", service=self.host, issuer=_ISSUER
         )
         self.tokens = AcrTokens(settings, directory, self.host, self.behind)
+
+    def place(self, repository: str) -> Place:
+        """A repository of the real registry, for the stand-ins' own work."""
+        return Place(self.behind.registry.url, repository, self.tokens.internal((repository, ["pull", "push"])))
 
     def close(self) -> None:
         """Stop it."""

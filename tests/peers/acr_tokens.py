@@ -102,6 +102,13 @@ class AcrTokens:
         """A token for the stand-ins' own work."""
         return self._behind.token("stand-in", access, issued_at=self._directory.clock.now(), seconds=600)
 
+    def lets_pull(self, user: str, password: str, repository: str) -> bool:
+        """Whether these credentials, or nobody's where both are "", may pull."""
+        caller = self._caller(user, password) if user else Caller(_ANYBODY)
+        if caller is None or (caller.name == _ANYBODY and not self._settings.anonymous_pull):
+            return False
+        return "pull" in self.allowed(caller, repository)
+
     def allowed(self, caller: Caller, repository: str) -> frozenset[str]:
         """What a caller may do to a repository."""
         if caller.repositories is not None:

@@ -16,13 +16,17 @@ from typing import Self
 
 from tests.peers.acr import Acr
 from tests.peers.acr_settings import AcrSettings
+from tests.peers.acr_tasks import AcrTasks
 from tests.peers.arm import Arm
+from tests.peers.arm_import import ArmImport
 from tests.peers.az_script import write_az, write_az_folder
+from tests.peers.blob_storage import BlobStorage
 from tests.peers.clock import Clock
 from tests.peers.daemon import peer_folder
 from tests.peers.directory import Directory
 from tests.peers.entra import Entra
 from tests.peers.faults import Fault, Faults
+from tests.peers.hub import Hub
 from tests.peers.identities import Grant, Identity
 from tests.peers.imds import GitHubOidc, Imds
 from tests.peers.registry_behind import Starter
@@ -73,14 +77,19 @@ class AzureCloud:
         self.entra = Entra(self.directory, self.log, self.authority.server_context())
         self.imds = Imds(self.directory, None, self.log)
         self.github = GitHubOidc(self.directory, _GITHUB_SUBJECT, self.log)
+        self.registries: dict[str, Acr] = {}
         self.arm = Arm(self.directory, self.faults, self.subscription, self.log)
         self.arm.create = self._start_registry
+        self.storage = BlobStorage(self.authority, self.log)
+        self.imports = ArmImport(self.arm, self.registries)
+        self.tasks = AcrTasks(self.arm, self.registries, self.storage)
         self.way = Way(self.log)
         """The proxy by which all are reached under their real names."""
         self._lead()
-        for service in (self.entra, self.imds, self.github, self.arm, self.way):
+        self.hub = Hub(self.authority, self.clock, self._starter, self.way)
+        """Docker Hub."""
+        for service in (self.entra, self.imds, self.github, self.arm, self.storage, self.way, self.hub):
             self._stack.callback(service.close)
-        self.registries: dict[str, Acr] = {}
         for name in (INT_NAME, PROD_NAME):
             settings = AcrSettings(name, self.subscription, Faults())
             self._start_registry(settings)
@@ -93,6 +102,7 @@ class AzureCloud:
         for host in ("management.azure.com", "management.chinacloudapi.cn", "management.usgovcloudapi.net"):
             self.way.lead(host, self.arm.server)
         self.way.lead("*.azurecr.*", self._login_server)
+        self.way.lead("*.blob.core.windows.net", self.storage.server)
 
     def _login_server(self, host: str) -> StandIn | None:
         """Suffixes of other clouds lead to the same registries."""
@@ -129,14 +139,6 @@ class AzureCloud:
         """One of those above."""
         return self.directory.named(name)
 
-    def trust(self) -> dict[str, str]:
-        """Environment variables with which clients find the stand-ins and trust them, and whom they trusted before."""
-        bundle = str(self.authority.bundle)
-        trusted = {"REQUESTS_CA_BUNDLE": bundle, "SSL_CERT_FILE": bundle, "CURL_CA_BUNDLE": bundle}
-        own = "127.0.0.1,localhost"
-        proxy = {"HTTPS_PROXY": self.way.url, "https_proxy": self.way.url, "NO_PROXY": own, "no_proxy": own}
-        return trusted | proxy
-
     def environment(self, identity: str = "") -> dict[str, str]:
         """Environment variables that point clients at the stand-ins.
 
@@ -144,7 +146,7 @@ class AzureCloud:
             identity: whose client secret is in there; "" for none, so that azure-identity looks further: at the
                 machine's identity (`imds.identity`, None so far), then at `az` where `bin` is on PATH.
         """
-        variables = self.trust() | {
+        variables = self.way.environment(self.authority) | {
             "AZURE_CONFIG_DIR": str(self.az_folder),
             "AZURE_POD_IDENTITY_AUTHORITY_HOST": self.imds.url,
             "AZURE_SUBSCRIPTION_ID": self.subscription,
@@ -155,12 +157,25 @@ class AzureCloud:
             variables |= {"AZURE_CLIENT_ID": one.client_id, "AZURE_CLIENT_SECRET": one.secret}
         return variables
 
+    @contextmanager
+    def az_logged_out(self) -> Iterator[None]:
+        """`az` says that one must log in."""
+        login = self.folder / "login.json"
+        kept = login.read_text()
+        login.write_text("{}")
+        try:
+            yield
+        finally:
+            login.write_text(kept)
+
     def reset(self) -> None:
         """As it was at the start, but for what the registries hold."""
         self.faults.clear()
         self.clock.reset()
         self.log.clear()
         self.imds.identity = None
+        self.tasks.reset()
+        self.hub.reset()
         for acr in self.registries.values():
             acr.settings.faults.clear()
 

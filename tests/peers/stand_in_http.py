@@ -159,7 +159,7 @@ class _Connection(BaseHTTPRequestHandler):
                 self.server.name,
                 request.method,
                 request.path,
-                {name: values[0] for name, values in query.items()},
+                {name: values[0] for name, values in query.items() if name != "sig"},
                 answer.status,
                 answer.identity,
                 answer.scopes,

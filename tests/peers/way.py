@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.peers.request_log import RequestLog, Seen
 from tests.peers.stand_in_http import StandIn
+from tests.peers.stand_in_tls import Authority
 
 __all__ = ["Way"]
 
@@ -47,6 +48,13 @@ class Way:
             if fnmatch.fnmatch(host.lower(), pattern):
                 return find(host.lower())
         return None
+
+    def environment(self, authority: Authority) -> dict[str, str]:
+        """Variables with which clients go this way and trust the stand-ins, and whom this machine trusts besides."""
+        bundle, own = str(authority.bundle), "127.0.0.1,localhost"
+        trusted = dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE"), bundle)
+        proxies = dict.fromkeys(("HTTPS_PROXY", "https_proxy"), self.url)
+        return trusted | proxies | {"NO_PROXY": own, "no_proxy": own}
 
     def close(self) -> None:
         """Take no more connections."""
