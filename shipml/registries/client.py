@@ -164,7 +164,8 @@ class RegistryClient:
         if _digest_of(answer) not in (None, digest):
             raise UntrustedInputError(
                 f"{self.registry} has made {_digest_of(answer)} of {self._named(repository, reference)}, which is"
-                f" {digest}"
+                f" {digest}",
+                hint="push again; if that does not help, something between here and the registry changes what is sent",
             )
         return digest
 

@@ -45,7 +45,10 @@ def explained(answer: Answer, registry: str, what: str, credentials: Credentials
         return TryAgainError(
             f"cannot {what}: {registry} answered {answer.status}{words}", hint="run the same command again later"
         )
-    return RefusedError(f"cannot {what}: {registry} answered {answer.status}{words}", status=answer.status)
+    hint = "see what the registry allows; if the answer makes no sense, a proxy may have given it: unset HTTPS_PROXY"
+    if "MANIFEST_BLOB_UNKNOWN" in error_codes(answer):
+        hint = "push again: what the registry said it had, it has lost"
+    return RefusedError(f"cannot {what}: {registry} answered {answer.status}{words}", hint=hint, status=answer.status)
 
 
 def _login_hint(registry: str, credentials: Credentials) -> str:

@@ -50,7 +50,7 @@ def copy_image(
     client: RegistryClient,
     *,
     mount_from: Sequence[str] = (),
-    home_of: Callable[[Digest], str] = lambda _: "",
+    homes_of: Callable[[Digest], Sequence[str]] = lambda _: (),
     emit: Emit = ignore,
     at_once: int = _AT_ONCE,
 ) -> Transferred:
@@ -61,7 +61,7 @@ def copy_image(
         references: of one repository; with tags, or pinned only.
         client: of their registry.
         mount_from: repositories of that registry which may have any of the blobs.
-        home_of: the repository that is known to have a blob; "" for none.
+        homes_of: the repositories that are known to have a blob, or were once.
         emit: hears of the step "push".
         at_once: how many blobs are under way together, at most; half as many after each 429.
 
@@ -72,7 +72,7 @@ def copy_image(
     """
     with step(emit, "push", str(references[0])) as running:
         copy = _Copy(image, references[0].repository, client, running)
-        copy.run(at_once, lambda digest: [home_of(digest), *mount_from])
+        copy.run(at_once, lambda digest: [*homes_of(digest), *mount_from])
         copy.name(references)
         running.detail = f"{references[0]}: {copy.tally}"
         return Transferred(image.digest, copy.tally.uploaded, copy.tally.mounted, copy.tally.skipped)
@@ -171,7 +171,7 @@ class _Copy:
 
     def _home_of(self, blob: _Blob, homes: Sequence[str]) -> str:
         """The repository to mount from; of several, one that has the blob: each mount that fails costs a session."""
-        candidates = [home for home in dict.fromkeys(homes) if home and home != self._repository]
+        candidates = [home for home in dict.fromkeys(homes) if home != self._repository]
         if len(candidates) <= 1:
             return candidates[0] if candidates else ""
         for home in candidates:
