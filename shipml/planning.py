@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from shipml import bases
 from shipml.bases.image_pin import OpenImage
-from shipml.errors import ConfigurationError, PlanError, TryAgainError
-from shipml.events import Emit
+from shipml.errors import ConfigurationError, PlanError, ResolutionError, ShipmlError, TryAgainError
+from shipml.events import Emit, Notice
 from shipml.http import HttpClient
 from shipml.lock_file import locked_image
 from shipml.oci.manifest import Platform
@@ -18,7 +19,7 @@ from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_
 from shipml.plan.command import choose_command
 from shipml.plan.model import Base, ImageBasePin
 from shipml.plan.python_version import base_image
-from shipml.plan.suites import SUITES, ImagePython
+from shipml.plan.suites import SUITES, ImagePython, PythonBase
 from shipml.project import read_project
 from shipml.resolver import resolve_first
 from shipml.store import Store
@@ -95,7 +96,7 @@ class Planner:
         image = self._named_image(request, project, platform)
         candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
-            likely = pool.submit(self._pin, request, project, candidates[0], platform, image)
+            likely = pool.submit(self._pin, request, project, candidates[0], platform, image, extra=_named(project))
             candidate, lock = resolve_first(
                 project,
                 candidates,
@@ -104,13 +105,16 @@ class Planner:
                 emit=self._emit,
                 upgrade=request.upgrade,
                 locked=request.locked,
+                obstacle=self._obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
             )
             if _pins_base(lock, project, request):
                 base = lock.base
-            elif candidate is candidates[0]:
-                base = likely.result()
             else:
-                base = self._pin(request, project, candidate, platform, image)
+                extra = self._system_packages(request, project, candidate, lock, platform)
+                base = likely.result() if candidate is candidates[0] else None
+                if base is None or extra != _named(project):
+                    base = self._pin(request, project, candidate, platform, image, extra=extra)
+        _refuse_sources(lock)
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
         return Prepared(project, platform, candidate, lock, base)
@@ -142,6 +146,8 @@ class Planner:
         candidate: PythonCandidate,
         platform: Platform,
         image: ImageBasePin | None,
+        *,
+        extra: Mapping[str, str],
     ) -> Base:
         suite = candidate.suite
         if isinstance(suite, ImagePython):
@@ -154,7 +160,7 @@ class Planner:
         return bases.pin_base(
             suite,
             platform,
-            extra=dict.fromkeys(project.settings.system_packages, "named in system-packages"),
+            extra=extra,
             with_shell=request.with_shell,
             store=self._store,
             http=self._http,
@@ -162,6 +168,42 @@ class Planner:
             allow_expired=request.allow_expired,
             upgrade=request.upgrade,
         )
+
+    def _obstacles(self, request: PlanRequest, platform: Platform) -> Callable[[PythonBase], str]:
+        """Asks why a base cannot be had here, each once; "" where it can."""
+        known: dict[str, str] = {}
+
+        def obstacle(base: PythonBase) -> str:
+            if isinstance(base, ImagePython) and base.name not in known:
+                try:
+                    self._pin_image(base.name, request, platform)
+                except ShipmlError as error:
+                    known[base.name] = f"{base.name} cannot be had: {error.message}"
+                    self._emit(Notice(known[base.name], "warning"))
+            return known.get(base.name, "")
+
+        return obstacle
+
+    def _system_packages(
+        self, request: PlanRequest, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform
+    ) -> Mapping[str, str]:
+        """What is needed beyond the base: name → why. An image as base has what it has."""
+        from shipml.system_packages import find_system_packages  # noqa: PLC0415  (late: its compressors)
+
+        if isinstance(candidate.suite, ImagePython):
+            return _named(project)
+        found = find_system_packages(
+            project,
+            lock,
+            candidate.suite,
+            platform,
+            store=self._store,
+            http=self._http,
+            emit=self._emit,
+            allow_expired=request.allow_expired,
+            upgrade=request.upgrade,
+        )
+        return found.wanted
 
     def _pin_hub_python(self, wanted: ImagePython, request: PlanRequest, platform: Platform) -> ImageBasePin:
         """The image that has a Python which no suite has."""
@@ -181,12 +223,26 @@ class Planner:
         return pin
 
 
+def _refuse_sources(lock: Lock) -> None:
+    """Only wheels can be installed."""
+    if lock.sources:
+        names = ", ".join(f"{one.name}=={one.version}" for one in lock.sources)
+        raise ResolutionError(
+            f"there is only source of {names}, which would have to be built for Python {lock.python}",
+            hint="choose versions that have wheels, or let an engine build: shipml build --builder docker",
+        )
+
+
 def _platform(request: PlanRequest, project: Project) -> Platform:
     if request.platform:
         return Platform.parse(request.platform)
     if project.settings.platforms:
         return Platform.parse(project.settings.platforms[0])
     return Platform.of_this_machine()
+
+
+def _named(project: Project) -> Mapping[str, str]:
+    return dict.fromkeys(project.settings.system_packages, "named in system-packages")
 
 
 def _pins_base(lock: Lock, project: Project, request: PlanRequest) -> bool:

@@ -21,7 +21,7 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset({"dockerignore", "http", "layer_cache", "layer_trees", "oci", "project", "store"}),
     frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "wheels"}),
     frozenset({"builders", "registries", "report", "runtimes"}),
-    frozenset({"finding", "pipeline", "planning", "promoting", "publishing", "pulling", "summary"}),
+    frozenset({"finding", "pipeline", "planning", "system_packages", "promoting", "publishing", "pulling", "summary"}),
     frozenset({"cli"}),
     frozenset({"__init__", "__main__"}),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from shipml.plan.model import BasePin, DebianPackagePin
 from shipml.plan.suites import Suite
 from shipml.store import Store
 
-__all__ = ["pin_base"]
+__all__ = ["existing_packages", "pin_base"]
 
 _LISTS_FACT = "debian-lists-1"
 _PIN_FACT = "debian-pin-1"
@@ -82,12 +82,41 @@ def pin_base(
         return _pin_from_json(known["pin"])
     with step(emit, "base", f"debian:{suite.name} for {platform}") as running:
         lists = _lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired, upgrade=upgrade)
-        indexes = [open_index(digest, archive=archive, store=store) for archive, digest in lists.indexes]
-        source = PackageSource(indexes, architecture=platform.architecture)
-        pin = _choose(suite, platform, source, extra=extra, with_shell=with_shell)
+        pin = _choose(suite, platform, _source(lists, platform, store), extra=extra, with_shell=with_shell)
         running.detail = _summary(pin)
     store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
     return pin
+
+
+def existing_packages(
+    names: Collection[str],
+    suite: Suite,
+    platform: Platform,
+    *,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+    allow_expired: bool = False,
+    upgrade: bool = False,
+) -> frozenset[str]:
+    """Those of `names` that the suite has, or provides by another package.
+
+    Raises:
+        TryAgainError, UntrustedInputError: as `pin_base`.
+    """
+    if not names:
+        return frozenset()
+    with step(emit, "base", f"package lists of debian:{suite.name}"):
+        lists = _lists(
+            suite, platform, find_mirror(), store=store, http=http, allow_expired=allow_expired, upgrade=upgrade
+        )
+    source = _source(lists, platform, store)
+    return frozenset(name for name in names if source.find(name))
+
+
+def _source(lists: _Lists, platform: Platform, store: Store) -> PackageSource:
+    indexes = [open_index(digest, archive=archive, store=store) for archive, digest in lists.indexes]
+    return PackageSource(indexes, architecture=platform.architecture)
 
 
 def _choose(

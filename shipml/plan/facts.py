@@ -132,6 +132,8 @@ class Project:
     processes: tuple[ProcessLine, ...] = ()
     system_packages: tuple[SystemPackage, ...] = ()
     """Of apt.txt, Aptfile and packages.txt."""
+    standard_modules: tuple[str, ...] = ()
+    """Top-level modules of the standard library that the project's code imports, sorted."""
     revision: Revision | None = None
     has_dockerfile: bool = False
     name: str | None = None

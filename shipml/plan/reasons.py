@@ -42,7 +42,7 @@ def decisions(
         Decision("python", candidate.suite.python, _python_reason(lock, candidate)),
         Decision("base", base.reference, _base_reason(base, candidate)),
         *_dependencies(project, lock),
-        *(Decision("system library", f"{one.name} {one.version}", one.because) for one in base.extra_packages),
+        *_system_packages(base),
         *_files(project),
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
@@ -118,6 +118,14 @@ def _shown_path(path: str) -> str:
 
 def _clause(reason: str) -> str:
     return f"it {reason}" if reason.startswith("may ") else f"it is {reason}"
+
+
+def _system_packages(base: Base) -> Iterator[Decision]:
+    """Those that something asks for, one by one; what these need, as a number."""
+    asked = [one for one in base.extra_packages if not one.because.startswith("needed by ")]
+    yield from (Decision("system package", f"{one.name} {one.version}", one.because) for one in asked)
+    if others := len(base.extra_packages) - len(asked):
+        yield Decision("system packages", f"{others} more", "those need them")
 
 
 def _other_programs(command: Command) -> Iterator[Decision]:
