@@ -14,10 +14,14 @@ from shipml.oci.layer_writer import RECIPE, LayerWriter, WrittenLayer
 from shipml.oci.manifest import Descriptor, canonical_json
 from shipml.store import Store
 
-__all__ = ["LAYER_FACT", "cached_layer", "fetched", "layer_key"]
+__all__ = ["BASE_LAYER_FACT", "LAYER_FACT", "cached_layer", "fetched", "layer_key"]
 
 LAYER_FACT = "layer"
 """Kind of the facts about layers, in the store: key → digest, diff id, sizes."""
+
+
+BASE_LAYER_FACT = "debian-layer-1"
+"""The same for layers of Debian packages."""
 
 
 def layer_key(*parts: object) -> str:

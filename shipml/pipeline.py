@@ -32,7 +32,7 @@ from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
 from shipml.planning import Planner, PlanRequest
 from shipml.project import read_outline
 from shipml.publishing import Publisher
-from shipml.pulling import Puller
+from shipml.pulling import LastImage, Puller, has_registry
 from shipml.registries import Credentials, Destination, Pushed, find_credentials
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
@@ -92,6 +92,7 @@ class Shipml:
         load: bool | None = None,
         docker: DockerOptions | None = None,
         check: bool = True,
+        cache_from: Sequence[str] = (),
     ) -> BuildReport:
         """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
 
@@ -105,6 +106,7 @@ class Shipml:
             load: put it into the user's Docker Engine too; None: where there is one that works.
             docker: what only the docker builder understands.
             check: whether what the program imports is imported in the image before it counts as built.
+            cache_from: images of repositories, beside those of `references`, whose layers are taken where they fit.
         """
         started_at = time.monotonic()
         targets = [Output.parse(text) for text in outputs]
@@ -118,20 +120,31 @@ class Shipml:
         chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
         chosen.check(plan)
         known = self.store.blob_digests()
-        with step(self.emit, "layers") as running:
+        last = LastImage() if chosen.knows(plan) else self._last_image(names, cache_from, plan.platform)
+        with self.store.borrowing(last.facts), step(self.emit, "layers") as running:
             image = chosen.build(plan, BuildContext(request.folder, self.emit))
             running.detail = f"{len(image.layers)} layers"
         digest = self.store.keep_image(image)
-        if check:
+        is_here = last.is_here(image, self.store)
+        if not is_here:
+            self.emit(Notice(last.advice(load=load is None, check=check)))
+        if check and is_here:
             check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
         self._write(image, targets, names)
         for name in names:
             self.store.tag(str(name), digest, source=str(request.folder.resolve()))
-        if load is not False:
+        if load or (load is None and is_here):
             self._load(image, names, must=load is True)
         elapsed_seconds = time.monotonic() - started_at
         plan = replace(plan, decisions=(decision, *plan.decisions))
+        known |= last.digests
         return report_build(plan, image, names, builder=chosen.name, known=known, elapsed_seconds=elapsed_seconds)
+
+    def _last_image(self, names: Sequence[Reference], cache_from: Sequence[str], platform: Platform) -> LastImage:
+        """What the repositories say that the image goes to, or that the user names, so that nothing is made twice."""
+        asked = [*(name for name in names if has_registry(name)), *map(Reference.parse, cache_from)]
+        self._puller.trust(asked)
+        return self._puller.last_image(asked, platform, self.store)
 
     def _build_on_engine(
         self,

@@ -1,20 +1,67 @@
-"""Registry → what a build takes from it: images that are bases, and layers that were left there."""
+"""Registry → what a build takes from it: images that are bases, layers that were left there, the last image's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, BinaryIO
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from shipml.errors import NotAllowedError, StoreError
-from shipml.events import Emit
+from shipml.errors import CancelledError, NotAllowedError, ShipmlError, StoreError
+from shipml.events import Emit, Notice
+from shipml.layer_cache import BASE_LAYER_FACT, LAYER_FACT
+from shipml.oci.annotations import KEY, KIND
+from shipml.oci.digest import Digest
 from shipml.oci.image import Image
-from shipml.oci.manifest import Descriptor, Platform
-from shipml.oci.reference import Reference
+from shipml.oci.manifest import LAYER_GZIP_MEDIA_TYPE, Descriptor, Platform
+from shipml.oci.reference import DOCKER_HUB, Reference
+from shipml.store import Store
 
 if TYPE_CHECKING:
     from shipml.registries.remote import Registries
 
-__all__ = ["Puller"]
+__all__ = ["LastImage", "Puller", "has_registry"]
+
+_HEX_64 = re.compile(r"[0-9a-f]{64}")
+_DEBIAN_KINDS = ("base", "system")
+_TAGS_TRIED = 1
+"""Of those that the registry lists, where neither the wanted tags nor `latest` are there."""
+_ATTEMPTS, _TIMEOUT_SECONDS = 2, 10.0
+"""At a registry that is asked for what can be made here, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastImage:
+    """What the last image in a repository says of its layers. It is that repository's word: see `Store.borrowing`."""
+
+    reference: Reference | None = None
+    """None: there is no such image."""
+    facts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    """By kind of fact and key of the layer: digest, diff id and sizes."""
+
+    @property
+    def digests(self) -> frozenset[Digest]:
+        """Of its layers that have a key."""
+        return frozenset(Digest.parse(fact["digest"]) for fact in self.facts.values())
+
+    def is_here(self, image: Image, store: Store) -> bool:
+        """Whether none of the layers that an image took from this one is in the registry alone."""
+        taken = [layer for layer in image.layers if layer.digest in self.digests]
+        return all(store.has_blob(layer.digest, layer.size_bytes) for layer in taken)
+
+    def advice(self, *, load: bool, check: bool) -> str:
+        """What was left undone, since it would fetch the layers; `load`, `check`: whether it would have been done."""
+        undone = " or ".join(
+            [*(["loaded into an engine"] if load else []), *(["imported for a test"] if check else [])]
+        )
+        later = f", and so nothing is {undone}; shipml run fetches them" if undone else ""
+        return f"layers of {self.reference} are taken as they are, and stay in the registry{later}"
+
+
+def has_registry(reference: Reference) -> bool:
+    """Whether a reference names a place that a user can push to: not a bare name as `iris:latest`."""
+    return reference.registry != DOCKER_HUB or not reference.repository.startswith("library/")
 
 
 class Puller:
@@ -54,6 +101,47 @@ class Puller:
         except NotFoundError as error:
             raise StoreError(f"{repository} does not have {descriptor.digest} any more") from error
 
+    def last_image(self, references: Sequence[Reference], platform: Platform, store: Store) -> LastImage:
+        """The last image of the first repository among `references` that has one for `platform`.
+
+        A registry that cannot be asked is a notice: all that it would say can be made here. Where the layers lie is
+        noted in the store; what is said of their keys counts for who borrows it only.
+        """
+        for reference in dict.fromkeys(reference.with_tag("latest") for reference in references):
+            tags = [one.tag for one in references if one.tag and one.name == reference.name]
+            try:
+                found = self._last_of(reference, tags, platform)
+            except ShipmlError as error:
+                if isinstance(error, CancelledError):
+                    raise
+                self._emit(Notice(f"the last image of {reference.name} is no help: {error.message}", "warning"))
+                continue
+            if found is not None:
+                return _said_by(*found, store)
+        return LastImage()
+
+    def _last_of(
+        self, repository: Reference, tags: Sequence[str], platform: Platform
+    ) -> tuple[Reference, Image] | None:
+        from shipml.registries.keychain import DockerKeychain  # noqa: PLC0415
+        from shipml.registries.refusals import NotFoundError  # noqa: PLC0415
+        from shipml.registries.remote import Registries  # noqa: PLC0415
+        from shipml.registries.transport import Pauses  # noqa: PLC0415
+
+        registries = Registries(
+            DockerKeychain(), self._emit, pauses=Pauses(attempts=_ATTEMPTS, timeout_seconds=_TIMEOUT_SECONDS)
+        )
+        for tag in dict.fromkeys([*tags, "latest"]):
+            with suppress(NotFoundError):
+                reference = repository.with_tag(tag)
+                return reference, registries.open_image(reference, platform)
+        with suppress(NotFoundError):
+            listed = registries.client_to_pull(repository).tags(repository.repository)
+            for tag in sorted(listed)[-_TAGS_TRIED:]:
+                reference = repository.with_tag(tag)
+                return reference, registries.open_image(reference, platform)
+        return None
+
     def _registries(self, *, pushing: bool = False) -> Registries:
         if pushing not in self._clients:
             from shipml.registries.keychain import DockerKeychain  # noqa: PLC0415
@@ -61,3 +149,17 @@ class Puller:
 
             self._clients[pushing] = Registries(DockerKeychain(with_environment=pushing), self._emit)
         return self._clients[pushing]
+
+
+def _said_by(reference: Reference, image: Image, store: Store) -> LastImage:
+    facts: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for layer in image.layers:
+        store.note_remote(layer.digest, f"{reference.registry}/{reference.repository}")
+        key, kind = layer.annotations.get(KEY, ""), layer.annotations.get(KIND, "")
+        if _HEX_64.fullmatch(key) and layer.media_type == LAYER_GZIP_MEDIA_TYPE:
+            facts[BASE_LAYER_FACT if kind in _DEBIAN_KINDS else LAYER_FACT, key] = {
+                "digest": str(layer.digest),
+                "diff_id": str(layer.diff_id),
+                "size_bytes": layer.size_bytes,
+            }
+    return LastImage(reference, facts)

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from shipml.bases.image_pin import OpenImage
     from shipml.wheels.bytecode import Interpreter  # it brings compressors along
 
-__all__ = ["base_layers", "bytecode_interpreter", "bytecode_version", "can_compile", "pin_base", "pin_image"]
+__all__ = [
+    "are_layers_known",
+    "base_layers",
+    "bytecode_interpreter",
+    "bytecode_version",
+    "can_compile",
+    "pin_base",
+    "pin_image",
+]
 
 
 def pin_base(
@@ -100,6 +108,15 @@ def base_layers(pin: Base, *, store: Store, http: HttpClient, emit: Emit) -> lis
         return interpreter_of(suite, store=store, http=http, emit=emit, allow_expired=True)
 
     return assemble.base_layers(pin, interpreter=interpreter, store=store, http=http, emit=emit)
+
+
+def are_layers_known(pin: Base, *, store: Store) -> bool:
+    """Whether `base_layers` would neither fetch nor make anything."""
+    if isinstance(pin, ImageBasePin):
+        return True
+    from shipml.bases import assemble  # noqa: PLC0415
+
+    return assemble.are_known(pin, store)
 
 
 def bytecode_version(pin: Base) -> str:

@@ -29,7 +29,7 @@ from shipml.bases.root_file_system import RootFileSystem, Sink
 from shipml.errors import BuildError
 from shipml.events import Emit, Step, step
 from shipml.http import HttpClient
-from shipml.layer_cache import fetched
+from shipml.layer_cache import BASE_LAYER_FACT, fetched
 from shipml.oci import layer_writer
 from shipml.oci.annotations import BYTECODE, KEY, KIND, SOURCE
 from shipml.oci.digest import Digest
@@ -39,10 +39,8 @@ from shipml.plan.model import BasePin, DebianPackagePin
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 
-__all__ = ["BASE_LAYER_FACT", "base_layers", "fetch_packages", "write_base"]
+__all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
 
-BASE_LAYER_FACT = "debian-layer-1"
-"""Kind of the facts about these layers, in the store: key → digest, diff id, size."""
 _CONTENT_FACT = "debian-content-1"
 _DOWNLOADS = 8
 _NAMES_SHOWN = 3
@@ -71,6 +69,13 @@ def base_layers(
         annotations = {KIND: "system", SOURCE: ", ".join(names[:_NAMES_SHOWN]) + more, KEY: maker.extra_key}
         layers.append(_layer(maker.extra_key, annotations, maker.make_extra, store))
     return layers
+
+
+def are_known(pin: BasePin, store: Store) -> bool:
+    """Whether `base_layers` would neither fetch nor make anything."""
+    base_key = _key(pin.packages, pin.python)
+    keys = [base_key, *([_key(pin.extra_packages, base_key)] if pin.extra_packages else [])]
+    return all(store.fact(BASE_LAYER_FACT, key) is not None for key in keys)
 
 
 def _key(packages: Sequence[DebianPackagePin], below: str) -> str:

@@ -34,6 +34,17 @@ class EmbeddedBuilder:
         if not isinstance(plan.base, ImageBasePin) and suite_named(plan.base.suite) is None:
             raise PlanError(f"the embedded builder cannot assemble the base {plan.base.reference}")
 
+    def knows(self, plan: Plan) -> bool:
+        """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
+        return bases.are_layers_known(plan.base, store=self._store) and wheels.are_known(
+            _requests(plan),
+            python=plan.python,
+            compiled=bases.can_compile(plan.base),
+            python_version=bases.bytecode_version(plan.base),
+            store=self._store,
+            venv=_venv(plan),
+        )
+
     def build(self, plan: Plan, context: BuildContext) -> Image:
         """The image, its layers in the store (or known by their facts, to be made again on demand)."""
         self.check(plan)
@@ -65,13 +76,8 @@ class EmbeddedBuilder:
                     "warning",
                 )
             )
-        by_member = {f"{wheel.name}=={wheel.version}": wheel for wheel in plan.wheels}
         return wheels.layers(
-            [
-                (layer.kind, [by_member[member] for member in layer.members])
-                for layer in plan.layers
-                if layer.kind in ("wheel", "packages")
-            ],
+            _requests(plan),
             python=plan.python,
             interpreter=interpreter if compiles else None,
             python_version=bases.bytecode_version(plan.base),
@@ -80,6 +86,15 @@ class EmbeddedBuilder:
             http=self._http,
             emit=emit,
         )
+
+
+def _requests(plan: Plan) -> list[wheels.LayerRequest]:
+    by_member = {f"{wheel.name}=={wheel.version}": wheel for wheel in plan.wheels}
+    return [
+        (layer.kind, [by_member[member] for member in layer.members])
+        for layer in plan.layers
+        if layer.kind in ("wheel", "packages")
+    ]
 
 
 def _venv(plan: Plan) -> wheels.Venv | None:

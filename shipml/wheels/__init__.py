@@ -3,7 +3,17 @@
 from shipml.wheels.bytecode import Interpreter
 from shipml.wheels.facts import NativeFacts, native_facts
 from shipml.wheels.fetch import fetch
-from shipml.wheels.layers import LayerRequest, layer, layers
+from shipml.wheels.layers import LayerRequest, are_known, layer, layers
 from shipml.wheels.splice import Venv
 
-__all__ = ["Interpreter", "LayerRequest", "NativeFacts", "Venv", "fetch", "layer", "layers", "native_facts"]
+__all__ = [
+    "Interpreter",
+    "LayerRequest",
+    "NativeFacts",
+    "Venv",
+    "are_known",
+    "fetch",
+    "layer",
+    "layers",
+    "native_facts",
+]

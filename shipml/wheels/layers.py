@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 from shipml.errors import CancelledError
 from shipml.events import Emit, Notice, StepProgressed, ignore
 from shipml.http import HttpClient
-from shipml.layer_cache import cached_layer, layer_key
+from shipml.layer_cache import LAYER_FACT, cached_layer, layer_key
 from shipml.oci.annotations import BYTECODE
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
@@ -29,7 +29,7 @@ from shipml.wheels.install import Placement, placement_of
 from shipml.wheels.overlap import overridden
 from shipml.wheels.splice import WHEEL_RECIPE, Venv, write_skeleton, write_wheel
 
-__all__ = ["LayerRequest", "layer", "layers"]
+__all__ = ["LayerRequest", "are_known", "layer", "layers"]
 
 LayerKind: TypeAlias = Literal["base", "system", "wheel", "packages", "weights", "application"]
 LayerRequest: TypeAlias = tuple[LayerKind, Sequence[LockedWheel]]
@@ -100,12 +100,26 @@ def layers(
     """
     once = _Once(interpreter, python_version, emit) if interpreter is not None else None
     venv = venv or Venv.of_debian(python, python_version)
-    target = _Target(python, python_version, venv, store, http, once)
-    todo = [request for request in requests if store.fact("layer", target.key(request)) is None]
+    target = _Target(python, python_version, venv, once is not None, store, http, once)
+    todo = [request for request in requests if store.fact(LAYER_FACT, target.key(request)) is None]
     if todo:
         with _Work(target, todo, emit) as work:
             work.finish()
     return [target.layer(request) for request in requests]
+
+
+def are_known(
+    requests: Sequence[LayerRequest],
+    *,
+    python: str,
+    compiled: bool,
+    python_version: str,
+    store: Store,
+    venv: Venv | None = None,
+) -> bool:
+    """Whether `layers` would neither download nor make anything; `compiled`: with an interpreter."""
+    keys = _Keys(python, python_version, venv or Venv.of_debian(python, python_version), compiled)
+    return all(store.fact(LAYER_FACT, keys.key(request)) is not None for request in requests)
 
 
 class _Once:
@@ -134,26 +148,34 @@ class _Once:
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
-    """What all layers of one call share."""
+class _Keys:
+    """What the keys of all layers of one call share."""
 
     python: str
     python_version: str
     venv: Venv
-    store: Store
-    http: HttpClient
-    interpreter: _Once | None
+    compiled: bool
 
     def key(self, request: LayerRequest) -> str:
+        """All that the layer's bytes depend on."""
         kind, wheels = request
         members = [
             [wheel.name, wheel.version, wheel.digest.hex, wheel.url if wheel.direct else ""]
             for wheel in _sorted(wheels)
         ]
-        compiler = self.python_version if self.interpreter else "none"
+        compiler = self.python_version if self.compiled else "none"
         usual = kind != "packages" or self.venv == Venv.of_debian(self.python, self.python_version)
         beyond = [] if usual else [[self.venv.program, self.venv.version, self.venv.home]]
         return layer_key("wheels", WHEEL_RECIPE, BYTECODE_RECIPE, kind, self.python, compiler, members, *beyond)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target(_Keys):
+    """What all layers of one call share."""
+
+    store: Store
+    http: HttpClient
+    interpreter: _Once | None
 
     def layer(
         self, request: LayerRequest, write: Callable[[LayerWriter, LayerRequest], None] | None = None
