@@ -63,6 +63,15 @@ class Address:
         except ValueError:
             return False
 
+    def follow(self, location: str, base: str, what: str) -> str:
+        """The URL that the answer of `base` points to with `location`, checked as in `check`."""
+        try:
+            url = urllib.parse.urljoin(base, location)
+        except ValueError:
+            url = location
+        self.check(url, what)
+        return url
+
     def check(self, url: str, what: str) -> None:
         """Make sure that `url`, which the registry named, may be asked; `what` names it in the error.
 

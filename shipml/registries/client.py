@@ -278,8 +278,7 @@ class RegistryClient:
             following = _NEXT.search(answer.headers.get("Link", "")) if answer.status == HTTPStatus.OK else None
             if following is None:
                 return
-            url = urllib.parse.urljoin(answer.url, following[1])
-            self._conversation.address.check(url, "where a list goes on")
+            url = self._conversation.address.follow(following[1], answer.url, "where a list goes on")
 
     def _open_session(self, repository: str) -> Upload:
         what = f"upload to {self.registry}/{repository}"

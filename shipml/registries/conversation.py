@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -85,8 +84,7 @@ class Conversation:
             if response.status not in _REDIRECTS or not location or question.method not in ("GET", "HEAD"):
                 return response, url
             read_answer(response, url)
-            url = urllib.parse.urljoin(url, location)
-            self.address.check(url, "where its content is")
+            url = self.address.follow(location, url, "where its content is")
         raise UntrustedInputError(f"{redacted(question.url)} redirects more than {_REDIRECT_LIMIT} times")
 
     def _authorised(self, question: Question, url: str) -> urllib3.BaseHTTPResponse:

@@ -64,8 +64,7 @@ def session_of(answer: Answer, conversation: Conversation, received_bytes: int |
         UntrustedInputError: it leads nowhere, or where nothing must be sent.
     """
     location = answer.headers.get("Location")
-    url = urllib.parse.urljoin(answer.url, location) if location else answer.url
-    conversation.address.check(url, "where to upload")
+    url = conversation.address.follow(location or "", answer.url, "where to upload")
     minimum = answer.headers.get("OCI-Chunk-Min-Length", "")
     found = _RANGE.fullmatch(answer.headers.get("Range", "").strip())
     if found:
