@@ -31,10 +31,13 @@ from shipml.plan.planner import image_name
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
 from shipml.planning import Planner, PlanRequest
 from shipml.project import read_outline
-from shipml.publishing import Publisher
+from shipml.promoting import Promoter
+from shipml.publishing import Publisher, Via
 from shipml.pulling import LastImage, Puller, has_registry
 from shipml.registries import Credentials, Destination, Pushed, find_credentials
+from shipml.registries.azure_session import AzureOptions, AzureSession
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
+from shipml.registries.promotion import Promoted
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
@@ -220,6 +223,13 @@ class Shipml:
             self.store.keep_fact("smoke", str(result.digest), result.to_json())
         return result
 
+    def run_image(self, image: Image) -> SmokeResult:
+        """Run an image from anywhere as its labels demand, and judge it; its layers are fetched as they are needed."""
+        check = smoke_from_labels(read_config(image).get("config", {}).get("Labels") or {})
+        result = runtimes.choose("auto", image, self.store).run(image, RunOptions(check), self.emit)
+        self.store.keep_fact("smoke", str(result.digest), result.to_json())
+        return result
+
     def tag(self, target: str | None, reference: str) -> tuple[Reference, Digest]:
         """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
         name = Destination(reference).references("", lambda _: "")[0]
@@ -233,9 +243,46 @@ class Shipml:
             self._load(subject.image, [name], must=False)
         return name, subject.digest
 
-    def push(self, target: str | None = None, destination: Destination | None = None, *, smoke: bool = True) -> Pushed:
+    def push(
+        self,
+        target: str | None = None,
+        destination: Destination | None = None,
+        *,
+        smoke: bool = True,
+        via: Via = "auto",
+    ) -> Pushed:
         """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
-        return self._publisher.push(target, destination or Destination(), smoke=smoke)
+        return self._publisher.push(target, destination or Destination(), smoke=smoke, via=via)
+
+    def promote(
+        self,
+        image: str,
+        target: str,
+        *,
+        origin: str = "",
+        tags: Sequence[str] = (),
+        smoke: bool = True,
+        rollback: bool = False,
+        azure: AzureOptions | None = None,
+        folder: Path = Path(),
+    ) -> Promoted:
+        """Let an environment have the very image of another one, or, with `rollback`, what it had before.
+
+        Args:
+            image: what to promote; "" for what the settings of `origin` name.
+            target: an environment, or `REGISTRY/NAME[:TAG]`.
+            origin: the environment that it comes from; "" where `image` says all.
+            tags: as `--tag` names them.
+            smoke: False promotes what was never run.
+            rollback: whether the last promotion is undone.
+            azure: who signs in to Azure.
+            folder: whose settings name environments.
+        """
+        with AzureSession(azure, self.emit) as session:
+            promoter = Promoter(self.store, self.emit, self.run_image, session)
+            if rollback:
+                return promoter.roll_back(target, text=image, tags=tags, folder=folder)
+            return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=folder)
 
     def ship(
         self,

@@ -113,8 +113,9 @@ class Manager:
         target: AcrRegistry,
         source: AcrRegistry,
         source_image: str,
-        target_references: tuple[str, ...],
+        target_references: tuple[str, ...] = (),
         *,
+        untagged: tuple[str, ...] = (),
         force: bool = False,
         emit: Emit = ignore,
     ) -> None:
@@ -126,7 +127,8 @@ class Manager:
             target: where to.
             source: where from.
             source_image: `repository@sha256:…`; by tag the import breaks when the tag moves in the middle.
-            target_references: each `repository:tag`, at least one.
+            target_references: each `repository:tag`.
+            untagged: repositories that get the image by its digest alone.
             force: whether tags that are there already move.
             emit: hears of progress.
 
@@ -137,6 +139,7 @@ class Manager:
         wanted = {
             "source": {"resourceId": source.id, "sourceImage": source_image},
             "targetTags": list(target_references),
+            "untaggedTargetRepositories": list(untagged),
             "mode": "Force" if force else "NoForce",
         }
         client = self._client(target.subscription)

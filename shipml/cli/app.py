@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from shipml.cli import build, cache, dockerfile, images, init, inspect, login, plan, push, ship, tag, version
+from shipml.cli import build, cache, dockerfile, images, init, inspect, login, plan, promote, push, ship, tag, version
 from shipml.cli import run as run_command
 from shipml.cli.command import Group, add_command
 from shipml.cli.console import Console
@@ -67,6 +67,7 @@ add_command(app, login.logout, "logout", panel=_SHIP)
 add_command(app, tag.tag, "tag", panel=_SHIP)
 add_command(app, push.push, "push", panel=_SHIP)
 add_command(app, ship.ship, "ship", panel=_SHIP)
+add_command(app, promote.promote, "promote", panel=_SHIP)
 add_command(app, images.images, "images", panel=_SEE)
 add_command(app, inspect.inspect, "inspect", panel=_SEE)
 app.add_typer(_cache_app, name="cache", rich_help_panel=_SEE)

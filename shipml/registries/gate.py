@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from shipml.errors import SmokeTestError, UnavailableError
 from shipml.registries.base import Subject
@@ -12,8 +13,16 @@ from shipml.store import Store
 __all__ = ["require_smoke"]
 
 
-def require_smoke(subject: Subject, store: Store, run: Callable[[], SmokeResult]) -> str:
+def require_smoke(
+    subject: Subject, store: Store, run: Callable[[], SmokeResult], *, verb: Literal["pushed", "promoted"] = "pushed"
+) -> str:
     """Run the image, unless this very digest has passed before; returns which of both.
+
+    Args:
+        subject: the image.
+        store: remembers what has passed.
+        run: runs it.
+        verb: what is not done with an image that did not pass.
 
     Raises:
         SmokeTestError: it failed.
@@ -27,12 +36,12 @@ def require_smoke(subject: Subject, store: Store, run: Callable[[], SmokeResult]
         result = run()
     except UnavailableError as error:
         raise UnavailableError(
-            f"{name} is not pushed, because it was not run: {error.message}",
-            hint=f"{error.hint}; to push it without having run it: --no-smoke",
+            f"{name} is not {verb}, because it was not run: {error.message}",
+            hint=f"{error.hint}; to go on without having run it: --no-smoke",
         ) from error
     if not result.passed:
         raise SmokeTestError(
-            f"{name} is not pushed, because it failed its smoke test: {result.because}",
+            f"{name} is not {verb}, because it failed its smoke test: {result.because}",
             hint="fix the program and build again, or change what [smoke] in the settings demands",
         )
     return "passed"

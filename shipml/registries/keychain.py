@@ -46,11 +46,14 @@ class DockerKeychain:
     """Whether SHIPML_USERNAME and SHIPML_PASSWORD count: only for the registry that the user pushes to."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     home: Path | None = None
+    environment_for: str = ""
+    """The one registry that these variables are for, where several are asked; "" for any."""
 
     def credentials(self, reference: Reference) -> Credentials:
         """See `find_credentials`."""
+        with_environment = self.with_environment and self.environment_for in {"", reference.registry}
         return find_credentials(
-            reference, environment=self.environment, home=self.home, with_environment=self.with_environment
+            reference, environment=self.environment, home=self.home, with_environment=with_environment
         )
 
     def renew(self, reference: Reference, refused: Credentials) -> Credentials | None:

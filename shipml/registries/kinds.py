@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shipml.azure.clouds import find_cloud, is_acr_host
@@ -84,7 +84,7 @@ def explained(reference: Reference, keychain: Keychain) -> Iterator[None]:
     try:
         yield
     except ShipmlError as error:
-        kind = kind_of_host(reference.registry)
-        if hint := kind.explain(error, reference, keychain.credentials(reference)):
-            error.hint = hint
+        with suppress(ShipmlError):  # of who is asked for credentials once more
+            if hint := kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference)):
+                error.hint = hint
         raise
