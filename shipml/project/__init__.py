@@ -21,6 +21,7 @@ from shipml.project.programs import find_programs
 from shipml.project.requirements import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
+from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.store import Store
 
@@ -65,6 +66,7 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
         processes=tuple(_processes(read_text(folder, "Procfile") or "")),
+        system_packages=read_system_packages(folder),
         revision=read_revision(folder, emit),
         has_dockerfile=(folder / "Dockerfile").is_file(),
         name=_project_string(pyproject, "name"),

@@ -104,6 +104,7 @@ class Archive:
         cut_bytes: int = 0,
         by_hash: bool = True,
         lies: bool = False,
+        contents: str = "",
     ) -> None:
         """Write packages and lists of a suite and sign them; `cut_bytes` are missing at the end of its indexes.
 
@@ -120,6 +121,10 @@ class Archive:
             lines.append(f" {digest} {len(data)} main/binary-amd64/Packages{end}")
             for path in (folder / f"Packages{end}", folder / "by-hash" / "SHA256" / digest):
                 path.write_bytes(data[: len(data) - cut_bytes])
+        if contents:
+            data = gzip.compress(contents.encode(), mtime=0)
+            lines.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} main/Contents-amd64.gz")
+            (folder.parent / "Contents-amd64.gz").write_bytes(data)
         head = {"Origin": "Debian", "Suite": "test", "Codename": signed_name or codename, "Date": _date(self.date)}
         if self.valid_until:
             head["Valid-Until"] = _date(self.valid_until)
