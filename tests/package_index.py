@@ -7,13 +7,14 @@ import hashlib
 import io
 import json
 import ssl
+import tarfile
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-__all__ = ["PackageIndex", "make_wheel", "serve_index"]
+__all__ = ["PackageIndex", "make_source", "make_wheel", "serve_index"]
 
 
 def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = ()) -> tuple[str, bytes]:
@@ -39,6 +40,25 @@ def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: Seq
     return f"{stem}-{tag}.whl", out.getvalue()
 
 
+def make_source(name: str, version: str, requires: Sequence[str] = ()) -> tuple[str, bytes]:
+    """(file name, bytes) of a source distribution with one module, as setuptools makes them."""
+    stem = f"{name}-{version}"
+    files = {
+        f"{stem}/PKG-INFO": f"Metadata-Version: 1.1\nName: {name}\nVersion: {version}\n",
+        f"{stem}/setup.py": "from setuptools import setup\n"
+        f"setup(name={name!r}, version={version!r}, py_modules=[{name!r}])\n",
+        f"{stem}/{name}.py": f"version = {version!r}\n",
+        f"{stem}/{name}.egg-info/requires.txt": "".join(f"{one}\n" for one in requires),
+    }
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return f"{stem}.tar.gz", out.getvalue()
+
+
 def _hash(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
@@ -48,6 +68,8 @@ class PackageIndex:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.uploads: dict[str, str] = {}
+        """When each file was uploaded (RFC 3339)."""
         self.requests: list[str] = []
         self.status = 200
         self.credentials: tuple[str, str] | None = None
@@ -59,14 +81,29 @@ class PackageIndex:
         """Of the simple API."""
         return f"http://{self.host}/simple"
 
-    def add(self, name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = ()) -> None:
-        """Publish a wheel."""
+    def add(
+        self,
+        name: str,
+        version: str,
+        tag: str = "py3-none-any",
+        requires: Sequence[str] = (),
+        *,
+        uploaded: str = "2024-01-01",
+    ) -> None:
+        """Publish a wheel, on the day `uploaded`."""
         filename, data = make_wheel(name, version, tag, requires)
-        self.files[filename] = data
+        self._publish(filename, data, uploaded)
 
-    def add_source(self, name: str, version: str) -> None:
-        """Publish a release that has no wheel (its content does not matter: nothing is built)."""
-        self.files[f"{name}-{version}.tar.gz"] = b"no archive"
+    def add_source(
+        self, name: str, version: str, requires: Sequence[str] = (), *, uploaded: str = "2024-01-01"
+    ) -> None:
+        """Publish a release that has no wheel."""
+        filename, data = make_source(name, version, requires)
+        self._publish(filename, data, uploaded)
+
+    def _publish(self, filename: str, data: bytes, uploaded: str) -> None:
+        self.files[filename] = data
+        self.uploads[filename] = f"{uploaded}T00:00:00Z"
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, str, bytes]:
         """(status, media type, body) for a request."""
@@ -96,7 +133,7 @@ class PackageIndex:
                 "url": f"{self.scheme}://{self.host}/files/{filename}",
                 "size": len(data),
                 "hashes": {"sha256": hashlib.sha256(data).hexdigest()},
-                "upload-time": "2024-01-01T00:00:00Z",
+                "upload-time": self.uploads.get(filename, "2024-01-01T00:00:00Z"),
             }
             for filename, data in found.items()
         ]

@@ -24,6 +24,10 @@ class PythonCandidate:
     """A clause that completes "because …": where the project says so."""
     open: bool = False
     """Whether newer ones may be refused in its favour: the project names no single version."""
+    instead_of: str = ""
+    """What the project asks for, where this is another: taken only where that cannot be had, and said as a change."""
+    source: str = ""
+    """`FILE:LINE` of `instead_of`."""
 
 
 def base_image(base: str | None) -> str | None:
@@ -38,6 +42,8 @@ def python_candidates(
 ) -> list[PythonCandidate]:
     """The bases to try, in this order; the first for which a resolution exists is taken.
 
+    A version that the project's files ask for comes first, and its neighbours after it, marked by `instead_of`.
+
     Args:
         project: the facts.
         requested: as `--python` takes it ("3.11"); None where it was not given.
@@ -47,20 +53,70 @@ def python_candidates(
     Raises:
         PlanError: no suite fits; says which Pythons there are and what to change.
     """
-    suites = _suites_of_base(base or project.settings.base, image)
+    named = base or project.settings.base
+    suites = _suites_of_base(named, image)
     evidence = _evidence(project, requested)
     fixed = next((item for item in evidence if item.kind == "version"), None)
     ranges = [item for item in evidence if item.kind == "range"]
     if fixed is not None:
-        return [_fixed(fixed, suites, ranges, base or project.settings.base)]
+        return _of_version(fixed, suites, ranges, named, hard=_is_order(fixed, project))
     allowed = [suite for suite in suites if all(_allows(item, suite) for item in ranges)]
     if not allowed:
         raise PlanError(
             f"{ranges[0].source} wants Python {ranges[0].value}, which {_whose(suites)}",
             hint=f"{_available(suites)}; widen the range, or choose another base",
         )
-    because = _because(ranges, base or project.settings.base)
-    return [PythonCandidate(suite, because, open=len(allowed) > 1) for suite in allowed]
+    because = _because(ranges, named)
+    found = [PythonCandidate(suite, because, open=len(allowed) > 1) for suite in allowed]
+    return [*found, *_beyond(ranges, suites, allowed)]
+
+
+def _of_version(
+    evidence: PythonEvidence,
+    suites: Sequence[PythonBase],
+    ranges: Sequence[PythonEvidence],
+    base: str | None,
+    *,
+    hard: bool,
+) -> list[PythonCandidate]:
+    """The version that is asked for; unless that is an order, then its neighbours: newer ones first, nearest first."""
+    if hard:
+        return [_fixed(evidence, suites, ranges, base)]
+    wanted = _minor_of(evidence)
+    has_it = any(_age(suite) == wanted for suite in suites)
+    first = [_fixed(evidence, suites, ranges, base)] if has_it else []
+    others = [suite for suite in suites if _age(suite) != wanted and all(_allows(item, suite) for item in ranges)]
+    others.sort(key=lambda suite: (_age(suite) < wanted, abs(_age(suite)[1] - wanted[1])))
+    if not first and not others:
+        return [_fixed(evidence, suites, ranges, base)]
+    return first + [_instead(evidence, suite) for suite in others]
+
+
+def _beyond(
+    ranges: Sequence[PythonEvidence], suites: Sequence[PythonBase], allowed: Sequence[PythonBase]
+) -> list[PythonCandidate]:
+    """Newer Pythons than a range allows, the nearest first: for the case that none in it can be had."""
+    upper = max(map(_age, allowed))
+    newer = sorted((suite for suite in suites if _age(suite) > upper), key=_age)
+    outside = [(suite, next((item for item in ranges if not _allows(item, suite)), None)) for suite in newer]
+    return [_instead(item, suite) for suite, item in outside if item is not None]
+
+
+def _instead(evidence: PythonEvidence, suite: PythonBase) -> PythonCandidate:
+    because = f"{evidence.source} asks for {evidence.value}, for which nothing fits"
+    return PythonCandidate(suite, because, instead_of=evidence.value, source=evidence.source)
+
+
+def _is_order(evidence: PythonEvidence, project: Project) -> bool:
+    """Whether the version was said to shipml itself: others' files speak of the machine where it once ran."""
+    settings = project.settings
+    of_settings = bool(settings.source) and evidence.source.startswith(settings.source)
+    return evidence.source == "--python" or (of_settings and evidence.value == settings.python)
+
+
+def _minor_of(evidence: PythonEvidence) -> tuple[int, ...]:
+    match = _VERSION.fullmatch(evidence.value)
+    return (3, int(match["minor"])) if match else (3, 0)
 
 
 def _evidence(project: Project, requested: str | None) -> list[PythonEvidence]:

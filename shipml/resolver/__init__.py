@@ -7,7 +7,7 @@ build runs no uv. `attempts` is the order in which things are tried, `uv` alone 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
@@ -54,6 +54,7 @@ def resolve_first(
     emit: Emit,
     upgrade: bool = False,
     locked: bool = False,
+    obstacle: Callable[[PythonBase], str] = lambda _: "",
 ) -> tuple[PythonCandidate, Lock]:
     """The first candidate for which every package has a wheel, and the lock for it.
 
@@ -65,6 +66,7 @@ def resolve_first(
         emit: hears of the work.
         upgrade: ask the index again, whatever is known.
         locked: take the project's lock file or fail.
+        obstacle: why a base cannot be had here, "" where it can: asked before a Python is tried that no suite has.
 
     Raises:
         PlanError: `locked`, and the lock file is missing or stale.
@@ -89,7 +91,9 @@ def resolve_first(
     _warn_of_pips_settings(emit)
     uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
     with step(emit, "resolve", project.requirements.path) as running:
-        fresh = find_lock(project, candidates, platform=platform, inputs=inputs, uv=uv, emit=emit)
+        fresh = find_lock(
+            project, candidates, platform=platform, inputs=inputs, uv=uv, store=store, emit=emit, obstacle=obstacle
+        )
         running.detail = f"{len(fresh.lock.wheels)} packages for Python {fresh.lock.python}"
     store.keep_fact("resolution", key, lock_to_json(fresh.lock))
     _tell(fresh.lock, emit)

@@ -7,28 +7,37 @@ wheel left out without asking. What resolves is looked through for packages that
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from shipml.errors import ResolutionError
 from shipml.events import Emit, Notice
+from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.dating import Dating, datings
 from shipml.plan.declared import Change, Declared
 from shipml.plan.facts import Lock, Project, RefusedPython
-from shipml.plan.model import Decision
+from shipml.plan.model import Decision, LockedSource
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.releases import Survey
 from shipml.plan.suites import PythonBase
 from shipml.resolver.errors import Refusal, UnsolvableError, explain, no_python_fits
 from shipml.resolver.pins import known_pins, mended
+from shipml.resolver.sources import Sources
 from shipml.resolver.survey import survey_pins
 from shipml.resolver.together import hold_back
 from shipml.resolver.uv import Question, Uv, UvError
+from shipml.store import Store
 
 __all__ = ["Found", "find_lock"]
+
+_OBSTACLE_HINT = "name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST; or another Python: --python"
+_MOST_ROUNDS = 12
+"""As often as packages without wheels come to light one after the other in one attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,10 @@ class _Work:
     platform: Platform
     inputs: Digest
     uv: Uv
+    store: Store
+    http: HttpClient
     emit: Emit
+    obstacle: Callable[[PythonBase], str]
     survey: Survey = field(default_factory=Survey)
     overrides: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
@@ -63,6 +75,12 @@ class _Failure:
 
     dating: Dating
     refusals: tuple[Refusal, ...]
+    from_source: bool = False
+
+    @property
+    def words(self) -> str:
+        """For a list of attempts."""
+        return self.dating.words + (", sources included" if self.from_source else "")
 
 
 def find_lock(
@@ -72,7 +90,10 @@ def find_lock(
     platform: Platform,
     inputs: Digest,
     uv: Uv,
+    store: Store,
     emit: Emit,
+    http: HttpClient | None = None,
+    obstacle: Callable[[PythonBase], str] = lambda _: "",
     now: datetime | None = None,
 ) -> Found:
     """The first attempt that comes to something.
@@ -84,21 +105,37 @@ def find_lock(
     declared = project.requirements
     if declared is None:
         raise ResolutionError("nothing is asked for")
-    work = _Work(project, declared, candidates, platform, inputs, uv, emit)
+    work = _Work(project, declared, candidates, platform, inputs, uv, store, http or HttpClient(), emit, obstacle)
     _look_at_pins(work)
     failures: list[_Failure] = []
-    for dating in _datings(work, now or datetime.now(UTC)):
+    for dating, from_source in _ways(work, now or datetime.now(UTC)):
+        if from_source and not any(refusal.error.lacking for one in failures for refusal in one.refusals):
+            break
         refusals: list[Refusal] = []
-        for candidate in candidates:
+        for candidate in _ordered(work, from_source=from_source):
             try:
-                lock = _attempt(work, dating, candidate)
+                lock = _attempt(work, dating, candidate, from_source=from_source)
             except UnsolvableError as error:
                 refusals.append(Refusal(RefusedPython(candidate.suite.python, error.short), error))
                 continue
-            return Found(candidate, _told(work, lock, dating, failures, refusals))
-        failures.append(_Failure(dating, tuple(refusals)))
-        emit(Notice(f"{dating.words} has no set of packages that fits: {_because(failures[-1])}"))
+            return _told(work, Found(candidate, lock), dating, failures, refusals)
+        failures.append(_Failure(dating, tuple(refusals), from_source=from_source))
+        emit(Notice(f"nothing fits in {failures[-1].words}: {_because(failures[-1])}"))
     raise no_python_fits(failures[0].refusals)
+
+
+def _ways(work: _Work, now: datetime) -> Iterator[tuple[Dating, bool]]:
+    """(as of when, whether sources count too) of each attempt."""
+    datings = _datings(work, now)
+    yield from ((dating, False) for dating in datings)
+    yield from ((dating, True) for dating in datings)
+
+
+def _ordered(work: _Work, *, from_source: bool) -> Sequence[PythonCandidate]:
+    """The Pythons; where sources count, those first for which the fewest pins must be built."""
+    if not from_source:
+        return work.candidates
+    return sorted(work.candidates, key=lambda one: len(_without_wheel(work.survey, one.suite, work.platform)))
 
 
 def _look_at_pins(work: _Work) -> None:
@@ -132,7 +169,7 @@ def _datings(work: _Work, now: datetime) -> tuple[Dating, ...]:
     return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
 
 
-def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate) -> Lock:
+def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate, *, from_source: bool) -> Lock:
     """One Python as of one date.
 
     Raises:
@@ -141,8 +178,10 @@ def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate) -> Lock:
     """
     base = candidate.suite
     lacking = _without_wheel(work.survey, base, work.platform)
-    if lacking:
+    if lacking and not from_source:
         raise UnsolvableError.no_wheel(lacking, base, work.platform)
+    if because := work.obstacle(base):
+        raise UnsolvableError(because, short=because, hint=_OBSTACLE_HINT)
     question = Question(
         work.declared,
         base,
@@ -152,15 +191,40 @@ def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate) -> Lock:
         constraints=work.constraints,
         overrides=work.overrides,
     )
+    if not from_source:
+        return _locked(work, question, None)
+    with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
+        sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http)
+        sources.let_in(lacking, question)
+        question = replace(question, links=sources.links)
+        for _ in range(_MOST_ROUNDS):
+            try:
+                return _locked(work, question, sources)
+            except UnsolvableError as error:
+                if not sources.let_in(error.lacking, question):
+                    raise
+        return _locked(work, question, sources)
+
+
+def _locked(work: _Work, question: Question, sources: Sources | None) -> Lock:
+    """What uv answers, as a lock."""
+    from shipml.lock_file import select_wheels  # noqa: PLC0415 - not needed where the resolution is known
+
+    base = question.base
     try:
         document = work.uv.resolve(question)
         held = hold_back(work.uv, question, document, work.survey)
     except UvError as error:
         raise explain(error.stderr, base, work.platform, work.declared) from error
-    from shipml.lock_file import select_wheels  # noqa: PLC0415 - not needed where the resolution is known
-
-    wheels = select_wheels(held.document, base, work.platform, work.project.folder)
-    return Lock(tuple(wheels), base.name, base.python, work.platform, work.inputs, decisions=held.decisions)
+    wheels = tuple(select_wheels(held.document, base, work.platform, work.project.folder))
+    built: tuple[LockedSource, ...] = ()
+    if sources is not None:
+        wheels, built = sources.taken(wheels)
+    decisions = held.decisions
+    if built:
+        names = ", ".join(f"{one.name}=={one.version}" for one in built)
+        decisions = (*decisions, Decision("from source", names, f"there is no wheel for Python {base.python}"))
+    return Lock(wheels, base.name, base.python, work.platform, work.inputs, sources=built, decisions=decisions)
 
 
 def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tuple[str, ...]:
@@ -175,20 +239,31 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
     )
 
 
-def _told(work: _Work, lock: Lock, dating: Dating, failures: Sequence[_Failure], refusals: Sequence[Refusal]) -> Lock:
-    """The lock with all that was decided on the way."""
+def _told(
+    work: _Work, found: Found, dating: Dating, failures: Sequence[_Failure], refusals: Sequence[Refusal]
+) -> Found:
+    """The same with all that was decided on the way."""
     decisions = list(work.decisions)
     if dating.as_of is not None:
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
         decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because))
-    decisions += [Decision("tried", one.dating.words, f"nothing fits: {_because(one)}") for one in failures]
-    decisions += lock.decisions
-    return replace(
-        lock,
+    decisions += [Decision("tried", one.words, f"nothing fits: {_because(one)}") for one in failures]
+    lock = replace(
+        found.lock,
         refused=tuple(one.python for one in refusals),
-        decisions=tuple(decisions),
-        changes=work.changes,
+        decisions=(*decisions, *found.lock.decisions),
+        changes=(*work.changes, *_other_python(found.candidate, refusals)),
     )
+    return Found(found.candidate, lock)
+
+
+def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> Iterator[Change]:
+    """That the Python is not the one that the project asks for, and why."""
+    if candidate.instead_of:
+        because = refusals[0].python.because if refusals else "no base has it"
+        yield Change(
+            "version", f"Python {candidate.instead_of}", f"Python {candidate.suite.python}", because, candidate.source
+        )
 
 
 def _because(failure: _Failure) -> str:

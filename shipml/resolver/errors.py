@@ -39,17 +39,20 @@ _NO_WHEEL_SHORT = " has no wheel"
 class UnsolvableError(ResolutionError):
     """No set of packages fits this Python; another one may do."""
 
-    def __init__(self, message: str, *, short: str, hint: str = "") -> None:
+    def __init__(self, message: str, *, short: str, hint: str = "", lacking: Iterable[str] = ()) -> None:
         super().__init__(message, hint=hint)
         self.short = short
         """The reason in a clause, for lists."""
+        self.lacking = tuple(lacking)
+        """The requirements that have no wheel."""
 
     @classmethod
     def no_wheel(cls, names: Iterable[str], base: PythonBase, platform: Platform) -> UnsolvableError:
         """For requirements that have no wheel that runs on `base`."""
-        listed = ", ".join(names)
-        where = f"Python {base.python} on {platform}"
-        return cls(f"{listed} has no wheel for {where}", short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT)
+        lacking = tuple(names)
+        listed = ", ".join(lacking)
+        message = f"{listed} has no wheel for Python {base.python} on {platform}"
+        return cls(message, short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT, lacking=lacking)
 
 
 @dataclass(frozen=True, slots=True)

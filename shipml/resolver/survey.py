@@ -36,7 +36,7 @@ def survey_pins(uv: Uv, pins: Iterable[Pin], options: Sequence[str]) -> Survey:
     left, missing, least = dict(asked), [], _LEAST_PYTHON
     while left:
         try:
-            document = uv.files_of([f"{pin.name}=={pin.version}" for pin in left.values()], options, least)
+            document = uv.files_of(list(map(str, left.values())), options, "--universal", "--python-version", least)
         except UvError as error:
             if not is_about_packages(error.stderr):
                 raise
@@ -55,7 +55,7 @@ def survey_pins(uv: Uv, pins: Iterable[Pin], options: Sequence[str]) -> Survey:
 
 def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> tuple[str, ...]:
     """The next version above and the next below that exist for `base`'s Python, those of the same series first."""
-    python = ("--python-version", base.release, "--only-binary", ":all:")
+    python = ("--python-version", base.release)
     found = []
     for requirement, order in ((f"{pin.name}>{pin.version}", "lowest"), (f"{pin.name}<{pin.version}", "highest")):
         try:

@@ -17,10 +17,10 @@ from shipml.plan.compatibility import (
     upper_bound,
 )
 from shipml.plan.model import Decision
-from shipml.plan.releases import Survey
+from shipml.plan.releases import Survey, cutoff
 from shipml.resolver.fitting import fits
 from shipml.resolver.survey import filename, uploaded_at
-from shipml.resolver.uv import Question, Uv, UvError, target_arguments
+from shipml.resolver.uv import Question, Uv, UvError, python_arguments
 
 __all__ = ["Held", "hold_back"]
 
@@ -89,8 +89,8 @@ def _dated(package: Resolved) -> str:
 
 def _version_at(uv: Uv, question: Question, name: str, at: datetime) -> str:
     """The version that one would have got at that time; "" where there was none."""
-    target = target_arguments(question.base, question.platform)
-    time = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    target = python_arguments(question.base, question.platform)
+    time = cutoff(at).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
         return uv.version_of(name, question.declared.options, *target, "--exclude-newer", time)
     except UvError:

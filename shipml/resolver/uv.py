@@ -24,7 +24,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan.declared import Declared
 from shipml.plan.suites import PythonBase
 
-__all__ = ["Question", "Uv", "UvError", "settings_of_uv"]
+__all__ = ["Question", "Uv", "UvError", "dated_arguments", "python_arguments", "settings_of_uv"]
 
 _NEWEST_GLIBC_OF_UV = 40
 _TRIPLES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -93,21 +93,18 @@ class Uv:
         text = self._ask(question, "--annotation-style", "line", "--no-strip-extras").decode("utf-8", "replace")
         return dict(_annotated(text))
 
-    def files_of(self, lines: Sequence[str], options: Sequence[str], least_python: str) -> dict[str, Any]:
-        """All files of exactly these requirements, without what they depend on, as a pylock.toml document."""
+    def files_of(self, lines: Sequence[str], options: Sequence[str], *arguments: str) -> dict[str, Any]:
+        """The files of these requirements, without what they depend on, as a pylock.toml document; nothing is built."""
         text = "".join(f"{line}\n" for line in (*options, *lines))
-        arguments = ("--no-deps", "--universal", "--python-version", least_python, "--format", "pylock.toml")
-        return _document(self._compile("-", text, *arguments))
+        return _document(self._compile("-", text, "--no-deps", "--format", "pylock.toml", *arguments))
 
     def version_of(self, name: str, options: Sequence[str], *arguments: str) -> str:
-        """The version of `name` alone (a requirement) that uv takes under `arguments`.
+        """The version of `name` alone (a requirement) that has a wheel and that uv takes under `arguments`.
 
         Raises:
             UvError: there is none.
         """
-        text = "".join(f"{line}\n" for line in (*options, name))
-        found = _document(self._compile("-", text, "--no-deps", "--format", "pylock.toml", *arguments))
-        return str(found["packages"][0]["version"])
+        return str(self.files_of([name], options, "--only-binary", ":all:", *arguments)["packages"][0]["version"])
 
     def _ask(self, question: Question, *arguments: str) -> bytes:
         declared = question.declared
@@ -123,8 +120,8 @@ class Uv:
             return self._compile(
                 declared.path if declared.as_it_stands else "-",
                 "" if declared.as_it_stands else declared.text,
-                *(*target_arguments(question.base, question.platform), "--only-binary", ":all:"),
-                *_dated(question),
+                *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
+                *dated_arguments(question),
                 *(("--find-links", str(question.links)) if question.links is not None else ()),
                 *(*files, *arguments),
             )
@@ -154,14 +151,15 @@ class Uv:
         return {"UV_CACHE_DIR": str(self._cache), **kept}
 
 
-def target_arguments(base: PythonBase, platform: Platform) -> tuple[str, ...]:
+def python_arguments(base: PythonBase, platform: Platform) -> tuple[str, ...]:
     """What tells uv which Python and platform wheels are for."""
     glibc = min(int(base.glibc.partition(".")[2]), _NEWEST_GLIBC_OF_UV)
     target = f"{_TRIPLES[platform.architecture]}-manylinux_2_{glibc}"
     return ("--python-version", base.release, "--python-platform", target)
 
 
-def _dated(question: Question) -> Iterator[str]:
+def dated_arguments(question: Question) -> Iterator[str]:
+    """What tells uv as of when the index counts."""
     if question.as_of is None:
         return
     yield from ("--exclude-newer", question.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"))

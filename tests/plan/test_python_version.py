@@ -14,12 +14,14 @@ from shipml.plan.suites import ImagePython
 HERE = Path("project")
 
 
-def project(*evidence: tuple[str, str, str], base: str | None = None) -> Project:
-    return Project(HERE, settings=Settings(base=base), python_evidence=tuple(PythonEvidence(*one) for one in evidence))
+def project(*evidence: tuple[str, str, str], base: str | None = None, settings: str | None = None) -> Project:
+    said = Settings(base=base, python=settings, source="shipml.toml" if settings else "")
+    return Project(HERE, settings=said, python_evidence=tuple(PythonEvidence(*one) for one in evidence))
 
 
 def suites(found: Project, python: str | None = None, base: str | None = None) -> list[str]:
-    return [candidate.suite.name for candidate in python_candidates(found, python, base)]
+    """The names, without those that are not what the project asks for."""
+    return [one.suite.name for one in python_candidates(found, python, base) if not one.instead_of]
 
 
 ALL = ["trixie", "bookworm", "bullseye", "forky", "python:3.12-slim", "python:3.10-slim", "python:3.8-slim"]
@@ -68,11 +70,11 @@ def test_candidates_follow_what_the_project_says(
     ("found", "python", "base", "message", "hint"),
     [
         (
-            project(("3.7", ".python-version:1", "version")),
+            project(("3.7", ".python-version:1", "version"), base="debian:forky"),
+            "3.7",
             None,
-            None,
-            ".python-version:1 asks for Python 3.7, which no base that shipml knows has",
-            "change .python-version",
+            "--python asks for Python 3.7, which Debian forky does not have",
+            "choose another --base",
         ),
         (project(), "3.7", None, "--python asks for Python 3.7", "--python 3.13"),
         (project(), "3.12", "debian", "--python asks for Python 3.12, which Debian does not have", "--python 3.13"),
@@ -139,3 +141,25 @@ def test_an_image_is_the_only_candidate_where_it_was_asked_for() -> None:
         python_candidates(found, "3.11", image=image)
     assert "asks for Python 3.11, which the base python:3.12-slim does not have" in caught.value.message
     assert "choose another --base" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (
+            project(("python-3.10.4", "runtime.txt:1", "version")),
+            ["python:3.10-slim", "bookworm", "python:3.12-slim", "trixie", "forky", "bullseye", "python:3.8-slim"],
+        ),
+        (
+            project(("3.7.5", "runtime.txt:1", "version")),
+            ["python:3.8-slim", "bullseye", "python:3.10-slim", "bookworm", "python:3.12-slim", "trixie", "forky"],
+        ),
+        (project((">=3.10,<3.11", *RANGE)), ["python:3.10-slim", "bookworm", "python:3.12-slim", "trixie", "forky"]),
+        (project(("3.11", "shipml.toml:1", "version"), settings="3.11"), ["bookworm"]),
+    ],
+)
+def test_what_others_files_say_has_neighbours(found: Project, expected: list[str]) -> None:
+    """A version in a file of other tools is followed by the nearest newer ones, marked; an order to shipml is not."""
+    candidates = python_candidates(found)
+    assert [one.suite.name for one in candidates] == expected
+    assert all(one.source for one in candidates if one.instead_of)

@@ -1,0 +1,166 @@
+"""Old pins: as of when, in which order, and what is said about it, with the real uv and upload times of an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shipml.errors import ResolutionError
+from tests.package_index import PackageIndex
+from tests.resolver.conftest import Resolving
+
+OLD_BINARY = "cp39-cp39-manylinux_2_17_x86_64"
+
+
+def versions(resolving: Resolving, requirements: str) -> dict[str, str]:
+    return {wheel.name: wheel.version for wheel in resolving(requirements)[1].wheels}
+
+
+def values(resolving: Resolving, requirements: str) -> dict[str, str]:
+    """What was decided: value by kind."""
+    return {one.what: one.value for one in resolving(requirements)[1].decisions}
+
+
+@pytest.fixture
+def web(index: PackageIndex) -> PackageIndex:
+    """An old framework whose dependency has had a breaking release since."""
+    index.add("flask", "2.1.0", requires=["werkzeug>=2"], uploaded="2022-03-28")
+    index.add("werkzeug", "2.1.0", uploaded="2022-03-28")
+    index.add("werkzeug", "3.0.0", uploaded="2023-09-30")
+    return index
+
+
+def test_old_pins_meet_the_index_of_their_time(web: PackageIndex, resolving: Resolving) -> None:
+    """What the project leaves open is as of the day after the newest pin's upload, and that is said, each time."""
+    web.add("gunicorn", "20.1.0", uploaded="2021-03-27")
+    for _ in range(2):
+        _, lock = resolving("flask==2.1.0\ngunicorn==20.1.0\n")
+        assert {wheel.name: wheel.version for wheel in lock.wheels}["werkzeug"] == "2.1.0"
+        assert (lock.decisions[0].what, lock.decisions[0].value) == ("index", "as of 2022-03-29")
+        assert "flask==2.1.0" in lock.decisions[0].because
+    assert resolving.runs == 1
+    assert sum("as of 2022-03-29" in message for message in resolving.notices) == 2
+
+
+def test_recent_pins_and_open_requirements_meet_todays_index(index: PackageIndex, resolving: Resolving) -> None:
+    """Without pins, or with new ones, nothing is dated."""
+    index.add("alpha", "1.0", requires=["beta"], uploaded="2120-01-01")
+    index.add("beta", "1.0", uploaded="2020-01-01")
+    index.add("beta", "2.0", uploaded="2120-01-02")
+    for requirements in ("alpha==1.0\n", "alpha\n"):
+        _, lock = resolving(requirements)
+        assert lock.wheels[1].version == "2.0"
+        assert lock.decisions == ()
+
+
+def test_what_the_past_lacks_comes_from_today(web: PackageIndex, resolving: Resolving) -> None:
+    """Where the index of then has no solution, today's is asked, and both attempts are shown."""
+    web.add("later", "1.0", uploaded="2024-01-01")
+    _, lock = resolving("flask==2.1.0\nlater\n")
+    assert "later" in {wheel.name for wheel in lock.wheels}
+    assert [one.what for one in lock.decisions] == ["tried", "held back"]
+    assert "the index as of 2022-03-29" in lock.decisions[0].value
+    assert any(message.startswith("nothing fits in the index as of 2022-03-29") for message in resolving.notices)
+
+
+def test_an_old_pin_among_new_ones_holds_its_dependencies_back(web: PackageIndex, resolving: Resolving) -> None:
+    """A breaking release that came after a pinned package which needs it is left out, with the reason."""
+    web.add("other", "1.0", uploaded="2023-12-01")
+    _, lock = resolving("flask==2.1.0\nother==1.0\n")
+    assert {wheel.name: wheel.version for wheel in lock.wheels}["werkzeug"] == "2.1.0"
+    held = next(one for one in lock.decisions if one.what == "held back")
+    assert held.value == "werkzeug<3"
+    assert held.because == ("flask 2.1.0 of 2022-03-28 needs werkzeug and was released with 2.1.0, long before 3.0.0")
+
+
+def test_numpy_2_is_kept_from_wheels_that_were_built_for_numpy_1(index: PackageIndex, resolving: Resolving) -> None:
+    """Extension modules of before numpy 2 need numpy 1, whoever asks for them; pure packages do not."""
+    index.add("numpy", "1.26.4", uploaded="2024-02-05")
+    index.add("numpy", "2.1.0", uploaded="2024-08-18")
+    index.add("binary", "1.0", OLD_BINARY, requires=["numpy"], uploaded="2023-01-01")
+    index.add("pure", "1.0", requires=["numpy"], uploaded="2023-01-01")
+    assert versions(resolving, "binary\n")["numpy"] == "1.26.4"
+    assert values(resolving, "binary\n")["held back"] == "numpy<2"
+    assert versions(resolving, "pure\n")["numpy"] == "2.1.0"
+
+
+def test_a_version_that_was_never_released_is_replaced_by_its_neighbour(
+    index: PackageIndex, resolving: Resolving
+) -> None:
+    """The nearest release of the same series is taken, as a change that can be refused."""
+    for version in ("3.27.9", "3.28.1", "3.28.3"):
+        index.add("cmake", version)
+    _, lock = resolving("cmake==3.28.0\n")
+    assert [(wheel.name, wheel.version) for wheel in lock.wheels] == [("cmake", "3.28.1")]
+    (change,) = lock.changes
+    assert (change.kind, change.value) == ("version", "cmake==3.28.0 → cmake==3.28.1")
+    assert any("cmake==3.28.0 was never released" in message for message in resolving.notices)
+
+
+def test_versions_without_a_neighbour_are_named_one_by_one(index: PackageIndex, resolving: Resolving) -> None:
+    """All of them at once, each with its place, and the hint names what there is."""
+    index.add("alpha", "1.0")
+    index.add("beta", "1.0")
+    with pytest.raises(ResolutionError) as caught:
+        resolving("alpha==5.0\nbeta==1.0\nno-such-thing==1\n")
+    assert "alpha==5.0 was never released" in caught.value.message
+    assert "the package index has no no-such-thing" in caught.value.message
+    assert "requirements.txt" in caught.value.message
+    assert caught.value.hint == "take alpha==1.0; check how no-such-thing is spelled, or remove it"
+
+
+def test_pythons_for_which_a_pin_has_no_wheel_are_not_asked_for(index: PackageIndex, resolving: Resolving) -> None:
+    """The file names that the index lists are enough to know."""
+    index.add("old", "1.0", OLD_BINARY, requires=["dependency"])
+    index.add("dependency", "1.0")
+    candidate, lock = resolving("old==1.0\n")
+    assert candidate.suite.name == "bullseye"
+    assert [one.python for one in lock.refused] == ["3.13", "3.11"]
+    assert {one.because for one in lock.refused} == {"old==1.0 has no wheel"}
+
+
+def test_where_no_wheel_exists_sources_are_let_in(index: PackageIndex, resolving: Resolving) -> None:
+    """The lock names the source that is to be built, and wheels of all that it needs; nothing is run for that."""
+    index.add_source("legacy", "0.7", requires=["helper>=1", "[extra]", "missing"], uploaded="2020-01-01")
+    index.add("helper", "1.0", uploaded="2019-01-01")
+    index.add("helper", "2.0", uploaded="2023-01-01")
+    _, lock = resolving("legacy==0.7\n")
+    assert [(wheel.name, wheel.version) for wheel in lock.wheels] == [("helper", "1.0")]
+    (source,) = lock.sources
+    assert (source.name, source.version, source.filename) == ("legacy", "0.7", "legacy-0.7.tar.gz")
+    assert source.url == f"http://{index.host}/files/legacy-0.7.tar.gz"
+    assert source.uploaded_at == "2020-01-01T00:00:00Z"
+    assert resolving()[1] == lock
+
+
+def test_sources_that_others_need_are_found(index: PackageIndex, resolving: Resolving) -> None:
+    """A dependency without wheel comes to light while resolving, one after the other."""
+    index.add("alpha", "1.0", requires=["hidden"])
+    index.add_source("hidden", "1.0", requires=["deeper"])
+    index.add_source("deeper", "2.0")
+    _, lock = resolving("alpha\n")
+    assert [(one.name, one.version) for one in lock.sources] == [("deeper", "2.0"), ("hidden", "1.0")]
+    assert [wheel.name for wheel in lock.wheels] == ["alpha"]
+
+
+def test_another_python_than_the_file_says_is_a_change(index: PackageIndex, resolving: Resolving, folder: Path) -> None:
+    """Where nothing fits the version that runtime.txt names, its nearest neighbour is taken, and that is said."""
+    index.add("alpha", "1.0", "cp311-cp311-manylinux_2_17_x86_64")
+    (folder / "runtime.txt").write_text("python-3.9.7\n")
+    candidate, lock = resolving("alpha==1.0\n")
+    assert candidate.suite.name == "bookworm"
+    (change,) = lock.changes
+    assert (change.value, change.source) == ("Python python-3.9.7 → Python 3.11", "runtime.txt:1")
+    assert change.because == "alpha==1.0 has no wheel"
+
+
+def test_a_date_of_the_users_own_is_left_alone(
+    web: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where uv is told as of when, shipml does not decide it."""
+    monkeypatch.setenv("UV_EXCLUDE_NEWER", "2022-12-31")
+    web.add("werkzeug", "2.2.0", uploaded="2022-08-01")
+    _, lock = resolving("flask==2.1.0\n")
+    assert {wheel.name: wheel.version for wheel in lock.wheels}["werkzeug"] == "2.2.0"
+    assert all(one.what != "index" for one in lock.decisions)
