@@ -1,4 +1,4 @@
-"""`push` and `tag`: what was run arrives, under the digest that is reported, and nothing else does."""
+"""`push` through an engine, and `tag`: what was run arrives, under the digest that is reported, and nothing else does."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_what_was_run_arrives(session: Shipml, engine: Engine, heard: list[Event
     """A push runs the image once, and the registry has its layers under the digest that is reported, for all tags."""
     image = kept(session, "echo accuracy: 0.96875", "iris:1")
     name = f"{registry.host}/{unique(engine, 'arrives')}"
-    pushed = session.push("iris:1", Destination(name, tags=("1.0", "stable")))
+    pushed = session.push("iris:1", Destination(name, tags=("1.0", "stable")), via="engine")
     assert pushed.smoke == "passed"
     assert pushed.pinned == f"{name}@{pushed.digest}"
     assert [str(reference) for reference in pushed.references] == [f"{name}:1.0", f"{name}:stable"]
@@ -83,7 +83,7 @@ def test_what_was_run_arrives(session: Shipml, engine: Engine, heard: list[Event
     assert (pushed.identity == "same manifest") == (pushed.digest == image.digest)
 
     heard.clear()
-    again = session.push("iris:1", Destination(name))
+    again = session.push("iris:1", Destination(name), via="engine")
     assert again.smoke == "passed before"
     assert not [event for event in heard if isinstance(event, OutputReceived)]
     document = again.to_json()
@@ -112,11 +112,11 @@ def test_a_failed_smoke_test_pushes_nothing(
     kept(session, "echo no; exit 7", "bad:1")
     name = f"{registry.host}/{unique(engine, 'bad')}"
     with pytest.raises(SmokeTestError, match="exit code 7") as caught:
-        session.push("bad:1", Destination(name))
+        session.push("bad:1", Destination(name), via="engine")
     assert caught.value.exit_code == 3
     repository = name.removeprefix(f"{registry.host}/")
     assert urllib3.request("GET", f"{registry.url}/v2/{repository}/tags/list").status == HTTPStatus.NOT_FOUND
-    pushed = session.push("bad:1", Destination(name), smoke=False)
+    pushed = session.push("bad:1", Destination(name), smoke=False, via="engine")
     assert pushed.smoke.startswith("not run, because")
     assert [event.message for event in heard if isinstance(event, Notice) and event.level == "warning"] == [
         f"{name}:latest is pushed without a smoke test"
@@ -161,23 +161,12 @@ def test_the_registry_decides_who_may_push(
     with Shipml(tmp_path / "home") as session:
         kept(session, "echo accuracy: 1.0", "mine:1")
         with pytest.raises(NotAllowedError, match=r"credentials used for 127.0.0.1:\d+: none") as caught:
-            session.push("mine:1", where)
+            session.push("mine:1", where, via="engine")
         assert caught.value.hint.endswith(f"docker login {locked_registry.host}")
         monkeypatch.setenv("SHIPML_USERNAME", "ann")
         monkeypatch.setenv("SHIPML_PASSWORD", "a-wrong-secret")
         with pytest.raises(NotAllowedError, match="those of ann from SHIPML_USERNAME") as caught:
-            session.push("mine:1", where)
+            session.push("mine:1", where, via="engine")
         assert "a-wrong-secret" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
         monkeypatch.setenv("SHIPML_PASSWORD", "a-good-password")
-        assert session.push("mine:1", where).credentials == "SHIPML_USERNAME and SHIPML_PASSWORD"
-
-
-def test_without_an_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A push says before the smoke test that it needs an engine, and what goes without."""
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
-    with Shipml(tmp_path / "home") as session:
-        kept(session, "echo accuracy: 1.0", "mine:1")
-        with pytest.raises(UnavailableError, match="pushes through a Docker Engine only") as caught:
-            session.push("mine:1", Destination("localhost:1/mine"))
-        assert "skopeo copy" in caught.value.hint
-        assert session.store.fact("smoke", str(session.store.resolve("mine:1").digest)) is None
+        assert session.push("mine:1", where, via="engine").credentials == "SHIPML_USERNAME and SHIPML_PASSWORD"
