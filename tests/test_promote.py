@@ -112,6 +112,7 @@ def test_int_to_prod_and_back(desk: Desk) -> None:
     assert again.way_back == f"shipml promote {desk.prod_name}@{first.digest} --to {desk.prod_name}:stable"
     assert again.to_json()["before"] == str(first.digest)
 
+    assert desk.promote().way == "there already"
     undone = desk.back()
     assert (undone.digest, undone.before, undone.way) == (first.digest, second.digest, "rollback")
     assert desk.meaning(f"{desk.prod_name}:stable") == first.digest
@@ -249,6 +250,8 @@ def test_the_environments_password_is_for_the_target(desk: Desk, monkeypatch: py
     monkeypatch.setenv("SHIPML_USERNAME", "ann")
     monkeypatch.setenv("SHIPML_PASSWORD", PASSWORD)
     assert desk.promote().way == "copy"
+    with pytest.raises(NotAllowedError, match="none"):
+        desk.session.promote(f"{desk.prod_name}:stable", f"{desk.int_name}:back", folder=desk.folder)
 
 
 def test_what_is_not_there(desk: Desk) -> None:
