@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from shipml import docker_engine
 from shipml.builders.on_engine import built_on_engine
 from shipml.errors import UsageError
-from shipml.events import Emit
+from shipml.events import Emit, step
 from shipml.oci.image import Image, read_config
+from shipml.oci.source import Source
 from shipml.registries import Subject
 from shipml.store import Store, StoredImage
 
@@ -23,11 +25,14 @@ class Finder:
         self._emit = emit
 
     def subject(self, target: str | None) -> Subject:
-        """The image, in the store or else in the user's engine.
+        """The image, in the store or else in the user's engine; `oci:DIR` and the like are read into the store.
 
         Raises:
             UsageError: neither has it.
+            UntrustedInputError: what was read is broken.
         """
+        if source := Source.parse(target or ""):
+            return self._read(source)
         elsewhere = self.newest_on_engine(target)
         try:
             image = self.image(target, elsewhere)
@@ -41,8 +46,13 @@ class Finder:
             named = target if target and not elsewhere and not found.id.hex.startswith(target) else ""
             labels = found.config.get("Labels") or {}
             return Subject(found.id, None, named or next(iter(found.references), ""), labels)
-        labels = read_config(image).get("config", {}).get("Labels") or {}
-        return Subject(image.digest, image, self.stored(target).reference, labels)
+        return Subject(image.digest, image, self.stored(target).reference, _labels(image))
+
+    def _read(self, source: Source) -> Subject:
+        with step(self._emit, "read", str(source)):
+            found = source.read()
+            image = self._store.image(self._store.keep_image(found))
+        return Subject(image.digest, image, source.name_of(found), _labels(image))
 
     def stored(self, target: str | None) -> StoredImage:
         """The image's entry in the store.
@@ -73,3 +83,7 @@ class Finder:
         source = str(folder.resolve())
         times = [stored.created_at_seconds for stored in self._store.images() if stored.source == source]
         return built_on_engine(self._store, folder, since_seconds=max(times, default=0.0))
+
+
+def _labels(image: Image) -> Mapping[str, str]:
+    return read_config(image).get("config", {}).get("Labels") or {}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from shipml import docker_engine
 from shipml.errors import UnavailableError
@@ -20,7 +21,10 @@ from shipml.registries.tags import is_dirty
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
 
-__all__ = ["Publisher", "folder_of"]
+__all__ = ["Publisher", "Via", "folder_of"]
+
+Via = Literal["auto", "client", "engine"]
+"""What pushes."""
 
 
 class Publisher:
@@ -33,7 +37,13 @@ class Publisher:
         self._run = run
 
     def push(
-        self, target: str | None, destination: Destination, *, smoke: bool = True, folder: Path | None = None
+        self,
+        target: str | None,
+        destination: Destination,
+        *,
+        smoke: bool = True,
+        via: Via = "auto",
+        folder: Path | None = None,
     ) -> Pushed:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
@@ -41,11 +51,12 @@ class Publisher:
             target: as for `Finder.subject`.
             destination: where to.
             smoke: False pushes it without.
+            via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
             folder: whose settings name registries; None is the folder that `target` names, else the current one.
         """
         subject = self._finder.subject(target)
         references = self._references(subject, destination, folder or folder_of(target))
-        with self._pusher() as pusher:
+        with self._pusher(subject, via) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
                 verdict = require_smoke(subject, self._store, lambda: self._run(str(subject.digest)))
@@ -70,18 +81,30 @@ class Publisher:
         return references
 
     @contextmanager
-    def _pusher(self) -> Iterator[Pusher]:
+    def _pusher(self, subject: Subject, via: Via) -> Iterator[Pusher]:
         """What pushes, chosen here alone."""
+        if via == "client" or (via == "auto" and subject.image is not None):
+            yield self._client_pusher()
+            return
         try:
             engine = docker_engine.connect()
         except UnavailableError as error:
             raise UnavailableError(
-                f"shipml pushes through a Docker Engine only, and {error.message}",
-                hint="start one, or copy the image without: shipml build --output oci:DIR, then"
-                " skopeo copy oci:DIR docker://REFERENCE",
+                f"this image is pushed through the Docker Engine, and {error.message}",
+                hint="start it; what shipml itself has built goes without: --via client",
             ) from error
         with engine:
             yield EnginePusher(engine, self._store)
+
+    def _client_pusher(self) -> Pusher:
+        # Late: plans and builds do not pay for HTTP and Azure.
+        from shipml.registries.azure_session import AzureSession  # noqa: PLC0415
+        from shipml.registries.direct import ClientPusher  # noqa: PLC0415
+        from shipml.registries.keychain import ChainKeychain, DockerKeychain  # noqa: PLC0415
+        from shipml.registries.remote import Registries  # noqa: PLC0415
+
+        keychain = ChainKeychain(DockerKeychain(), AzureSession(emit=self._emit).keychain())
+        return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
 
 
 def folder_of(target: str | None) -> Path:

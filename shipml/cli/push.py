@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import ImageName, RegistryOwner, RegistryWord, RepositoryName, Tags
-from shipml.cli.text import seconds_text
+from shipml.cli.text import seconds_text, size_text
+
+if TYPE_CHECKING:
+    from shipml.registries import Pushed
 
 __all__ = ["push"]
 
@@ -27,15 +30,21 @@ def push(
     repository: RepositoryName = "",
     tag: Tags = None,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
+    via: Annotated[
+        Literal["auto", "client", "engine"],
+        typer.Option(help="What pushes: shipml itself, or the Docker Engine; auto: the engine what only it has"),
+    ] = "auto",
 ) -> None:
     """Push an image to a registry, after a smoke test of the very image that is pushed.
 
-    An image that has passed before is not run again. It is pushed through the Docker Engine, with the credentials
-    that `docker login` or `podman login` kept, or those in SHIPML_USERNAME and SHIPML_PASSWORD.
+    An image that has passed before is not run again. No Docker Engine is needed: only what the registry lacks is
+    sent, with the credentials that `shipml login`, `docker login` or `podman login` kept, or those in SHIPML_USERNAME
+    and SHIPML_PASSWORD. IMAGE may be oci:DIR or docker-archive:FILE, or what only an engine has, which then pushes it.
 
     Examples:
       shipml push iris username/ml-docker-app
       shipml push ./churn --registry registry.example.org --repository team/churn --tag 1.4 --tag latest
+      shipml push oci:./image registry.example.org/team/churn:1.4
       shipml push username/ml-docker-app --json | jq -r .reference
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
@@ -44,15 +53,26 @@ def push(
 
     destination = Destination(reference or "", registry, repository, tuple(tag or ()), name)
     with Shipml(emit=console.emit_aside) as session:
-        pushed = session.push(image, destination, smoke=not no_smoke)
+        pushed = session.push(image, destination, smoke=not no_smoke, via=via)
         tell_github(Outcome(smoke=session.last_run(pushed.digest), pushed=pushed), console)
     if console.as_json:
         console.document(pushed.to_json())
     else:
         console.data(pushed.pinned)
     names = ", ".join(str(name) for name in pushed.references)
+    amounts = f"; {sent}" if (sent := _amounts(pushed)) else ""
     console.say(
-        f"pushed {names} in {seconds_text(pushed.elapsed_seconds)}; smoke test: {pushed.smoke};"
+        f"pushed {names} in {seconds_text(pushed.elapsed_seconds)}{amounts}; smoke test: {pushed.smoke};"
         f" what arrived: {pushed.identity}",
         bold=True,
     )
+
+
+def _amounts(pushed: Pushed) -> str:
+    """`1.2 MB uploaded, 80 MB there already`; "" where nobody counted."""
+    parts = {
+        "uploaded": pushed.uploaded_bytes,
+        "mounted": pushed.mounted_bytes,
+        "there already": pushed.skipped_bytes,
+    }
+    return ", ".join(f"{size_text(size)} {what}" for what, size in parts.items() if size)

@@ -29,6 +29,7 @@ from shipml.oci.manifest import INDEX_MEDIA_TYPE, Descriptor, Platform, canonica
 from shipml.oci.reference import Reference
 
 __all__ = [
+    "CONTAINERD_NAME",
     "LAYOUT_FILE",
     "LAYOUT_MARKER",
     "BlobSource",
@@ -43,7 +44,7 @@ LAYOUT_FILE = "oci-layout"
 LAYOUT_MARKER = b'{"imageLayoutVersion":"1.0.0"}'
 
 _REF_NAME = "org.opencontainers.image.ref.name"
-_CONTAINERD_NAME = "io.containerd.image.name"
+CONTAINERD_NAME = "io.containerd.image.name"
 _NESTED_INDEXES = 3
 
 
@@ -69,7 +70,7 @@ def image_entries(image: Image, references: Sequence[Reference]) -> list[dict[st
     for reference in references or (None,):
         annotations = {}
         if reference is not None:
-            annotations = {_REF_NAME: reference.tag or str(image.digest), _CONTAINERD_NAME: reference.canonical}
+            annotations = {_REF_NAME: reference.tag or str(image.digest), CONTAINERD_NAME: reference.canonical}
         descriptor = Descriptor(
             image.media_type, image.digest, len(image.manifest), annotations, platform=platform_of(image)
         )
@@ -148,13 +149,13 @@ def _choose(entries: Sequence[Descriptor], reference: str | None, platform: Plat
         )
     if len({entry.digest for entry in found}) == 1:
         return found[0]
-    if len({entry.annotations.get(_CONTAINERD_NAME, entry.annotations.get(_REF_NAME)) for entry in found}) > 1:
+    if len({entry.annotations.get(CONTAINERD_NAME, entry.annotations.get(_REF_NAME)) for entry in found}) > 1:
         raise UsageError(f"{what} has several images", hint=f"say which: {', '.join(names)}")
     return choose_manifest(found, platform, what)
 
 
 def _is_named(entry: Descriptor, reference: str) -> bool:
-    names = {entry.annotations.get(_REF_NAME), entry.annotations.get(_CONTAINERD_NAME), str(entry.digest)}
+    names = {entry.annotations.get(_REF_NAME), entry.annotations.get(CONTAINERD_NAME), str(entry.digest)}
     if reference in names:
         return True
     try:
@@ -239,9 +240,9 @@ def _old_entries(folder: Path) -> list[dict[str, Any]]:
 def _is_replaced(old: dict[str, Any], entries: Sequence[dict[str, Any]]) -> bool:
     """Whether a new entry has the old one's name, or is the same image without any."""
     annotations = old.get("annotations") or {}
-    name = annotations.get(_CONTAINERD_NAME)
+    name = annotations.get(CONTAINERD_NAME)
     if name is not None:
-        return any(entry.get("annotations", {}).get(_CONTAINERD_NAME) == name for entry in entries)
+        return any(entry.get("annotations", {}).get(CONTAINERD_NAME) == name for entry in entries)
     return _REF_NAME not in annotations and any(entry["digest"] == old.get("digest") for entry in entries)
 
 

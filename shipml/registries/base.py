@@ -37,7 +37,7 @@ class Pushed:
     references: tuple[Reference, ...]
     """The names that it has there now, all of one repository."""
     pushed_by: str
-    """"engine"."""
+    """"client" or "engine"."""
     identity: str
     """How it is known that this is what was run: "same manifest", "same config and layers", "not checked"."""
     credentials: str

@@ -1,4 +1,4 @@
-"""`push` through an engine, and `tag`: what was run arrives, under the digest that is reported, and nothing else does."""
+"""`push` through an engine, and `tag`: what was run arrives, under the digest that is reported."""
 
 from __future__ import annotations
 
