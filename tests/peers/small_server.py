@@ -21,6 +21,8 @@ class Asked:
     headers: dict[str, str]
     """Names in lower case."""
     body: bytes
+    client_port: int
+    """Which connection it came over."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,15 @@ def serve(answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> Itera
 
         def _do(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = Asked(self.command, self.path, {k.lower(): v for k, v in self.headers.items()}, body)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            asked = Asked(self.command, self.path, headers, body, self.client_address[1])
             server.asked.append(asked)
             self._reply(server.answer(asked))
 
         def _reply(self, reply: Reply) -> None:
             self.send_response(reply.status)
-            headers = {"Content-Length": str(len(reply.body)), **reply.headers}
+            length = {} if "Transfer-Encoding" in reply.headers else {"Content-Length": str(len(reply.body))}
+            headers = {**length, **reply.headers}
             for name, value in (*headers.items(), *reply.extra_headers):
                 self.send_header(name, value)
             self.end_headers()
