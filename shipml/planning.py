@@ -96,7 +96,10 @@ class Planner:
         image = self._named_image(request, project, platform)
         candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
-            likely = pool.submit(self._pin, request, project, candidates[0], platform, image, extra=_named(project))
+            # A lock that fits pins the base, too: then no list of packages is asked for.
+            likely = None
+            if project.lock_file is None or request.upgrade:
+                likely = pool.submit(self._pin, request, project, candidates[0], platform, image, extra=_named(project))
             candidate, lock = resolve_first(
                 project,
                 candidates,
@@ -111,7 +114,7 @@ class Planner:
                 base = lock.base
             else:
                 extra = self._system_packages(request, project, candidate, lock, platform)
-                base = likely.result() if candidate is candidates[0] else None
+                base = likely.result() if likely and candidate is candidates[0] else None
                 if base is None or extra != _named(project):
                     base = self._pin(request, project, candidate, platform, image, extra=extra)
         _refuse_sources(lock)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from shipml.errors import CancelledError, NotAllowedError, ShipmlError, StoreError
+from shipml.errors import CancelledError, NotAllowedError, ShipmlError, StoreError, TryAgainError
 from shipml.events import Emit, Notice
 from shipml.layer_cache import BASE_LAYER_FACT, LAYER_FACT
 from shipml.oci.annotations import KEY, KIND
@@ -75,6 +75,7 @@ class Puller:
         self._emit = emit
         self._clients: dict[bool, Registries] = {}
         self._destinations: set[str] = set()
+        self._down: dict[str, TryAgainError] = {}
 
     def trust(self, references: Iterable[Reference]) -> None:
         """These are where the user pushes to: what is meant for pushing may be used to read there, too."""
@@ -82,8 +83,13 @@ class Puller:
 
     def open_image(self, reference: Reference, platform: Platform) -> Image:
         """The image of a registry, for a platform; its layers are fetched when they are opened."""
+        if reference.registry in self._down:  # one long wait a command is enough
+            raise self._down[reference.registry]
         try:
             return self._registries().open_image(reference, platform)
+        except TryAgainError as error:
+            self._down[reference.registry] = error
+            raise
         except NotAllowedError:
             if reference.registry not in self._destinations:
                 raise
