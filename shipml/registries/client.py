@@ -161,10 +161,11 @@ class RegistryClient:
             headers={"Content-Type": media_type},
             body=data,
         )
-        if _digest_of(answer) not in (None, digest):
+        confirmed = _digest_of(answer) or self.head_manifest(repository, reference)  # a login page answers 200, too
+        if confirmed != digest:
             raise UntrustedInputError(
-                f"{self.registry} has made {_digest_of(answer)} of {self._named(repository, reference)}, which is"
-                f" {digest}",
+                f"{self.registry} has {confirmed or 'nothing'} as {self._named(repository, reference)}, not {digest},"
+                " which was sent",
                 hint="push again; if that does not help, something between here and the registry changes what is sent",
             )
         return digest
