@@ -38,6 +38,13 @@ class AcrSettings:
     def __post_init__(self) -> None:
         self.admin_passwords = marked(f"admin-of-{self.name}"), marked(f"admin2-of-{self.name}")
 
+    def reset(self) -> None:
+        """As a registry is at first, but for its name and place."""
+        self.faults.clear()
+        self.admin_enabled = self.anonymous_pull = self.abac = False
+        self.public_network = True
+        self.repository_tokens.clear()
+
     @property
     def login_server(self) -> str:
         """Its host."""

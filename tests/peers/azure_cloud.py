@@ -169,15 +169,18 @@ class AzureCloud:
             login.write_text(kept)
 
     def reset(self) -> None:
-        """As it was at the start, but for what the registries hold."""
+        """As it was at the start, but for what its two registries hold; those that were made are gone."""
         self.faults.clear()
         self.clock.reset()
         self.log.clear()
         self.imds.identity = None
         self.tasks.reset()
         self.hub.reset()
+        for name in self.registries.keys() - {INT_NAME, PROD_NAME}:
+            self.registries.pop(name).close()
+            self.arm.registries.pop(name)
         for acr in self.registries.values():
-            acr.settings.faults.clear()
+            acr.settings.reset()
 
     @contextmanager
     def fault(self, *faults: Fault) -> Iterator[None]:

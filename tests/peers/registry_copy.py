@@ -10,8 +10,9 @@ from typing import Any
 
 import urllib3
 
-__all__ = ["NotThereError", "Place", "copy"]
+__all__ = ["NotThereError", "Place", "copy", "put_image"]
 
+_OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _MANIFESTS = ", ".join(
     f"application/vnd.{kind}+json"
     for kind in (
@@ -92,3 +93,14 @@ def copy(source: Place, reference: str, target: Place, tags: list[str]) -> str:
     for name in [digest, *tags]:
         target.put_manifest(name, data, media_type)
     return digest
+
+
+def put_image(place: Place, tag: str, text: bytes = b"layer") -> str:
+    """Put a manifest there with one layer, which is no archive; returns its digest."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": _OCI_MANIFEST,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", **place.put_blob(b"{}")},
+        "layers": [{"mediaType": "application/octet-stream", **place.put_blob(text)}],
+    }
+    return place.put_manifest(tag, json.dumps(document).encode(), _OCI_MANIFEST)

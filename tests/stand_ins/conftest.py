@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from shipml.oci.layout import write_layout
+from tests.image_fixtures import MakeImage
 from tests.peers.asking import Asking
 from tests.peers.azure_cloud import AzureCloud
+from tests.peers.marks import find_marks
 
 
 @pytest.fixture
@@ -20,8 +24,6 @@ def asking(azure_cloud: AzureCloud) -> Iterator[Asking]:
 @pytest.fixture(autouse=True)
 def no_secret_in_the_log(azure_cloud: AzureCloud) -> Iterator[None]:
     """The stand-ins' own log holds no secret, whatever was asked."""
-    from tests.peers.marks import find_marks  # noqa: PLC0415  (its neighbours need nothing of it)
-
     yield
     assert [found for seen in azure_cloud.log.find() for found in find_marks(f"{seen} {seen.query}")] == []
 
@@ -35,3 +37,10 @@ def in_cloud(azure_cloud: AzureCloud, monkeypatch: pytest.MonkeyPatch) -> AzureC
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PATH", str(azure_cloud.bin), prepend=":")
     return azure_cloud
+
+
+@pytest.fixture
+def small_layout(make_image: MakeImage, tmp_path: Path) -> Path:
+    """An OCI layout with one small image."""
+    write_layout(make_image(), tmp_path / "layout")
+    return tmp_path / "layout"
