@@ -71,6 +71,7 @@ def copy_image(
         ShipmlError: as its class says. Under the references is then what was there before.
     """
     with step(emit, "push", str(references[0])) as running:
+        client.expect_push(references[0].repository)
         copy = _Copy(image, references[0].repository, client, running)
         copy.run(at_once, lambda digest: [*homes_of(digest), *mount_from])
         copy.name(references)

@@ -318,7 +318,7 @@ def test_expected_pushes_need_one_token(server: SmallServer) -> None:
             return Reply(body=b'{"token":"t"}')
         if "authorization" not in asked.headers:
             return Reply(401, headers={"WWW-Authenticate": f'Bearer realm="{server.url}/token"'})
-        return Reply(404 if asked.method == "HEAD" else 201)
+        return Reply(404 if asked.method == "HEAD" else 201, headers={"Docker-Content-Digest": str(Digest.of(b"{}"))})
 
     server.answer = answer
     client = _client(server.host)
