@@ -15,6 +15,7 @@ from shipml.finding import Finder
 from shipml.oci.reference import Reference
 from shipml.project import read_outline
 from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
+from shipml.registries.azure_session import AzureSession
 from shipml.registries.destination import has_registry
 from shipml.registries.named import locate, only_registry
 from shipml.registries.tags import is_dirty
@@ -30,7 +31,16 @@ Via = Literal["auto", "client", "engine"]
 class Publisher:
     """Publishes images of a store and of the user's engine; raises ShipmlError, as its class says."""
 
-    def __init__(self, store: Store, finder: Finder, emit: Emit, run: Callable[[str], SmokeResult]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        finder: Finder,
+        emit: Emit,
+        run: Callable[[str], SmokeResult],
+        azure: AzureSession | None = None,
+    ) -> None:
+        """`azure` is who we are to Azure, if that is asked; None is whom azure-identity finds."""
+        self._azure = azure or AzureSession(emit=emit)
         self._store = store
         self._finder = finder
         self._emit = emit
@@ -62,12 +72,23 @@ class Publisher:
                 verdict = require_smoke(subject, self._store, lambda: self._run(str(subject.digest)))
             else:
                 self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
-            return replace(pusher.push(subject, references, self._emit), smoke=verdict)
+            pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
+        self._keep_evidence(subject, pushed)
+        return pushed
+
+    def _keep_evidence(self, subject: Subject, pushed: Pushed) -> None:
+        """What passed under one digest has passed under the one that an engine gave it on the way: for promotions."""
+        known = self._store.fact("smoke", str(subject.digest))
+        if isinstance(known, dict) and pushed.digest != subject.digest and pushed.identity != "not checked":
+            self._store.keep_fact("smoke", str(pushed.digest), {**known, "digest": str(pushed.digest)})
 
     def _references(self, subject: Subject, destination: Destination, folder: Path) -> tuple[Reference, ...]:
         location = None
         if destination.registry:
-            location = locate(destination.registry, read_outline(folder).settings, destination.name)
+            settings = read_outline(folder).settings
+            if destination.registry == "acr" and "acr" not in dict(settings.registries):
+                destination = replace(destination, name=self._azure.login_server(destination.name))
+            location = locate(destination.registry, settings, destination.name)
         elif not destination.reference and not has_registry(subject.name):
             location = only_registry(read_outline(folder).settings, destination.name)
         references = destination.references(
@@ -97,13 +118,12 @@ class Publisher:
             yield EnginePusher(engine, self._store)
 
     def _client_pusher(self) -> Pusher:
-        # Late: plans and builds do not pay for HTTP and Azure.
-        from shipml.registries.azure_session import AzureSession  # noqa: PLC0415
+        # Late: plans and builds do not pay for HTTP.
         from shipml.registries.direct import ClientPusher  # noqa: PLC0415
         from shipml.registries.keychain import ChainKeychain, DockerKeychain  # noqa: PLC0415
         from shipml.registries.remote import Registries  # noqa: PLC0415
 
-        keychain = ChainKeychain(DockerKeychain(), AzureSession(emit=self._emit).keychain())
+        keychain = ChainKeychain(DockerKeychain(), self._azure.keychain())
         return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
 
 

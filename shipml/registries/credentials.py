@@ -94,8 +94,8 @@ def find_credentials(
 
 
 def login_command(registry: str) -> str:
-    """What makes docker keep credentials for a registry."""
-    return "docker login" if registry == DOCKER_HUB else f"docker login {registry}"
+    """What keeps credentials for a registry."""
+    return f"shipml login {'hub' if registry == DOCKER_HUB else registry}"
 
 
 def _from_environment(environment: Mapping[str, str]) -> Credentials | None:

@@ -16,6 +16,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference
 from shipml.registries.base import Pushed, Subject
 from shipml.registries.credentials import Credentials, find_credentials, login_command
+from shipml.registries.kinds import kind_of_host
 from shipml.store import Store
 
 __all__ = ["EnginePusher"]
@@ -69,7 +70,8 @@ class EnginePusher:
             return self._engine.push(reference, found.for_engine(), emit)
         except NotAllowedError as error:
             login = login_command(reference.registry)
-            hint = f"log in with an account that may push there: {login}"
+            particular = kind_of_host(reference.registry).explain(error, reference, found)
+            hint = particular or f"log in with an account that may push there: {login}"
             if found.source.startswith("SHIPML_"):
                 hint = f"correct SHIPML_USERNAME and SHIPML_PASSWORD, or unset them and log in: {login}"
             raise NotAllowedError(

@@ -153,7 +153,7 @@ def test_a_tag_is_in_store_and_engine(session: Shipml, engine: Engine) -> None:
 def test_the_registry_decides_who_may_push(
     docker: Engine, locked_registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Wrong or no credentials end with exit code 4, their source and `docker login`; the right ones push."""
+    """Wrong or no credentials end with exit code 4, their source and how to log in; the right ones push."""
     monkeypatch.setenv("DOCKER_HOST", docker.endpoint.url)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
@@ -162,7 +162,7 @@ def test_the_registry_decides_who_may_push(
         kept(session, "echo accuracy: 1.0", "mine:1")
         with pytest.raises(NotAllowedError, match=r"credentials used for 127.0.0.1:\d+: none") as caught:
             session.push("mine:1", where, via="engine")
-        assert caught.value.hint.endswith(f"docker login {locked_registry.host}")
+        assert caught.value.hint.endswith(f"shipml login {locked_registry.host}")
         monkeypatch.setenv("SHIPML_USERNAME", "ann")
         monkeypatch.setenv("SHIPML_PASSWORD", "a-wrong-secret")
         with pytest.raises(NotAllowedError, match="those of ann from SHIPML_USERNAME") as caught:

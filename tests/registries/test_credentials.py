@@ -206,5 +206,5 @@ def test_printing_shows_no_secret() -> None:
 
 def test_the_way_to_log_in() -> None:
     """Docker Hub needs no host."""
-    assert login_command("docker.io") == "docker login"
-    assert login_command("localhost:5000") == "docker login localhost:5000"
+    assert login_command("docker.io") == "shipml login hub"
+    assert login_command("localhost:5000") == "shipml login localhost:5000"
