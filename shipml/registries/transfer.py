@@ -217,9 +217,9 @@ class _Crew(Generic[_Job]):
             for lane in lanes:
                 lane.join()
         finally:
-            if any(lane.is_alive() for lane in lanes):  # Ctrl-C: uploads are cancelled before we leave
+            if at_work := [lane for lane in lanes if lane.is_alive()]:  # Ctrl-C: uploads are cancelled before we leave
                 self._stopped.set()
-                for lane in lanes:
+                for lane in at_work:
                     lane.join()
         if self._errors:
             raise self._errors[0]
