@@ -175,7 +175,7 @@ def shipml(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.broken_images  # the base's layer stays in its registry
 def test_ship(project: Path, hub: Registry) -> None:
-    """`ship` builds, runs and pushes to the only registry of the settings; stdout has what to deploy, and it is there."""
+    """`ship` builds, runs and pushes to the only registry of the settings; stdout says what to deploy, which is there."""
     done = shipml(project, "ship")
     assert done.returncode == 0, done.stderr
     pinned = done.stdout.removesuffix("\n")
