@@ -7,6 +7,7 @@ inside a private network only for registries that are inside one, and credential
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import socket
@@ -14,7 +15,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shipml.errors import ConfigurationError, UntrustedInputError
+from shipml.errors import ConfigurationError, UntrustedInputError, UsageError
 from shipml.http import redacted
 from shipml.oci.reference import DOCKER_HUB, Reference
 
@@ -113,12 +114,13 @@ def hub_mirror(environment: Mapping[str, str] = os.environ) -> str:
         return ""
     host = value.partition("://")[2] if "://" in value else value
     host = host.rstrip("/")
-    if "/" in host or Reference.parse(f"{host}/name").registry != host:
-        raise ConfigurationError(
-            f"{HUB_MIRROR} is {redacted(value)}, which is no registry",
-            hint="let it name a host, as mirror.example.org or localhost:5000",
-        )
-    return host
+    with contextlib.suppress(UsageError):
+        if "@" not in host and Reference.parse(f"{host}/name") == Reference(host, "name", "latest"):
+            return host
+    raise ConfigurationError(
+        f"{HUB_MIRROR} is {value.rpartition('@')[2]}, which is no registry",
+        hint="let it name a host alone, as mirror.example.org or localhost:5000",
+    )
 
 
 def _hostname(host: str) -> str:
