@@ -196,7 +196,8 @@ def test_one_failure_stops_the_others(client: RegistryClient, proxy: FaultProxy)
 def test_ctrl_c_leaves_no_half_upload(client: RegistryClient, proxy: FaultProxy, registry: Registry) -> None:
     """An interruption lets no new upload begin, cancels those under way, and puts no manifest."""
     repository = new_name()
-    image = made_image(noise_layer(3 << 20), noise_layer(2 << 20), noise_layer(1000))
+    large = [noise_layer(0, data=os.urandom(1 << 20) * 24) for _ in range(2)]  # long enough for the signal to arrive
+    image = made_image(*large, noise_layer(1000))
 
     interrupted = threading.Event()
 
