@@ -13,7 +13,7 @@ from shipml import docker_engine, runtimes
 from shipml.builders import DockerOptions, EmbeddedBuilder, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.builders.dockerfile import dockerfile
-from shipml.builders.on_engine import EngineBuild, connect_to_build
+from shipml.building_elsewhere import Elsewhere, write_outputs
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ShipmlError, StoreError, UsageError
 from shipml.events import Emit, Notice, ignore, step
@@ -26,15 +26,13 @@ from shipml.oci.manifest import Platform
 from shipml.oci.output import Output
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
-from shipml.plan.model import Decision, SmokeCheck
-from shipml.plan.planner import image_name
-from shipml.plan.smoke_label import SMOKE_LABEL, smoke_from_labels, smoke_label
+from shipml.plan.model import SmokeCheck
+from shipml.plan.smoke_label import smoke_from_labels
 from shipml.planning import Planner, PlanRequest
-from shipml.project import read_outline
 from shipml.promoting import Promoter
 from shipml.publishing import Publisher, Via
 from shipml.pulling import LastImage, Puller, has_registry
-from shipml.registries import Credentials, Destination, Pushed, find_credentials
+from shipml.registries import Credentials, Destination, Pushed
 from shipml.registries.azure_session import AzureOptions, AzureSession
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.registries.promotion import Promoted
@@ -51,7 +49,9 @@ __all__ = ["PlanRequest", "Shipml"]
 class Shipml:
     """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
 
-    def __init__(self, home: Path | None = None, emit: Emit = ignore) -> None:
+    def __init__(self, home: Path | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
+        """`azure` is who we are to Azure, if that is asked, and closed with this; None is whom azure-identity finds."""
+        self._azure = azure or AzureSession(emit=emit)
         self.store = Store(home or default_home())
         self.emit = emit
         self._http = HttpClient()
@@ -59,13 +59,15 @@ class Shipml:
         self.store.open_remote = self._puller.open_blob
         self._planner = Planner(self.store, self._http, emit, self._puller.open_image)
         self._finder = Finder(self.store, emit)
-        self._publisher = Publisher(self.store, self._finder, emit, self.run)
+        self._publisher = Publisher(self.store, self._finder, emit, self.run, self._azure)
+        self._elsewhere = Elsewhere(self.store, emit, self._azure, self.plan)
 
     def __enter__(self) -> Shipml:
         return self
 
     def __exit__(self, *ended_by: object) -> None:
         self.store.close()
+        self._azure.close()
 
     def plan(self, request: PlanRequest) -> Plan:
         """What would be built, and why; nothing is built."""
@@ -116,7 +118,7 @@ class Shipml:
         names = [Reference.parse(text) for text in references]
         decision = decide_builder(builder, request.folder, docker or DockerOptions())
         if decision.value != EmbeddedBuilder.name:
-            return self._build_on_engine(request, names, targets, decision, docker or DockerOptions())
+            return self._elsewhere.build(request, names, targets, decision, docker or DockerOptions())
         prepared = self._planner.prepare(request)
         plan = self._planner.plan(request, prepared)
         names = names or [Reference.parse(plan.name)]
@@ -133,7 +135,7 @@ class Shipml:
             self.emit(Notice(last.advice(load=load is None, check=check)))
         if check and is_here:
             check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
-        self._write(image, targets, names)
+        write_outputs(image, targets, names, self.emit)
         for name in names:
             self.store.tag(str(name), digest, source=str(request.folder.resolve()))
         if load or (load is None and is_here):
@@ -148,36 +150,6 @@ class Shipml:
         asked = [*(name for name in names if has_registry(name)), *map(Reference.parse, cache_from)]
         self._puller.trust(asked)
         return self._puller.last_image(asked, platform, self.store)
-
-    def _build_on_engine(
-        self,
-        request: PlanRequest,
-        names: Sequence[Reference],
-        targets: Sequence[Output],
-        decision: Decision,
-        options: DockerOptions,
-    ) -> BuildReport:
-        project = read_outline(request.folder)
-        names = names or [Reference.parse(image_name(project, request.name)[0])]
-        platform = request.platform or next(iter(project.settings.platforms), None)
-        label = smoke_label(project.settings.smoke)
-        options = replace(
-            options,
-            platform=Platform.parse(platform) if platform else None,
-            labels=((SMOKE_LABEL, label),) if label else (),
-        )
-        with connect_to_build(decision) as engine:
-            work = EngineBuild(request.folder, tuple(names), options, decision, _credentials_of_bases)
-            if work.has_dockerfile and (idle := request.for_plans):
-                self.emit(Notice(f"{', '.join(idle)} changes nothing here: the Dockerfile decides", "warning"))
-            image, report = work.run(engine, self.store, self.emit, lambda: self.plan(request))
-            self._write(image, targets, names)
-        return report
-
-    def _write(self, image: Image, targets: Sequence[Output], names: Sequence[Reference]) -> None:
-        for target in targets:
-            with step(self.emit, "write", str(target)):
-                target.write(image, names)
 
     def run(
         self,
@@ -377,10 +349,6 @@ class Shipml:
             if not check.command:
                 self.store.keep_fact("smoke", str(found.id), result.to_json())
             return result
-
-
-def _credentials_of_bases(reference: Reference) -> Mapping[str, str]:
-    return find_credentials(reference, with_environment=False).for_engine()
 
 
 def _write_atomically(path: Path, text: str) -> None:

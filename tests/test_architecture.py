@@ -18,10 +18,23 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 TIERS: tuple[frozenset[str], ...] = (
     frozenset({"errors", "events", "memory"}),
-    frozenset({"dockerignore", "http", "layer_cache", "layer_trees", "oci", "project", "store"}),
+    frozenset({"dockerfile_text", "dockerignore", "http", "layer_cache", "layer_trees", "oci", "project", "store"}),
     frozenset({"azure", "bases", "docker_engine", "lock_file", "plan", "resolver", "wheels"}),
     frozenset({"builders", "registries", "report", "runtimes"}),
-    frozenset({"finding", "pipeline", "planning", "system_packages", "promoting", "publishing", "pulling", "summary"}),
+    frozenset(
+        {
+            "building_elsewhere",
+            "building_in_azure",
+            "finding",
+            "pipeline",
+            "planning",
+            "system_packages",
+            "promoting",
+            "publishing",
+            "pulling",
+            "summary",
+        }
+    ),
     frozenset({"cli"}),
     frozenset({"__init__", "__main__"}),
 )

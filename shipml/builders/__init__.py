@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from shipml.builders.acr_tasks import AcrTasksBuilder
 from shipml.builders.base import Builder
 from shipml.builders.docker import DockerBuilder
 from shipml.builders.docker_recipe import DockerOptions
@@ -13,12 +14,12 @@ from shipml.builders.embedded import EmbeddedBuilder
 from shipml.errors import UsageError
 from shipml.plan.model import Decision
 
-__all__ = ["BUILDERS", "DockerBuilder", "DockerOptions", "EmbeddedBuilder", "decide_builder"]
+__all__ = ["BUILDERS", "AcrTasksBuilder", "DockerBuilder", "DockerOptions", "EmbeddedBuilder", "decide_builder"]
 
 BUILDERS: Mapping[str, type[Builder]] = MappingProxyType(
     {EmbeddedBuilder.name: EmbeddedBuilder, DockerBuilder.name: DockerBuilder}
 )
-"""By the name that `--builder` takes."""
+"""By the name that `--builder` takes. `acr` takes it too, but its images are in a registry, not here."""
 
 
 def decide_builder(name: str, folder: Path, options: DockerOptions) -> Decision:
@@ -27,15 +28,16 @@ def decide_builder(name: str, folder: Path, options: DockerOptions) -> Decision:
     Raises:
         UsageError: there is no builder of that name, or it has not the options that were given.
     """
-    if name not in ("auto", *BUILDERS):
-        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
+    if name not in ("auto", *BUILDERS, AcrTasksBuilder.name):
+        known = ", ".join((*BUILDERS, AcrTasksBuilder.name))
+        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {known}")
     if name != "auto":
         decision = Decision("builder", name, "--builder says so")
     elif options.file is not None or (folder / "Dockerfile").is_file():
         decision = Decision("builder", DockerBuilder.name, "the project has a Dockerfile")
     else:
         decision = Decision("builder", EmbeddedBuilder.name, "there is no Dockerfile, and wheels need no build step")
-    if decision.value != DockerBuilder.name and options.given:
+    if decision.value == EmbeddedBuilder.name and options.given:
         raise UsageError(
             f"{options.given[0]} is an option of the builder docker, not of {decision.value}",
             hint="add --builder docker",

@@ -14,7 +14,7 @@ from shipml.errors import UsageError
 if TYPE_CHECKING:
     from shipml.registries.azure_session import AzureOptions, AzureSession
 
-__all__ = ["AzureRegistry", "AzureSignIn", "login_to_azure", "open_azure", "refuse_azure_options"]
+__all__ = ["AzureRegistry", "AzureSignIn", "azure_to_push", "login_to_azure", "open_azure", "refuse_azure_options"]
 
 _PANEL = "Azure"
 
@@ -76,6 +76,28 @@ class AzureRegistry:
             metavar="REGION", help="With --create: as westeurope", show_default="the group's", rich_help_panel=_PANEL
         ),
     ] = ""
+
+
+def azure_to_push(sign_in: AzureSignIn, new: AzureRegistry, registry: str) -> AzureOptions:
+    """What a push needs to know of Azure.
+
+    Raises:
+        UsageError: something about a new registry was said where none is made.
+    """
+    from dataclasses import replace  # noqa: PLC0415  (`--help` needs none of it)
+
+    if new != AzureRegistry() and not (new.create and registry == "acr"):
+        raise UsageError(
+            "--create, --sku, --resource-group and --location make a registry in Azure",
+            hint="use them together: --registry acr --create --name NAME --resource-group GROUP",
+        )
+    return replace(
+        sign_in.options(),
+        create=new.create,
+        sku=new.sku,
+        resource_group=new.resource_group,
+        location=new.location,
+    )
 
 
 def open_azure(console: Console, options: AzureOptions) -> AzureSession:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shipml.cli.azure import AzureSignIn, open_azure
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import Folder, Planning, parse_environment
@@ -31,7 +32,7 @@ _PANEL = "Docker builder"
 
 @dataclass(frozen=True, slots=True)
 class DockerBuild:
-    """What only the docker builder takes; named as the options of `docker build`."""
+    """What only builders of Dockerfiles take; named as the options of `docker build`."""
 
     file: Annotated[
         Path | None,
@@ -101,7 +102,9 @@ def build(
             "--tag", "-t", metavar="REF", help="Name of the image; repeatable", show_default="its name:latest"
         ),
     ] = None,
-    builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
+    builder: Annotated[
+        Literal["auto", "embedded", "docker", "acr"], typer.Option(help="What makes the image; acr: ACR Tasks in Azure")
+    ] = "auto",
     output: Annotated[
         list[str] | None,
         typer.Option(
@@ -133,6 +136,7 @@ def build(
       shipml build --output oci:./image             for skopeo, podman, crane
       shipml build --output - | docker load
       shipml build --builder docker --no-cache      by the Docker Engine, all of it anew
+      shipml build --builder acr -t mlint.azurecr.io/churn:1.0    in Azure, into that registry
       digest=$(shipml build -q)
     """
 
@@ -142,7 +146,8 @@ def build(
 
         keep_flat()
         request = PlanRequest(folder=folder, **asdict(planning))
-        with Shipml(emit=partial(_emit, console)) as session:
+        to_azure = open_azure(console, AzureSignIn().options())
+        with Shipml(emit=partial(_emit, console), azure=to_azure) as session:
             return session.build(
                 request,
                 references=tag or (),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shipml.cli.azure import AzureRegistry, AzureSignIn, azure_to_push, open_azure
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import ImageName, RegistryOwner, RegistryWord, RepositoryName, Tags
@@ -20,6 +21,8 @@ __all__ = ["push"]
 def push(
     console: Console,
     *,
+    azure: AzureSignIn,
+    new: AzureRegistry,
     image: ImageName = None,
     reference: Annotated[
         str | None,
@@ -39,12 +42,14 @@ def push(
 
     An image that has passed before is not run again. No Docker Engine is needed: only what the registry lacks is
     sent, with the credentials that `shipml login`, `docker login` or `podman login` kept, or those in SHIPML_USERNAME
-    and SHIPML_PASSWORD. IMAGE may be oci:DIR or docker-archive:FILE, or what only an engine has, which then pushes it.
+    and SHIPML_PASSWORD; for one of Azure's registries whom azure-identity finds will do, such as after `az login`.
+    IMAGE may be oci:DIR or docker-archive:FILE, or what only an engine has, which then pushes it.
 
     Examples:
       shipml push iris username/ml-docker-app
       shipml push ./churn --registry registry.example.org --repository team/churn --tag 1.4 --tag latest
       shipml push oci:./image registry.example.org/team/churn:1.4
+      shipml push ./churn --registry acr --name mlprod
       shipml push username/ml-docker-app --json | jq -r .reference
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
@@ -52,7 +57,8 @@ def push(
     from shipml.summary import Outcome  # noqa: PLC0415
 
     destination = Destination(reference or "", registry, repository, tuple(tag or ()), name)
-    with Shipml(emit=console.emit_aside) as session:
+    to_azure = open_azure(console, azure_to_push(azure, new, registry))
+    with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         pushed = session.push(image, destination, smoke=not no_smoke, via=via)
         tell_github(Outcome(smoke=session.last_run(pushed.digest), pushed=pushed), console)
     if console.as_json:

@@ -47,7 +47,9 @@ def _refused(error: ShipmlError, name: str, credentials: Credentials) -> str:
             f"see whether the admin user is on, and its password: az acr credential show --name {name};"
             f" turn it on: az acr update --name {name} --admin-enabled true; or better: shipml login acr --name {name}"
         )
-    return _missing_role(name, owner_of(token) if token else credentials.username, reading=" let you pull " in error.message)
+    return _missing_role(
+        name, owner_of(token) if token else credentials.username, reading=" let you pull " in error.message
+    )
 
 
 def explain_exchange(answer: Answer, host: str, identity: Identity, entra: str) -> ShipmlError:
