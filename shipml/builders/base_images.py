@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from shipml.builders.dockerfile_text import ImageUse
 from shipml.docker_engine import Engine
+from shipml.dockerfile_text import ImageUse
 from shipml.errors import ConfigurationError, ShipmlError, UsageError
 from shipml.events import Emit
 from shipml.oci.manifest import Platform

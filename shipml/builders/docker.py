@@ -23,11 +23,11 @@ from shipml.builders.built_image import BuiltImage
 from shipml.builders.context import ContextEntry, folder_context, ignore_rules, plan_context, secrets_in, tar_stream
 from shipml.builders.docker_recipe import DockerOptions, Recipe
 from shipml.builders.dockerfile import dockerfile
-from shipml.builders.dockerfile_text import parse_dockerfile
 from shipml.builders.failures import explain_failure
 from shipml.builders.host_access import host_access, with_host_access
 from shipml.builders.host_image import host_image
 from shipml.docker_engine import Engine
+from shipml.dockerfile_text import parse_dockerfile
 from shipml.errors import BuildError, ShipmlError, TryAgainError, UnavailableError, UsageError
 from shipml.events import Emit, Notice, step
 from shipml.oci.reference import Reference

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.builders.context import ContextEntry
-from shipml.builders.dockerfile_text import Dockerfile, ImageUse
 from shipml.builders.host_access import proxy_arguments
+from shipml.dockerfile_text import Dockerfile, ImageUse
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 

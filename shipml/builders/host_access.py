@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipml.builders.dockerfile_text import Dockerfile, Instruction
+from shipml.dockerfile_text import Dockerfile, Instruction
 
 __all__ = ["MOUNT_FOLDER", "HostAccess", "host_access", "proxy_arguments", "with_host_access"]
 

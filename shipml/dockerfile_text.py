@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Dockerfile", "ImageUse", "Instruction", "Stage", "parse_dockerfile"]
+__all__ = ["Dockerfile", "ImageUse", "Instruction", "Stage", "expanded", "parse_dockerfile"]
 
 _DIRECTIVE = re.compile(r"#\s*(syntax|escape|check)\s*=\s*(.+?)\s*", re.IGNORECASE)
 _FLAG = re.compile(r"--([a-z-]+)(?:=(\"[^\"]*\"|\S*))?\s*")
@@ -80,7 +80,7 @@ class Dockerfile:
                 parts[-1][1].append(instruction)
             elif instruction.keyword == "ARG":
                 for name, default in _declared(instruction.rest):
-                    value = build_arguments.get(name, default and _expanded(default, variables))
+                    value = build_arguments.get(name, default and expanded(default, variables))
                     if value is not None:
                         variables[name] = value
         return [_stage(start, body, variables) for start, body in parts]
@@ -186,10 +186,10 @@ def _declared(rest: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _stage(start: Instruction, body: Sequence[Instruction], variables: Mapping[str, str]) -> Stage:
-    words = _expanded(start.rest, variables).split()
+    words = expanded(start.rest, variables).split()
     base = words[0].strip("\"'") if words else ""
     name = words[2] if len(words) > 2 and words[1].lower() == "as" else ""  # noqa: PLR2004  (FROM image AS name)
-    platform = _expanded("".join(start.values("platform")[-1:]), variables)
+    platform = expanded("".join(start.values("platform")[-1:]), variables)
     return Stage(base, name, platform, tuple(body))
 
 
@@ -216,7 +216,9 @@ def _stage_number(source: str, numbers: Mapping[str, int], count: int) -> int | 
     return int(source) if source.isdecimal() and int(source) < count else None
 
 
-def _expanded(text: str, variables: Mapping[str, str]) -> str:
+def expanded(text: str, variables: Mapping[str, str]) -> str:
+    """`text` with `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` replaced; plain unknown ones stay."""
+
     def value(match: re.Match[str]) -> str:
         if match["literal"]:
             return "$"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shipml.builders.dockerfile_text import ImageUse, parse_dockerfile
 from shipml.builders.host_access import HostAccess, with_host_access
+from shipml.dockerfile_text import ImageUse, parse_dockerfile
 
 ACCESS = HostAccess({"ca.pem": b""}, {"SSL_CERT_FILE": "/dev/shipml/ca.pem"})
 FLAG = "--mount=type=bind,from=host:1,target=/dev/shipml "
