@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from packaging.pylock import Pylock
 
 from shipml.errors import ConfigurationError, PlanError, ResolutionError
-from shipml.lock_file import dump_lock, load_lock, select_wheels
+from shipml.lock_file import dump_lock, load_lock, locked_image, select_wheels
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.facts import Lock
-from shipml.plan.model import BasePin, DebianPackagePin, LockedWheel
+from shipml.plan.model import BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedWheel
 from shipml.plan.suites import suite_named
 
 AMD64 = Platform("linux", "amd64")
@@ -48,6 +48,44 @@ def test_what_is_written_is_read_again() -> None:
     without = load_lock(dump_lock(LOCK, None), HERE)
     assert without is not None
     assert without.base is None
+
+
+IMAGE = ImageBasePin(
+    reference="python:3.12-slim",
+    digest=Digest("5" * 64),
+    python="3.12.12",
+    glibc="2.36",
+    interpreter="/usr/local/bin/python3.12",
+    platform=AMD64,
+    layers=(BaseLayerPin("application/vnd.oci.image.layer.v1.tar+gzip", Digest("6" * 64), Digest("7" * 64), 9),),
+    environment=(("GREETING", 'a "quoted"\nline'), ("PATH", "/usr/local/bin:/usr/bin")),
+    suite="bookworm",
+)
+IMAGE_LOCK = Lock(WHEELS, "python:3.12-slim", "3.12", AMD64, Digest("3" * 64))
+
+
+def test_an_image_as_base_is_written_and_read_again() -> None:
+    """Digest, layers and environment come back, so that its registry need not be asked."""
+    text = dump_lock(IMAGE_LOCK, IMAGE)
+    found = load_lock(text, HERE)
+    assert found is not None
+    assert (found.base, found.suite, found.python) == (IMAGE, "python:3.12-slim", "3.12")
+    assert locked_image(text) == IMAGE
+
+
+@pytest.mark.parametrize("text", ["", "[tool.shipml]\nsuite = 1", "not toml", 'lock-version = "1.0"'])
+def test_a_lock_without_an_image_pins_none(text: str) -> None:
+    """Another's lock, or a damaged one: the image is looked up."""
+    assert locked_image(text) is None
+    assert locked_image(dump_lock(LOCK, BasePin("bookworm", "3.11.2", AMD64, ()))) is None
+
+
+def test_a_damaged_layer_of_the_base_is_an_error() -> None:
+    """A size that is none is not taken."""
+    text = dump_lock(IMAGE_LOCK, IMAGE).replace("size = 9", "size = -1")
+    with pytest.raises(PlanError) as caught:
+        load_lock(text, HERE)
+    assert "plan --lock" in caught.value.hint
 
 
 @given(TEXT, TEXT)
