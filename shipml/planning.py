@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from shipml.lock_file import locked_image
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
 from shipml.plan.command import choose_command
+from shipml.plan.declared import Change
 from shipml.plan.model import Base, ImageBasePin
 from shipml.plan.python_version import base_image
 from shipml.plan.suites import SUITES, ImagePython, PythonBase
@@ -38,6 +39,7 @@ class PlanRequest:
     platform: str | None = None
     accelerator: str | None = None
     locked: bool = False
+    strict: bool = False
     upgrade: bool = False
     with_shell: bool = False
     allow_expired: bool = False
@@ -50,6 +52,7 @@ class PlanRequest:
             "--base": self.base,
             "--accelerator": self.accelerator,
             "--locked": self.locked,
+            "--strict": self.strict,
             "--upgrade": self.upgrade,
             "--with-shell": self.with_shell,
         }
@@ -91,6 +94,8 @@ class Planner:
     def prepare(self, request: PlanRequest) -> Prepared:
         """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
         project = read_project(request.folder, self._store, self._emit)
+        if request.strict and project.requirements is not None:
+            _refuse_changes(project.requirements.changes)
         choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
         platform = _platform(request, project)
         image = self._named_image(request, project, platform)
@@ -117,6 +122,8 @@ class Planner:
                 base = likely.result() if likely and candidate is candidates[0] else None
                 if base is None or extra != _named(project):
                     base = self._pin(request, project, candidate, platform, image, extra=extra)
+        if request.strict:
+            _refuse_changes(lock.changes)
         _refuse_sources(lock)
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
@@ -233,6 +240,20 @@ def _refuse_sources(lock: Lock) -> None:
         raise ResolutionError(
             f"there is only source of {names}, which would have to be built for Python {lock.python}",
             hint="choose versions that have wheels, or let an engine build: shipml build --builder docker",
+        )
+
+
+def _refuse_changes(changes: Sequence[Change]) -> None:
+    """What `--strict` is for: nothing is taken otherwise than it is written.
+
+    Raises:
+        ConfigurationError: there are changes; names them all.
+    """
+    if changes:
+        listed = "; ".join(f"{change.source}: {change.value}: {change.because}" for change in changes)
+        raise ConfigurationError(
+            f"--strict refuses {len(changes)} change{'s' * (len(changes) != 1)} of what the project asks for: {listed}",
+            hint="make the changes in the files that are named, or leave --strict away",
         )
 
 

@@ -127,6 +127,12 @@ class Choices:
     locked: Annotated[
         bool, typer.Option("--locked", help="Fail unless the lock file is there and up to date", rich_help_panel="Lock")
     ] = False
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Fail where requirements would be read otherwise than written", rich_help_panel="Lock"
+        ),
+    ] = False
     upgrade: Annotated[
         bool,
         typer.Option("--upgrade", help="Resolve again instead of keeping earlier versions", rich_help_panel="Lock"),

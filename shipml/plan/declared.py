@@ -87,6 +87,8 @@ class Declared:
     project, digests of local wheels, and the parts of pyproject.toml that count where uv reads it itself."""
     unknown: tuple[ImportedModule, ...] = ()
     """Imports that nothing declared provides and for which no package is known."""
+    source_folders: tuple[str, ...] = ()
+    """Folders, relative to the project, in which its own packages lie, other than its top: "src"."""
 
     @property
     def text(self) -> str:

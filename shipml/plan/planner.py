@@ -14,7 +14,17 @@ from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.command import Command, choose_command
 from shipml.plan.facts import Lock, Project
 from shipml.plan.layering import plan_layers
-from shipml.plan.model import NONROOT_HOME, PREFIX, USER_ID, Base, ImageBasePin, LayerPlan, Plan, SmokeCheck
+from shipml.plan.model import (
+    NONROOT_HOME,
+    PREFIX,
+    USER_ID,
+    WORKING_DIR,
+    Base,
+    ImageBasePin,
+    LayerPlan,
+    Plan,
+    SmokeCheck,
+)
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
@@ -134,7 +144,12 @@ def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
-    return tuple(sorted((environment | dict(command.environment) | dict(project.settings.environment)).items()))
+    environment |= dict(command.environment)
+    if project.requirements is not None and project.requirements.source_folders:
+        folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
+        known = [path for path in (environment.get("PYTHONPATH"),) if path]
+        environment["PYTHONPATH"] = ":".join(dict.fromkeys([*known, *folders]))
+    return tuple(sorted((environment | dict(project.settings.environment)).items()))
 
 
 def _labels(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from shipml.plan.command import Command
+from shipml.plan.declared import Declared
 from shipml.plan.facts import Lock, Project
 from shipml.plan.model import USER_ID, Base, Decision, ImageBasePin
 from shipml.plan.python_version import PythonCandidate
@@ -78,13 +79,17 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
 def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     source = project.requirements
     if source is None:
-        yield Decision("dependencies", "none", "there is no requirements.txt, and no dependencies in pyproject.toml")
+        yield Decision("dependencies", "none", "no file names any, and the code imports none")
         return
     known = [wheel.size_bytes for wheel in lock.wheels if wheel.size_bytes is not None]
     count = len(lock.wheels)
     value = f"{count} package{'s' * (count != 1)}, {_size(sum(known))}{'' if len(known) == count else ' or more'}"
-    where = f"{lock.source} pins them" if lock.source else f"uv resolved {source.path} for {lock.platform}"
+    where = f"{lock.source} pins them" if lock.source else f"uv resolved {_asked(source)} for {lock.platform}"
     yield Decision("dependencies", value, where)
+    if source.because:
+        yield Decision("requirements", source.path or "the imports of the code", source.because)
+    if source.locked_by:
+        yield Decision("versions", source.locked_by, f"it pins what {source.path} asks for")
     for aside in source.left_aside:
         yield Decision("left aside", aside.path, aside.because)
     for change in source.changes:
@@ -92,6 +97,10 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for change in lock.changes:
         yield Decision("mended", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
+
+
+def _asked(source: Declared) -> str:
+    return source.path or "what the code imports"
 
 
 def _files(project: Project) -> Iterator[Decision]:

@@ -13,13 +13,18 @@ from typing import Any
 
 from shipml.dockerignore import IgnorePatterns, parse_dockerignore
 from shipml.errors import UsageError
-from shipml.events import Emit, ignore
+from shipml.events import Emit, Notice, ignore
 from shipml.plan.declared import Declared
 from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Revision, Settings
 from shipml.project.files import FileRules, find_files
+from shipml.project.imports import Code, scan_code
+from shipml.project.inputs import Taken, take
+from shipml.project.inputs.own_project import open_folder
+from shipml.project.mending.names import standard_library
 from shipml.project.programs import find_programs
 from shipml.project.requirements import read_requirements
 from shipml.project.revision import read_revision
+from shipml.project.running import python_hints, running_files
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
@@ -53,19 +58,29 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
     shipml_text = read_text(folder, "shipml.toml")
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     settings = read_settings(pyproject, shipml)
-    requirements = read_requirements(folder, pyproject)
+    opened = open_folder(folder)
+    taken = take(opened)
     rules = _file_rules(folder, settings)
-    found = find_files(folder, replace(rules, secret=_with_credentials(requirements)), store=store, emit=emit)
+    found = find_files(folder, replace(rules, secret=_with_credentials(taken)), store=store, emit=emit)
+    processes = tuple(_processes(read_text(folder, "Procfile") or ""))
+    code = scan_code(folder, [file.path for file in found.files if file.kind == "file"])
+    imports = code.third_party(running_files(code, settings, processes), standard_library())
+    requirements = read_requirements(opened, taken, imports, code)
+    _tell(requirements, code, emit)
     lock_text = read_text(folder, LOCK_NAME)
     return Project(
         folder=folder,
         settings=settings,
         requirements=requirements,
-        python_evidence=tuple(_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or "")),
+        imports=imports,
+        python_evidence=(
+            *_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or ""),
+            *python_hints(taken, code),
+        ),
         files=tuple(found.files),
         programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
-        processes=tuple(_processes(read_text(folder, "Procfile") or "")),
+        processes=processes,
         system_packages=read_system_packages(folder),
         revision=read_revision(folder, emit),
         has_dockerfile=(folder / "Dockerfile").is_file(),
@@ -100,10 +115,20 @@ def read_outline(folder: Path) -> Project:
     )
 
 
-def _with_credentials(requirements: Declared | None) -> frozenset[str]:
+def _with_credentials(taken: Taken | None) -> frozenset[str]:
     """The requirements files that hold the password of an index: programs do not need them, and images are shared."""
-    texts = requirements.texts if requirements is not None else ()
+    texts = taken.texts if taken is not None else ()
     return frozenset(name for name, text in texts if _PASSWORD.search(text))
+
+
+def _tell(requirements: Declared | None, code: Code, emit: Emit) -> None:
+    """Say what was read otherwise than it is written, and what nobody knows."""
+    for change in requirements.changes if requirements is not None else ():
+        emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
+    for module in requirements.unknown if requirements is not None else ():
+        emit(Notice(f"{module.source} imports {module.root}, and no package is known that has it", "warning"))
+    if code.python_2:
+        emit(Notice(f"{code.python_2} is Python 2: it cannot run", "warning"))
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:

@@ -1,133 +1,157 @@
-"""What the project depends on, as its files say it: texts for uv and for cache keys. Nothing is resolved here."""
+"""What the project depends on: the file that counts, mended, and completed by what the code imports."""
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.oci.digest import Digest
-from shipml.plan.declared import Declared, DeclaredRequirement, LeftAside
-from shipml.project.text import read_text
+from shipml.plan.declared import Change, Declared, ImportedModule
+from shipml.project.imports import Code
+from shipml.project.inputs import Taken
+from shipml.project.inputs.base import Folder, Found, Line
+from shipml.project.inputs.own_project import expand, source_folder
+from shipml.project.inputs.pyproject import uv_settings
+from shipml.project.mending.item import Item
+from shipml.project.mending.mend import Mended, mend, understand
+from shipml.project.mending.missing import add_missing
 
 __all__ = ["read_requirements"]
 
-_INCLUDE = re.compile(r"(?:-r|-c|--requirements?|--constraints?)[ \t=]*(?P<path>.+)")
-_COMMENT = re.compile(r"(?:^|\s)#.*")
 _ARCHIVES = (".whl", ".tar.gz", ".zip")
-_UV_FILES = ("uv.toml",)
-_UV_KEYS = ("requires-python", "dependencies", "dynamic", "optional-dependencies")
+_INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url|-f|--find-links)\b.*")
 
 
-def read_requirements(folder: Path, pyproject: Mapping[str, Any] | None) -> Declared | None:
-    """What the project asks for; None where no file says anything.
+def read_requirements(
+    folder: Folder, taken: Taken | None, imports: Sequence[ImportedModule], code: Code
+) -> Declared | None:
+    """What the project asks for; None: nothing.
+
+    Args:
+        folder: the project.
+        taken: the file that counts, as `take` finds it.
+        imports: of third parties, by the code that runs.
+        code: all of it: notebooks say in pip lines what they need.
 
     Raises:
-        ConfigurationError: a file cannot be read, or an included one is missing.
+        ConfigurationError: a line's meaning is not certain.
     """
-    table = (pyproject or {}).get("project")
-    project: Mapping[str, Any] = table if isinstance(table, Mapping) else {}
-    declared = "dependencies" in project or "dependencies" in _dynamic(project)
-    uv_texts = _uv_settings(folder, pyproject)
-    text = read_text(folder, "requirements.txt")
-    if text is not None:
-        files = {"requirements.txt": text}
-        names = _walk(folder, "requirements.txt", files)
-        return Declared(
-            "requirements.txt",
-            tuple(DeclaredRequirement(name, "requirements.txt") for name in names),
-            left_aside=(LeftAside("pyproject.toml", "requirements.txt is what pip install -r takes"),)
-            if declared
-            else (),
-            as_it_stands=True,
-            texts=tuple(files.items()),
-            inputs=(*files.items(), *uv_texts, *_local_archives(folder, names)),
-        )
-    if declared:
-        kept = {key: project[key] for key in _UV_KEYS if key in project}
-        names = [name for name in project.get("dependencies", ()) if isinstance(name, str)]
-        return Declared(
-            "pyproject.toml",
-            tuple(DeclaredRequirement(name, "pyproject.toml") for name in names),
-            as_it_stands=True,
-            inputs=(("pyproject.toml", _canonical(kept)), *uv_texts),
-        )
-    return None
+    if taken is None:
+        return _of_code(folder, imports, code)
+    found = taken.found
+    imported = {module.root for module in imports}
+    settings = tuple(uv_settings(folder))
+    expanded = expand(found.requirements, folder)
+    has_indexes = bool(settings) or any(_INDEX.fullmatch(option.text) for option in found.options)
+    mended = mend(expanded.lines, folder.path, imported=imported, has_indexes=has_indexes)
+    constraints = mend(found.constraints, folder.path, imported=imported, has_indexes=has_indexes)
+    locked = _locked(taken, mended, folder, has_indexes=has_indexes)
+    offers = _offers(found.offers, folder.path)
+    added, additions, unknown = add_missing(mended.items, imports, offers, named=found.path)
+    if found.as_it_stands:
+        mended, added, additions = _as_it_stands(found, folder), [], []
+    return Declared(
+        path=found.path,
+        because=found.because,
+        requirements=tuple(item.declared() for item in (*mended.items, *added)),
+        constraints=tuple(item.declared() for item in (*constraints.items, *locked.items)),
+        options=tuple(option.text for option in found.options),
+        changes=(
+            *found.changes,
+            *expanded.changes,
+            *mended.changes,
+            *constraints.changes,
+            *locked.changes,
+            *additions,
+        ),
+        left_aside=found.left_aside,
+        locked_by=taken.lock.path if taken.lock is not None else "",
+        as_it_stands=found.as_it_stands,
+        texts=found.texts,
+        inputs=(*found.inputs, *settings, *_local_archives(folder.path, mended.items)),
+        unknown=tuple(unknown),
+        source_folders=_source_folders(folder, expanded.folders),
+    )
 
 
-def _local_archives(folder: Path, names: list[str]) -> list[tuple[str, str]]:
+def _of_code(folder: Folder, imports: Sequence[ImportedModule], code: Code) -> Declared | None:
+    """No file says anything: what the code imports is what it needs, and pip lines in notebooks say which versions."""
+    lines = [Line(text, source) for source, text in code.installs]
+    mended = mend(lines, folder.path, imported={module.root for module in imports}, has_indexes=False)
+    changes = [change for change in mended.changes if change.kind != "duplicate"]
+    added, additions, unknown = add_missing(mended.items, imports, {}, named="")
+    if not mended.items and not added and not unknown:
+        return None
+    return Declared(
+        path="",
+        because="no file names dependencies, so the imports of the code say what it needs",
+        requirements=tuple(item.declared() for item in (*mended.items, *added)),
+        changes=(*changes, *additions),
+        inputs=tuple(uv_settings(folder)),
+        unknown=tuple(unknown),
+        source_folders=_source_folders(folder, ()),
+    )
+
+
+def _as_it_stands(found: Found, folder: Folder) -> Mended:
+    """What uv reads itself is not mended."""
+    items = [item for line in found.requirements for item in understand(line, folder.path, [])]
+    return Mended(items)
+
+
+def _locked(taken: Taken, mended: Mended, folder: Folder, *, has_indexes: bool) -> Mended:
+    """The lock's versions, without those that the project file has outgrown."""
+    if taken.lock is None:
+        return Mended()
+    locked = mend(taken.lock.lines, folder.path, imported=(), has_indexes=has_indexes)
+    asked = {item.name: item for item in mended.items if item.requirement is not None}
+    kept, changes = [], []
+    for item in locked.items:
+        wanted = asked.get(item.name)
+        if wanted is None or wanted.requirement is None or _allows(wanted, item):
+            kept.append(item)
+            continue
+        because = f"{wanted.source} asks for {wanted.text}: the lock is older"
+        changes.append(Change("lock", item.text, "", because, item.source))
+    return Mended(kept, changes)
+
+
+def _allows(wanted: Item, locked: Item) -> bool:
+    requirement = wanted.requirement
+    return requirement is None or not locked.pin or requirement.specifier.contains(locked.pin, prereleases=True)
+
+
+def _offers(lines: Iterable[Line], folder: Path) -> dict[str, Item]:
+    """By name, the first that says which version; lines of files that were not taken need not make sense."""
+    offers: dict[str, Item] = {}
+    for line in lines:
+        try:
+            items = list(understand(line, folder, []))
+        except ConfigurationError:
+            continue
+        for item in items:
+            known = offers.get(item.name)
+            if item.requirement is not None and (known is None or known.text == known.name):
+                offers[item.name] = item
+    return offers
+
+
+def _source_folders(folder: Folder, asked: Sequence[str]) -> tuple[str, ...]:
+    """Folders in which the project's own packages lie, other than its top, which programs find by themselves."""
+    is_project = any(name in folder.names for name in ("pyproject.toml", "setup.py", "setup.cfg"))
+    own = [source_folder(folder.path, ".")] if is_project else []
+    return tuple(dict.fromkeys(one for one in (*asked, *own) if one != "."))
+
+
+def _local_archives(folder: Path, items: Iterable[Item]) -> list[tuple[str, str]]:
     """(path, digest) of wheels that are asked for by path: another file of the same name is another requirement."""
     found = []
-    for name in names:
-        path = name.rpartition(" @ ")[2].partition(";")[0].strip().removeprefix("file://").removeprefix("file:")
+    for item in items:
+        url = item.requirement.url if item.requirement is not None else item.text
+        path = (url or "").partition(" ;")[0].strip().removeprefix("file://").removeprefix("file:")
         if path.endswith(_ARCHIVES) and "://" not in path and (folder / path).is_file():
-            found.append((path, str(Digest.of_file(folder / path))))
+            found.append((posixpath.normpath(path), str(Digest.of_file(folder / path))))
     return found
-
-
-def _dynamic(project: Mapping[str, Any]) -> list[str]:
-    dynamic = project.get("dynamic", ())
-    return [item for item in dynamic if isinstance(item, str)] if isinstance(dynamic, list) else []
-
-
-def _uv_settings(folder: Path, pyproject: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """What the project tells uv itself: its indexes, sources and constraints change what a name resolves to."""
-    found = [(name, text) for name in _UV_FILES if (text := read_text(folder, name)) is not None]
-    tool = (pyproject or {}).get("tool", {})
-    if isinstance(tool, Mapping) and "uv" in tool:
-        found.append(("pyproject.toml [tool.uv]", _canonical(tool["uv"])))
-    return found
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
-
-
-def _walk(folder: Path, name: str, files: dict[str, str], *, constraints: bool = False) -> list[str]:
-    """The requirements in `files[name]` and what it includes, whose texts are added to `files`."""
-    names = []
-    for number, line in _logical_lines(files[name]):
-        if include := _INCLUDE.fullmatch(line):
-            is_constraint = constraints or line.startswith(("-c", "--c"))
-            names += _follow(folder, name, number, include["path"].strip(" \t\"'"), files, constraints=is_constraint)
-        elif not line.startswith("-") or line.startswith(("-e", "--editable")):
-            names.append(line.split(" --")[0].strip())
-    return [] if constraints else names
-
-
-def _follow(
-    folder: Path, name: str, number: int, target: str, files: dict[str, str], *, constraints: bool
-) -> list[str]:
-    if "://" in target:
-        return []
-    path = target if target.startswith("/") else posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
-    if path in files:
-        return []
-    text = read_text(folder, path)
-    if text is None:
-        raise ConfigurationError(
-            f"{name}:{number} includes {target}, which is not there", hint=f"add {path}, or remove the line"
-        )
-    files[path] = text
-    return _walk(folder, path, files, constraints=constraints)
-
-
-def _logical_lines(text: str) -> list[tuple[int, str]]:
-    """(number of the first line, text) of each requirement: comments gone, continued lines joined (pip's format)."""
-    lines: list[tuple[int, str]] = []
-    pending, start = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        start = start if pending else number
-        if line.endswith("\\"):
-            pending += line[:-1] + " "
-            continue
-        if whole := _COMMENT.sub("", pending + line).strip():
-            lines.append((start, whole))
-        pending = ""
-    if whole := _COMMENT.sub("", pending).strip():
-        lines.append((start, whole))
-    return lines

@@ -100,15 +100,33 @@ def test_procfile_lines_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("data", "encoding"),
     [
-        (b"\xff\xfen\x00u\x00", "requirements.txt is UTF-16"),
-        (b"numpy\npandas # caf\xe9\n", r"requirements.txt is not UTF-8 \(byte 0xe9, line 2\)"),
+        ("numpy\npandas\n".encode("utf-16"), "UTF-16"),
+        ("numpy\npandas\n".encode("utf-16-le"), "UTF-16"),
+        (b"numpy\r\npandas # caf\xe9\r\n", "Windows-1252"),
+        (b"\xef\xbb\xbfnumpy\r\npandas\r\n", ""),
     ],
 )
-def test_text_that_is_no_utf8_is_explained(tmp_path: Path, data: bytes, message: str) -> None:
-    """The error names file, byte and line."""
+def test_requirements_are_read_in_any_encoding(tmp_path: Path, data: bytes, encoding: str) -> None:
+    """What is no UTF-8 is read all the same, and said; a byte order mark and Windows' line ends need no word."""
     (tmp_path / "requirements.txt").write_bytes(data)
+    declared = read_project(tmp_path, None).requirements
+    assert declared is not None
+    assert declared.names == ("numpy", "pandas")
+    assert [change.before for change in declared.changes] == ([encoding] if encoding else [])
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff\xfen\x00u\x00", "shipml.toml is UTF-16"),
+        (b"# a\nname = 'caf\xe9'\n", r"shipml.toml is not UTF-8 \(byte 0xe9, line 2\)"),
+    ],
+)
+def test_settings_that_are_no_utf8_are_explained(tmp_path: Path, data: bytes, message: str) -> None:
+    """The error names file, byte and line."""
+    (tmp_path / "shipml.toml").write_bytes(data)
     with pytest.raises(ConfigurationError, match=message):
         read_project(tmp_path, None)
 

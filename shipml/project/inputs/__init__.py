@@ -1,0 +1,123 @@
+"""Which of a project's files say what it depends on: each kind has its reader, and the order among them its reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from shipml.errors import ConfigurationError
+from shipml.plan.declared import LeftAside
+from shipml.plan.facts import PythonEvidence
+from shipml.project.inputs.base import Folder, Found, Line, Reader
+from shipml.project.inputs.conda import CondaEnvironment
+from shipml.project.inputs.locks import LockedVersions, find_lock, read_lock
+from shipml.project.inputs.pipfile import Pipfile
+from shipml.project.inputs.pyproject import Pyproject
+from shipml.project.inputs.requirements_txt import OtherRequirements, RequirementsTxt
+from shipml.project.inputs.setup_files import SetupCfg, SetupPy
+
+__all__ = ["READERS", "Taken", "take"]
+
+READERS: tuple[Reader, ...] = (
+    RequirementsTxt(),
+    Pyproject(),
+    Pipfile(),
+    CondaEnvironment(),
+    OtherRequirements(),
+    SetupCfg(),
+    SetupPy(),
+)
+"""In the order of preference: what installs a program before what describes a library, what pip takes before what only
+one tool takes."""
+
+_DEVELOPMENT = re.compile(r"(?:^|[^a-z])(?:dev|tests?|docs?|lint|ci)(?:[^a-z]|$)")
+_PIN = re.compile(r"[^=]+===?[^=*]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The file that counts, with what the others add."""
+
+    found: Found
+    lock: LockedVersions | None
+    python: tuple[PythonEvidence, ...]
+    """Of all files."""
+    texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """(path, text) of all files that were read."""
+
+
+def take(folder: Folder) -> Taken | None:
+    """The file that says what the project depends on; None where none does.
+
+    A file that names nothing gives way to one that does, and an unpinned requirements.txt to a lock.
+
+    Raises:
+        ConfigurationError: the file that counts cannot be read.
+    """
+    all_found = [(reader, path) for reader in READERS for path in _find(reader, folder)]
+    if not all_found:
+        return None
+    chosen, number = _first(folder, all_found)
+    others = [one for at, one in enumerate(all_found) if at != number]
+    read = [(path, _try(reader, folder, path)) for reader, path in others]
+    lock_name = find_lock(folder, chosen.path)
+    lock = read_lock(folder, lock_name) if lock_name else None
+    offers = (*chosen.offers, *(line for _, found in read if found for line in (*found.requirements, *found.offers)))
+    included = {path for path, _ in chosen.texts}
+    left_aside = (*chosen.left_aside, *(_aside(path, chosen) for path, _ in read if path not in included))
+    python = (
+        *chosen.python,
+        *(lock.python if lock else ()),
+        *(one for _, found in read if found for one in found.python),
+    )
+    texts = (*chosen.texts, *(text for _, found in read if found for text in found.texts))
+    return Taken(replace(chosen, offers=offers, left_aside=left_aside), lock, python, texts)
+
+
+def _find(reader: Reader, folder: Folder) -> tuple[str, ...]:
+    """A file that cannot be read says nothing, unless it is the one that counts by its name."""
+    try:
+        return reader.find(folder)
+    except ConfigurationError:
+        return ()
+
+
+def _first(folder: Folder, candidates: list[tuple[Reader, str]]) -> tuple[Found, int]:
+    empty: tuple[Found, int] | None = None
+    for number, (reader, path) in enumerate(candidates):
+        found = reader.read(folder, path)
+        if not found.requirements and not found.as_it_stands:
+            empty = empty or (found, number)
+            continue
+        if path == "requirements.txt" and not _is_pinned(found.requirements):
+            later = candidates[number + 1 :]
+            locked = next(((one, name) for one, name in later if find_lock(folder, name)), None)
+            if locked is not None:
+                lock = find_lock(folder, locked[1])
+                because = f"{lock} pins what it asks for, and requirements.txt does not"
+                return replace(locked[0].read(folder, locked[1]), because=because), candidates.index(locked)
+        return found, number
+    if empty is None:
+        raise ConfigurationError("no dependency file can be read", hint="write a requirements.txt")
+    return empty
+
+
+def _is_pinned(lines: Iterable[Line]) -> bool:
+    return all(
+        _PIN.fullmatch(line.text.partition(";")[0].partition(" --")[0].strip()) or "@" in line.text for line in lines
+    )
+
+
+def _try(reader: Reader, folder: Folder, path: str) -> Found | None:
+    """A file that is left aside may be broken."""
+    try:
+        return reader.read(folder, path)
+    except ConfigurationError:
+        return None
+
+
+def _aside(path: str, chosen: Found) -> LeftAside:
+    if _DEVELOPMENT.search(path.lower()) and path.endswith(".txt"):
+        return LeftAside(path, "it is for development")
+    return LeftAside(path, f"{chosen.path} comes first: {chosen.because}")

@@ -1,0 +1,144 @@
+"""The whole way of a file's lines: understood, named right, each once, and completed by what the code imports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from shipml.errors import ConfigurationError
+from shipml.plan.declared import Change
+from shipml.project.data import module_names
+from shipml.project.inputs.base import Line
+from shipml.project.mending.duplicates import merge
+from shipml.project.mending.item import Item, local_segment
+from shipml.project.mending.lines import repair
+from shipml.project.mending.names import mend_name, nearest_name, without_local
+from shipml.project.mending.places import is_place, settle
+
+__all__ = ["Mended", "mend", "understand"]
+
+_LONGEST_SHOWN = 120
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_NO_BUILDS = "the index has no local versions, and no file names an index that does"
+
+
+@dataclass(slots=True)
+class Mended:
+    """Requirements and what was changed on the way."""
+
+    items: list[Item] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+
+def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_indexes: bool) -> Mended:
+    """What `lines` ask for.
+
+    Args:
+        lines: of one kind: requirements, or constraints.
+        folder: the project, for local paths.
+        imported: top-level modules that the code imports.
+        has_indexes: whether the project names indexes of its own: they may have what the public one has not.
+
+    Raises:
+        ConfigurationError: a line whose meaning is not certain; names it and, where there is one, what it may mean.
+    """
+    mended = Mended()
+    named: list[Item] = []
+    for line in lines:
+        for item in understand(line, folder, mended.changes):
+            kept, change = mend_name(item, imported)
+            mended.changes += [change] if change is not None else []
+            if kept is not None and kept.local and not has_indexes:
+                kept, lost = without_local(kept, _NO_BUILDS)
+                mended.changes.append(lost)
+            named += [kept] if kept is not None else []
+    mended.items, changes = merge(named)
+    mended.changes = _in_order(_said_once(mended.changes, changes))
+    return mended
+
+
+def _said_once(changes: Sequence[Change], duplicates: Sequence[Change]) -> list[Change]:
+    """A line that was renamed and then found to stand there already is left out: one change, not two."""
+    left_out = {change.source: change for change in duplicates if not change.after}
+    renamed = {change.source for change in changes if change.kind == "name" and change.source in left_out}
+    said: list[Change] = []
+    for change in changes:
+        if change.kind == "name" and change.source in renamed:
+            because = f"it means {change.after}: {left_out[change.source].because}"
+            said.append(Change("duplicate", change.before, "", because, change.source))
+        else:
+            said.append(change)
+    return said + [change for change in duplicates if change.source not in renamed]
+
+
+def _in_order(changes: Sequence[Change]) -> list[Change]:
+    """By file and line, files in the order in which they were met."""
+    files = {change.source.rpartition(":")[0]: None for change in changes}
+    order = {name: number for number, name in enumerate(files)}
+
+    def place(change: Change) -> tuple[int, int]:
+        file, _, line = change.source.rpartition(":")
+        return order[file], int(line) if line.isdecimal() else 0
+
+    return sorted(changes, key=place)
+
+
+def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item]:
+    """The requirements in a line; what had to be changed is added to `changes`."""
+    text, *options = re.split(r"\s+(?=--\w)", line.text)
+    text = text.replace("\u00a0", " ").replace("\u200b", "").strip()
+    hashes = tuple(re.sub(r"[\s=]+", "=", option, count=1) for option in options if option.startswith("--hash"))
+    if (item := _item(text, line, hashes, folder, changes)) is not None:
+        yield item
+        return
+    mended = repair(text)
+    if mended is None:
+        raise _unclear(line, text)
+    if not mended.texts:
+        changes.append(Change("line", _shown(text), "", mended.because, line.source))
+        return
+    changes.append(Change("line", _shown(text), ", ".join(mended.texts), mended.because, line.source))
+    for one in mended.texts:
+        if (item := _item(one, line, (), folder, changes)) is not None:
+            yield item
+
+
+def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes: list[Change]) -> Item | None:
+    """What `text` asks for as it stands; None where it is neither a requirement nor a place."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        if not is_place(text):
+            return None
+    else:
+        if not requirement.url:
+            item = Item(text, line.source, requirement, hashes)
+            return Item(text, line.source, requirement, hashes, local_segment(item.pin))
+    place = settle(text, folder)
+    if place.because:
+        changes.append(Change("version", _shown(text), _shown(place.text), place.because, line.source))
+    try:
+        return Item(place.text, line.source, Requirement(place.text), hashes)
+    except InvalidRequirement:
+        return Item(place.text, line.source, None, hashes)
+
+
+def _shown(text: str) -> str:
+    text = _CREDENTIALS.sub("", text)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def _unclear(line: Line, text: str) -> ConfigurationError:
+    word = re.match(r"[A-Za-z0-9][\w.-]*", text)
+    near = ""
+    if word is not None:
+        near = word[0] if word[0].lower() in module_names().known else nearest_name(word[0])
+    meant = f"; if {near} is meant, write {near} alone or {near}==VERSION" if near else ""
+    return ConfigurationError(
+        f'{line.source} is no requirement: "{_shown(text)}"',
+        hint=f"write it as NAME or NAME==VERSION, or remove the line{meant}",
+    )
