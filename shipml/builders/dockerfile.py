@@ -11,7 +11,7 @@ import shlex
 from collections.abc import Iterable
 
 from shipml.builders.application import owner_of
-from shipml.plan.model import PREFIX, LockedWheel, Plan
+from shipml.plan.model import PREFIX, ImageBasePin, LockedWheel, Plan
 
 __all__ = ["dockerfile"]
 
@@ -31,20 +31,31 @@ def dockerfile(plan: Plan, *, ignored: Iterable[str] = ()) -> str:
     blocks = [
         _HEADER.format(name=plan.name),
         *_ignore_comment(ignored),
-        f"FROM --platform={plan.platform} python:{plan.python}-slim-{plan.base.suite}",
+        f"FROM --platform={plan.platform} {_base(plan)}",
         *_system_packages(plan),
         _user(plan),
-        *_wheels(plan.wheels),
+        *_wheels(plan),
         *_environment(plan),
         *_labels(plan),
         f"WORKDIR {plan.working_dir}",
         _application(plan),
         *(f"EXPOSE {port}" for port in plan.exposed_ports),
         f"USER {plan.user}",
-        *([f"ENTRYPOINT {json.dumps(plan.entrypoint)}"] if plan.entrypoint else []),
+        *([f"ENTRYPOINT {json.dumps(plan.entrypoint)}"] if plan.entrypoint or _is_image(plan) else []),
         f"CMD {json.dumps(plan.command)}",
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _is_image(plan: Plan) -> bool:
+    """Whether the base is an image of a registry, which may have an entrypoint of its own."""
+    return isinstance(plan.base, ImageBasePin)
+
+
+def _base(plan: Plan) -> str:
+    if isinstance(plan.base, ImageBasePin):
+        return f"{plan.base.reference.partition('@')[0]}@{plan.base.digest}"
+    return f"python:{plan.python}-slim-{plan.base.suite}"
 
 
 def _ignore_comment(ignored: Iterable[str]) -> list[str]:
@@ -80,17 +91,21 @@ def _user(plan: Plan) -> str:
     )
 
 
-def _wheels(wheels: tuple[LockedWheel, ...]) -> list[str]:
-    if not wheels:
-        return [f"RUN python -m venv --without-pip /{PREFIX}"]
-    pins = " \\\n      ".join(shlex.quote(_pin(wheel)) for wheel in wheels)
+def _wheels(plan: Plan) -> list[str]:
+    python, pip = "python", "pip"
+    if isinstance(plan.base, ImageBasePin):  # it may have several
+        python = shlex.quote(plan.base.interpreter)
+        pip = f"{python} -m pip"
+    if not plan.wheels:
+        return [f"RUN {python} -m venv --without-pip /{PREFIX}"]
+    pins = " \\\n      ".join(shlex.quote(_pin(wheel)) for wheel in plan.wheels)
     return [
         f"""\
-RUN python -m venv --without-pip /{PREFIX} \\
+RUN {python} -m venv --without-pip /{PREFIX} \\
  && printf '%s\\n' \\
       {pins} \\
       > /tmp/requirements.txt \\
- && pip --python /{PREFIX}/bin/python install --no-cache-dir --no-deps --only-binary :all: \\
+ && {pip} --python /{PREFIX}/bin/python install --no-cache-dir --no-deps --only-binary :all: \\
       --require-hashes --requirement /tmp/requirements.txt \\
  && rm /tmp/requirements.txt"""
     ]

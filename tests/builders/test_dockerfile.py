@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from shipml.builders.dockerfile import dockerfile
-from shipml.plan.model import Plan
+from shipml.oci.digest import Digest
+from shipml.plan.model import ImageBasePin, Plan
 
 
 def test_every_part_of_the_plan_is_in_the_dockerfile(plan: Plan) -> None:
@@ -25,6 +26,19 @@ def test_every_part_of_the_plan_is_in_the_dockerfile(plan: Plan) -> None:
         'CMD ["python", "app.py"]',
     ):
         assert part in text
+
+
+def test_an_image_as_base_is_pinned_and_its_own_python_used(plan: Plan) -> None:
+    """FROM names the digest, the environment is made by the image's Python, and its entrypoint is not inherited."""
+    digest = Digest("5" * 64)
+    base = ImageBasePin(
+        "registry.example.org/py:1", digest, "3.11.2", "2.36", "/opt/conda/bin/python3.11", plan.platform, ()
+    )
+    text = dockerfile(dataclasses.replace(plan, base=base))
+    assert f"FROM --platform=linux/amd64 registry.example.org/py:1@{digest}\n" in text
+    assert "RUN /opt/conda/bin/python3.11 -m venv --without-pip /opt/venv" in text
+    assert " && /opt/conda/bin/python3.11 -m pip --python /opt/venv/bin/python install" in text
+    assert "ENTRYPOINT []" in text
 
 
 def test_values_cannot_break_out_of_their_instruction(plan: Plan) -> None:
