@@ -1,4 +1,4 @@
-# make demo | test | check | bench | engines-table | clean: each sets up what it needs, and is quick once that is there.
+# make demo | demo-acr | test | check | bench | engines-table | clean: each sets up what it needs, and is quick once that is there.
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,10 +8,11 @@ SHIPML := $(BIN)/shipml
 WORKERS := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint format bench engines-table peers clean
+.PHONY: help demo demo-acr test check lint format bench engines-table peers clean
 
 help:
 	@echo 'make demo    build ./example_project into an image and run it; needs no Docker'
+	@echo 'make demo-acr   login, push, promote INT to PROD against a stand-in for Azure on this machine; Linux, as root'
 	@echo 'make test    all tests; as root on Debian with real engines, registry, skopeo, buildah, podman'
 	@echo 'make check   formatting, lint, types, and the tests that need no network and no engine'
 	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md'
@@ -21,6 +22,10 @@ help:
 demo: $(VENV)/installed
 	$(SHIPML) build ./example_project --builder embedded
 	$(SHIPML) run ./example_project
+
+# Nothing here reaches Azure: its names lead to stand-ins on loopback, in front of a real registry (tests/peers).
+demo-acr: $(VENV)/installed-dev peers
+	@$(BIN)/python -m tests.peers.demo_acr
 
 test: $(VENV)/installed-dev peers
 	$(BIN)/pytest $(WORKERS) --durations 15

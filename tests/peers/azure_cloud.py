@@ -9,6 +9,9 @@ It proves this side of the conversation only: no request ever reaches Azure.
 from __future__ import annotations
 
 import contextlib
+import shlex
+import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,7 +38,7 @@ from tests.peers.stand_in_http import StandIn
 from tests.peers.stand_in_tls import Authority
 from tests.peers.way import Way
 
-__all__ = ["AzureCloud", "start_azure_cloud"]
+__all__ = ["INT_NAME", "PROD_NAME", "AzureCloud", "start_azure_cloud"]
 
 INT_NAME, PROD_NAME = "demoint", "demoprod"
 _TENANT = "11111111-1111-4111-8111-111111111111"
@@ -157,6 +160,16 @@ class AzureCloud:
             variables |= {"AZURE_CLIENT_ID": one.client_id, "AZURE_CLIENT_SECRET": one.secret}
         return variables
 
+    def github_environment(self) -> dict[str, str]:
+        """What a job of GitHub Actions has that signs in as pipeline, besides what `environment` says."""
+        one = self.identity("pipeline")
+        return {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": self.github.url,
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": self.github.request_token,
+            "AZURE_CLIENT_ID": one.client_id,
+            "AZURE_TENANT_ID": one.tenant,
+        }
+
     @contextmanager
     def az_logged_out(self) -> Iterator[None]:
         """`az` says that one must log in."""
@@ -204,3 +217,24 @@ def start_azure_cloud() -> Iterator[AzureCloud]:
     with AzureCloud() as cloud:
         yield cloud
         assert not cloud.log.mistakes, cloud.log.mistakes[0]
+
+
+def _serve() -> None:
+    """Print what to export, and serve until Ctrl-C."""
+    with start_azure_cloud() as cloud:
+        cloud.way.lets_through = True
+        for name, value in cloud.environment().items():
+            sys.stdout.write(f"export {name}={shlex.quote(value)}\n")
+        sys.stdout.write(f"export PATH={shlex.quote(str(cloud.bin))}:$PATH  # az, logged in as developer\n")
+        for identity in cloud.directory.identities:
+            sys.stdout.write(
+                f"# {identity.name}: AZURE_CLIENT_ID={identity.client_id} AZURE_CLIENT_SECRET={identity.secret}\n"
+            )
+        sys.stdout.write(f"# Docker Hub: docker login --username demo, password {cloud.hub.read_write}\n")
+        sys.stdout.flush()
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    _serve()
