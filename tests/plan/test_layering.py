@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.layering import MOST_LAYERS, plan_layers, size_class
-from shipml.plan.model import ApplicationFile, BasePin, DebianPackagePin, LockedWheel
+from shipml.plan.model import ApplicationFile, BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedWheel
 
 MIB = 1 << 20
 LIBGOMP = DebianPackagePin("libgomp1", "12", "amd64", "pool/main/g/libgomp1.deb", "debian", 1, Digest("0" * 64))
@@ -87,6 +87,17 @@ def test_of_too_many_large_parts_the_smallest_join_the_rest() -> None:
     layers = kinds(wheels, files)
     assert len(layers) == MOST_LAYERS - 1 - 1  # no system layer, and all files have layers of their own
     assert ("packages", *(f"w{number:03}==1.0" for number in range(24))) in layers
+
+
+def test_an_image_as_base_takes_its_layers_from_the_sixty() -> None:
+    """Each of its layers is one of the image's; fewer wheels have one of their own then."""
+    layers = tuple(BaseLayerPin("", Digest.of(bytes([number])), Digest.of(b""), 1) for number in range(20))
+    base = ImageBasePin("x:1", Digest.of(b""), "3.12.1", "2.36", "/python3.12", Platform("linux", "amd64"), layers)
+    wheels = [wheel(f"w{number:03}", (5 + number) * MIB) for number in range(60)]
+    found = plan_layers(base, wheels, [file("app.py", 10)])
+    assert [layer.members for layer in found[:20]] == [(str(layer.digest),) for layer in layers]
+    assert len(found) == MOST_LAYERS - 1  # no system layer
+    assert {layer.kind for layer in found[20:]} == {"wheel", "packages", "application"}
 
 
 def test_the_layer_that_makes_the_virtual_environment_is_always_there() -> None:

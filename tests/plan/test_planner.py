@@ -14,8 +14,8 @@ from shipml.oci.manifest import Platform
 from shipml.plan import PlanOptions, PythonCandidate, make_plan
 from shipml.plan.declared import Change, Declared, DeclaredRequirement, LeftAside
 from shipml.plan.facts import Lock, Project, RefusedPython, Revision, Settings
-from shipml.plan.model import ApplicationFile, BasePin, LockedWheel, Plan, SmokeCheck
-from shipml.plan.suites import suite_named
+from shipml.plan.model import ApplicationFile, BasePin, ImageBasePin, LockedWheel, Plan, SmokeCheck
+from shipml.plan.suites import HUB_PYTHONS, ImagePython, suite_named
 
 AMD64 = Platform("linux", "amd64")
 BOOKWORM = suite_named("bookworm")
@@ -113,6 +113,35 @@ def test_environment_is_a_virtual_environments_and_the_settings_win() -> None:
         ("PYTHONUNBUFFERED", "1"),
         ("VIRTUAL_ENV", "/opt/venv"),
     )
+
+
+def test_an_image_as_base_hands_its_environment_down() -> None:
+    """Its variables stay, its PATH comes after the project's; a home for the user that it does not know is named."""
+    digest = Digest("5" * 64)
+    environment = (("HOME", "/root"), ("LANG", "C.UTF-8"), ("PATH", "/opt/conda/bin:/bin"), ("X", "1"))
+    base = ImageBasePin(
+        "python:3.12-slim", digest, "3.12.12", "2.36", "/usr/local/bin/python3.12", AMD64, (), environment
+    )
+    image = ImagePython.of(base)
+    found = make_plan(PROJECT, lock=LOCK, base=base, candidate=PythonCandidate(image, ""), platform=AMD64)
+    assert found.python == "3.12"
+    assert dict(found.environment) == {
+        "HOME": "/home/nonroot",
+        "LANG": "C.UTF-8",
+        "PATH": "/opt/venv/bin:/opt/conda/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "USER": "nonroot",
+        "VIRTUAL_ENV": "/opt/venv",
+        "X": "1",
+    }
+    assert dict(found.labels)["org.opencontainers.image.base.digest"] == str(digest)
+    assert decision(found, "base") == (
+        f"python:3.12-slim because it was asked for; its Python is 3.12.12, and it is pinned to {digest}"
+    )
+    as_root = replace(PROJECT, settings=Settings(user="root"))
+    root = make_plan(as_root, lock=LOCK, base=base, candidate=PythonCandidate(HUB_PYTHONS[0], ""), platform=AMD64)
+    assert dict(root.environment)["HOME"] == "/root"
+    assert "no suite of Debian has Python 3.12" in decision(root, "base")
 
 
 def test_ports_of_the_smoke_check_are_exposed() -> None:
