@@ -114,6 +114,14 @@ def build(
             help="Also write it: oci:DIR, docker-archive:FILE, or - (docker archive on stdout); repeatable",
         ),
     ] = None,
+    cache_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REF",
+            help="Take layers that fit from the last image of this repository, too; repeatable",
+            show_default="the repositories of --tag",
+        ),
+    ] = None,
     load: Annotated[
         bool | None,
         typer.Option(
@@ -132,6 +140,7 @@ def build(
     Examples:
       shipml build                                  the current folder
       shipml build ./churn -t churn:1.0 -t churn:latest
+      shipml build --base python:3.12-slim          on an image that has Python
       shipml build --platform linux/arm64           for another kind of machine, without emulation
       shipml build --output oci:./image             for skopeo, podman, crane
       shipml build --output - | docker load
@@ -156,6 +165,7 @@ def build(
                 load=load,
                 docker=docker.options(),
                 check=not no_check,
+                cache_from=cache_from or (),
             )
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]

@@ -115,7 +115,11 @@ class Choices:
     ] = None
     base: Annotated[
         str | None,
-        typer.Option(metavar="debian:SUITE", help="Base of the image", show_default="the suite that has this Python"),
+        typer.Option(
+            metavar="debian:SUITE|IMAGE",
+            help="Base: a suite, or an image that has Python, as python:3.12-slim",
+            show_default="the suite that has this Python",
+        ),
     ] = None
     platform: Annotated[
         str | None, typer.Option(metavar="OS/ARCH", help="linux/amd64 or linux/arm64", show_default="this machine's")
