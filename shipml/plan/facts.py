@@ -18,6 +18,7 @@ from shipml.plan.program import Program
 __all__ = [
     "Lock",
     "LockFile",
+    "ModelFile",
     "ProcessLine",
     "Project",
     "PythonEvidence",
@@ -104,6 +105,17 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A trained model among the project's files, and what it says of itself."""
+
+    path: str
+    made_with: tuple[tuple[str, str], ...] = ()
+    """(distribution, version) of the libraries that made it: ("scikit-learn", "1.2.1"), sorted."""
+    is_pointer: bool = False
+    """Whether it is not there: a pointer of Git LFS stands in its place."""
+
+
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """The project's own pylock.toml."""
 
@@ -129,6 +141,8 @@ class Project:
     """Sorted by path; every parent folder is an entry of its own."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    models: tuple[ModelFile, ...] = ()
+    """The trained models that say what made them, and those that are missing; sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
     system_packages: tuple[SystemPackage, ...] = ()
     """Of apt.txt, Aptfile and packages.txt."""

@@ -21,6 +21,7 @@ from shipml.project.imports import Code, scan_code
 from shipml.project.inputs import Taken, take
 from shipml.project.inputs.own_project import open_folder
 from shipml.project.mending.names import standard_library
+from shipml.project.model_files import read_model_files
 from shipml.project.programs import find_programs
 from shipml.project.requirements import read_requirements
 from shipml.project.revision import read_revision
@@ -80,6 +81,7 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         files=tuple(found.files),
         programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
+        models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
         revision=read_revision(folder, emit),

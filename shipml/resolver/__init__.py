@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
@@ -106,7 +107,8 @@ def _tell(lock: Lock, emit: Emit) -> None:
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
     for decision in lock.decisions:
         if decision.what != "tried":
-            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
+            level: Literal["info", "warning"] = "warning" if decision.what == "model file" else "info"
+            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", level))
 
 
 def _warn_of_pips_settings(emit: Emit) -> None:
@@ -124,6 +126,8 @@ def inputs_digest(project: Project, platform: Platform) -> Digest:
     if source is not None:
         asked = [] if source.as_it_stands else [["requirements", source.text], ["constraints", source.constraints_text]]
         texts = asked + [[name, text] for name, text in source.inputs]
+    if project.models:
+        texts.append(["models", str([one.made_with for one in project.models])])
     return Digest.of(canonical_json({"path": source and source.path, "texts": texts, "platform": str(platform)}))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,18 +19,18 @@ from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.dating import Dating, datings
-from shipml.plan.declared import Change, Declared
+from shipml.plan.declared import Change
 from shipml.plan.facts import Lock, Project, RefusedPython
 from shipml.plan.model import Decision, LockedSource
+from shipml.plan.model_evidence import model_pins
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.releases import Survey
 from shipml.plan.suites import PythonBase
 from shipml.resolver.errors import Refusal, UnsolvableError, explain, no_python_fits
-from shipml.resolver.pins import known_pins, mended
 from shipml.resolver.sources import Sources
-from shipml.resolver.survey import survey_pins
 from shipml.resolver.together import hold_back
 from shipml.resolver.uv import Question, Uv, UvError
+from shipml.resolver.work import Work, heed_models, look_at_pins, stances
 from shipml.store import Store
 
 __all__ = ["Found", "find_lock"]
@@ -46,27 +46,6 @@ class Found:
 
     candidate: PythonCandidate
     lock: Lock
-
-
-@dataclass(slots=True)
-class _Work:
-    """What all attempts share."""
-
-    project: Project
-    declared: Declared
-    candidates: Sequence[PythonCandidate]
-    platform: Platform
-    inputs: Digest
-    uv: Uv
-    store: Store
-    http: HttpClient
-    emit: Emit
-    obstacle: Callable[[PythonBase], str]
-    survey: Survey = field(default_factory=Survey)
-    overrides: tuple[str, ...] = ()
-    constraints: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
-    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +84,25 @@ def find_lock(
     declared = project.requirements
     if declared is None:
         raise ResolutionError("nothing is asked for")
-    work = _Work(project, declared, candidates, platform, inputs, uv, store, http or HttpClient(), emit, obstacle)
-    _look_at_pins(work)
-    failures: list[_Failure] = []
-    for dating, from_source in _ways(work, now or datetime.now(UTC)):
+    work = Work(project, declared, candidates, platform, inputs, uv, store, http or HttpClient(), emit, obstacle)
+    heed_models(work)
+    moment = now or datetime.now(UTC)
+    open_pins = model_pins(project)
+    for stance in stances(work, open_pins):
+        look_at_pins(work, stance)
+        failures: list[_Failure] = []
+        found = _first(work, moment, failures)
+        if found is not None:
+            return found
+        if stance:
+            words = ", ".join(f"{pin.source}: {pin}" for pin in stance)
+            emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
+    raise no_python_fits(failures[0].refusals)
+
+
+def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
+    """The first way that comes to something; `failures` gets those before it."""
+    for dating, from_source in _ways(work, now):
         if from_source and not any(refusal.error.lacking for one in failures for refusal in one.refusals):
             break
         refusals: list[Refusal] = []
@@ -120,47 +114,25 @@ def find_lock(
                 continue
             return _told(work, Found(candidate, lock), dating, failures, refusals)
         failures.append(_Failure(dating, tuple(refusals), from_source=from_source))
-        emit(Notice(f"nothing fits in {failures[-1].words}: {_because(failures[-1])}"))
-    raise no_python_fits(failures[0].refusals)
+        work.emit(Notice(f"nothing fits in {failures[-1].words}: {_because(failures[-1])}"))
+    return None
 
 
-def _ways(work: _Work, now: datetime) -> Iterator[tuple[Dating, bool]]:
+def _ways(work: Work, now: datetime) -> Iterator[tuple[Dating, bool]]:
     """(as of when, whether sources count too) of each attempt."""
     datings = _datings(work, now)
     yield from ((dating, False) for dating in datings)
     yield from ((dating, True) for dating in datings)
 
 
-def _ordered(work: _Work, *, from_source: bool) -> Sequence[PythonCandidate]:
+def _ordered(work: Work, *, from_source: bool) -> Sequence[PythonCandidate]:
     """The Pythons; where sources count, those first for which the fewest pins must be built."""
     if not from_source:
         return work.candidates
     return sorted(work.candidates, key=lambda one: len(_without_wheel(work.survey, one.suite, work.platform)))
 
 
-def _look_at_pins(work: _Work) -> None:
-    """Find out what there is of the pins; what never existed is replaced by its neighbour, or named."""
-    pins = known_pins(work.project)
-    work.constraints = tuple(str(pin) for pin in pins if not pin.declared)
-    work.decisions = tuple(
-        Decision("version", str(pin), f"{pin.source} was made with it") for pin in pins if not pin.declared
-    )
-    if not pins:
-        return
-    options = work.declared.options
-    try:
-        work.survey = survey_pins(work.uv, pins, options)
-        if work.survey.missing:
-            mending = mended(work.uv, work.survey, options, work.candidates[0].suite)
-            work.overrides, work.changes = mending.overrides, mending.changes
-            work.survey = survey_pins(work.uv, mending.pins, options)
-    except UvError as error:
-        problem = explain(error.stderr, work.candidates[0].suite, work.platform, work.declared)
-        if not isinstance(problem, ResolutionError):
-            raise problem from error
-
-
-def _datings(work: _Work, now: datetime) -> tuple[Dating, ...]:
+def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
     fixed = bool(os.environ.get("UV_EXCLUDE_NEWER")) or any(
         "exclude-newer" in text for name, text in work.declared.inputs if "uv" in name
     )
@@ -169,7 +141,7 @@ def _datings(work: _Work, now: datetime) -> tuple[Dating, ...]:
     return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
 
 
-def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate, *, from_source: bool) -> Lock:
+def _attempt(work: Work, dating: Dating, candidate: PythonCandidate, *, from_source: bool) -> Lock:
     """One Python as of one date.
 
     Raises:
@@ -178,7 +150,8 @@ def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate, *, from_so
     """
     base = candidate.suite
     lacking = _without_wheel(work.survey, base, work.platform)
-    if lacking and not from_source:
+    open_ones = {str(pin) for pin in work.survey.pins if not pin.declared}
+    if lacking and not (from_source and open_ones.isdisjoint(lacking)):
         raise UnsolvableError.no_wheel(lacking, base, work.platform)
     if because := work.obstacle(base):
         raise UnsolvableError(because, short=because, hint=_OBSTACLE_HINT)
@@ -206,7 +179,7 @@ def _attempt(work: _Work, dating: Dating, candidate: PythonCandidate, *, from_so
         return _locked(work, question, sources)
 
 
-def _locked(work: _Work, question: Question, sources: Sources | None) -> Lock:
+def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
     """What uv answers, as a lock."""
     from shipml.lock_file import select_wheels  # noqa: PLC0415 - not needed where the resolution is known
 
@@ -239,9 +212,7 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
     )
 
 
-def _told(
-    work: _Work, found: Found, dating: Dating, failures: Sequence[_Failure], refusals: Sequence[Refusal]
-) -> Found:
+def _told(work: Work, found: Found, dating: Dating, failures: Sequence[_Failure], refusals: Sequence[Refusal]) -> Found:
     """The same with all that was decided on the way."""
     decisions = list(work.decisions)
     if dating.as_of is not None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipml.errors import ResolutionError
-from shipml.plan.declared import Change, DeclaredRequirement
-from shipml.plan.facts import Project
+from shipml.plan.declared import Change, Declared, DeclaredRequirement
 from shipml.plan.releases import MissingPin, Pin, Survey
 from shipml.plan.suites import PythonBase
 from shipml.resolver.survey import nearest_versions, series
-from shipml.resolver.uv import Uv
+from shipml.resolver.uv import Uv, UvError
 
 __all__ = ["Mending", "known_pins", "mended"]
 
@@ -43,16 +42,23 @@ class Mending:
     changes: tuple[Change, ...]
 
 
-def known_pins(project: Project) -> tuple[Pin, ...]:
+def known_pins(declared: Declared) -> tuple[Pin, ...]:
     """The pins of the requirements and constraints that count on Linux, each name once."""
     found: dict[str, Pin] = {}
-    declared = project.requirements
-    if declared is not None:
-        for one in (*declared.requirements, *declared.constraints):
-            pin = _pin(one)
-            if pin is not None:
-                found.setdefault(pin.name, pin)
+    for one in (*declared.requirements, *declared.constraints):
+        pin = _pin(one)
+        if pin is not None:
+            found.setdefault(pin.name, pin)
     return tuple(found.values())
+
+
+def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> Pin | None:
+    """`pin` or the next release after it that has a wheel for the Python of `base`; None where there is none."""
+    order = ("--resolution", "lowest", "--python-version", base.release)
+    try:
+        return replace(pin, version=uv.version_of(f"{pin.name}>={pin.version}", options, *order))
+    except UvError:
+        return None
 
 
 def _pin(one: DeclaredRequirement) -> Pin | None:
@@ -78,12 +84,14 @@ def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> 
     Raises:
         ResolutionError: some have no neighbour in their series; names them all, with what there is.
     """
-    missing = [MissingPin(one.pin, nearest_versions(uv, one.pin, options, base)) for one in survey.missing]
+    declared = [one.pin for one in survey.missing if one.pin.declared]
+    missing = [MissingPin(pin, nearest_versions(uv, pin, options, base)) for pin in declared]
+    gone = {one.pin.name for one in survey.missing if not one.pin.declared}
     hopeless = [one for one in missing if not _in_series(one)]
     if hopeless:
         raise ResolutionError("; ".join(map(_described, hopeless)), hint=_remedy(hopeless))
     replaced = {one.pin.name: Pin(one.pin.name, one.nearest[0], one.pin.source) for one in missing}
-    pins = tuple(replaced.get(pin.name, pin) for pin in survey.pins)
+    pins = tuple(replaced.get(pin.name, pin) for pin in survey.pins if pin.name not in gone)
     return Mending(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
 
 
