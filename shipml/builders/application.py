@@ -8,19 +8,55 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from shipml.errors import BuildError
 from shipml.layer_cache import cached_layer, layer_key
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
-from shipml.plan.model import WORKING_DIR, ApplicationFile, LayerPlan, Plan
+from shipml.plan.model import ApplicationFile, LayerPlan, Plan
 from shipml.store import Store
 
 __all__ = ["application_layer", "owner_of"]
 
 _NAMED_USERS = {"root": 0, "nonroot": 65532, "nobody": 65534}
 _SMALL_BYTES = 4 << 20
+_OF_THE_BASE = frozenset(
+    f"/{path}"
+    for path in [
+        "bin",
+        "boot",
+        "dev",
+        "etc",
+        "home",
+        "lib",
+        "lib64",
+        "media",
+        "mnt",
+        "opt",
+        "proc",
+        "root",
+        "run",
+        "sbin",
+        "srv",
+        "sys",
+        "tmp",
+        "usr",
+        "usr/bin",
+        "usr/lib",
+        "usr/local",
+        "usr/local/bin",
+        "usr/local/lib",
+        "usr/sbin",
+        "usr/share",
+        "usr/src",
+        "var",
+        "var/lib",
+        "var/log",
+        "var/tmp",
+    ]
+)
+"""Folders that a base has already: with modes, owners or links of its own."""
 
 
 def owner_of(user: str) -> int:
@@ -42,8 +78,10 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
     by_path = {file.path: file for file in plan.application}
     files = _with_parents(by_path, layer.members)
     stored = layer.kind == "weights"
+    places = _Places(plan)
     key = layer_key(
         "application",
+        places.to_json(files),
         stored,
         owner,
         plan.modified_at_seconds,
@@ -51,9 +89,16 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
     )
 
     def write(writer: LayerWriter) -> None:
-        writer.directory(WORKING_DIR.lstrip("/"), owner=owner)
+        made: set[str] = set()
+        for path in (plan.working_dir, *plan.folders):
+            _write_folders(writer, f"{path}/", made, owner)
         for file in files:
-            _write_file(writer, file, folder, owner, stored=stored)
+            path = places.of(file)
+            _write_folders(writer, path, made, owner)
+            if file.kind == "directory":
+                _write_folders(writer, f"{path}/", made, owner)
+            else:
+                _write_file(writer, file, path.lstrip("/"), folder, owner, stored=stored)
 
     return cached_layer(
         store,
@@ -63,6 +108,32 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
         source=_source([file.path for file in files if file.kind != "directory"]),
         modified_at_seconds=plan.modified_at_seconds,
     )
+
+
+class _Places:
+    """Where the application's files lie."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._root = plan.working_dir.rstrip("/")
+        self._elsewhere = dict(plan.places)
+        self._folders = plan.folders
+
+    def of(self, file: ApplicationFile) -> str:
+        """The absolute path of a file in the image."""
+        return self._elsewhere.get(file.path, f"{self._root}/{file.path}")
+
+    def to_json(self, files: Iterable[ApplicationFile]) -> list[Any]:
+        """What the bytes of a layer with these files depend on."""
+        return [self._root, [_hex(self._elsewhere.get(file.path, "")) for file in files], list(self._folders)]
+
+
+def _write_folders(writer: LayerWriter, path: str, made: set[str], owner: int) -> None:
+    """The folders above `path` that no base has, each once, from the root down."""
+    for at, char in enumerate(path):
+        folder = path[:at]
+        if char == "/" and at and folder not in made and folder not in _OF_THE_BASE:
+            writer.directory(folder.lstrip("/"), owner=owner)
+            made.add(folder)
 
 
 def _with_parents(by_path: dict[str, ApplicationFile], members: Iterable[str]) -> list[ApplicationFile]:
@@ -76,11 +147,9 @@ def _with_parents(by_path: dict[str, ApplicationFile], members: Iterable[str]) -
     return [by_path[path] for path in sorted(wanted) if path in by_path]
 
 
-def _write_file(writer: LayerWriter, file: ApplicationFile, folder: Path, owner: int, *, stored: bool) -> None:
-    path = f"{WORKING_DIR.lstrip('/')}/{file.path}"
-    if file.kind == "directory":
-        writer.directory(path, owner=owner)
-        return
+def _write_file(
+    writer: LayerWriter, file: ApplicationFile, path: str, folder: Path, owner: int, *, stored: bool
+) -> None:
     if file.kind == "symlink":
         writer.symlink(path, file.target, owner=owner)
         return

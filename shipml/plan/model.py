@@ -239,6 +239,11 @@ class Plan:
     user: str = str(USER_ID)
     """Config.User: a number, `uid:gid` or a name of the base's passwd."""
     working_dir: str = WORKING_DIR
+    """Absolute; the application's files lie below it at their own paths, but for those in `places`."""
+    places: tuple[tuple[str, str], ...] = ()
+    """(path, absolute path in the image) of application files that lie elsewhere, sorted."""
+    folders: tuple[str, ...] = ()
+    """Empty folders that the application expects: absolute, sorted."""
     created_at: str = "1970-01-01T00:00:00Z"
     """RFC 3339, for config and label; SOURCE_DATE_EPOCH or the commit time."""
     modified_at_seconds: int = 0
@@ -252,7 +257,7 @@ class Plan:
         return document
 
 
-_OBJECTS = frozenset({"environment", "labels", "minimum"})
+_OBJECTS = frozenset({"environment", "labels", "minimum", "places"})
 """Fields that hold (name, value) pairs."""
 
 
