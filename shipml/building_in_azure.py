@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from shipml.azure import is_acr_host
 from shipml.azure.runs import Runs
 from shipml.builders.acr_tasks import AcrTasksBuilder, CloudBuild
 from shipml.builders.base import BuildContext
 from shipml.builders.docker_recipe import DockerOptions
-from shipml.errors import UsageError
-from shipml.events import Emit
+from shipml.errors import NotAllowedError, UsageError
+from shipml.events import Emit, Notice
 from shipml.oci.digest import Digest
-from shipml.oci.image import Image, platform_of, read_config
+from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.plan.model import Decision, Plan
@@ -50,6 +51,11 @@ class AzureBuild:
         """Whether the user's own Dockerfile is built."""
         return self.options.file is not None or (self.folder / "Dockerfile").is_file()
 
+    @property
+    def _platform(self) -> Platform:
+        """What Azure builds for, unless it is told otherwise, is what its machines are."""
+        return self.options.platform or Platform.parse("linux/amd64")
+
     def run(self, azure: AzureSession, store: Store, emit: Emit, make_plan: Callable[[], Plan]) -> BuildReport:
         """Build; the image is in the registry under its names, and the store knows that it is there.
 
@@ -72,7 +78,11 @@ class AzureBuild:
             plan = make_plan()
             decisions += plan.decisions
             built = builder.build(plan, context)
-        image = self._keep(built, azure, store, emit)
+        try:
+            image = self._keep(built, azure, store, emit)
+        except NotAllowedError as error:
+            emit(Notice(f"the image is built, but you may not look at it: {error.message}", "warning"))
+            image = None
         return self._report(image, built, decisions, time.monotonic() - started_at)
 
     def _login_server(self, azure: AzureSession) -> str:
@@ -100,8 +110,7 @@ class AzureBuild:
         keychain = ChainKeychain(DockerKeychain(), azure.keychain(hosts=(first.registry,)))
         with explained(first, keychain):
             pinned = replace(first, tag=None, digest=built.digest)
-            platform = self.options.platform or Platform.parse("linux/amd64")
-            image = Registries(keychain, emit).open_image(pinned, platform)
+            image = Registries(keychain, emit).open_image(pinned, self._platform)
             _ = image.config
         for digest in {Digest.of(image.config), *(layer.digest for layer in image.layers)}:
             store.note_remote(digest, first.name)
@@ -111,36 +120,43 @@ class AzureBuild:
         return image
 
     def _report(
-        self, image: Image, built: CloudBuild, decisions: Sequence[Decision], elapsed_seconds: float
+        self, image: Image | None, built: CloudBuild, decisions: Sequence[Decision], elapsed_seconds: float
     ) -> BuildReport:
-        config = read_config(image)
-        steps = [step for step in config.get("history") or () if not step.get("empty_layer")]
-        words = [str(step.get("created_by") or "") for step in steps]
-        words = words if len(words) == len(image.layers) else [""] * len(image.layers)
+        config = read_config(image) if image else {}
         environment = dict(variable.partition("=")[::2] for variable in config.get("config", {}).get("Env") or ())
-        layers = tuple(
-            LayerReport(
-                digest=layer.digest,
-                diff_id=layer.diff_id,
-                size_bytes=layer.size_bytes,
-                kind="layer",
-                source=what[:_SOURCE_CHARACTERS],
-                reused=False,
-            )
-            for layer, what in zip(image.layers, words, strict=True)
-        )
         return BuildReport(
             digest=built.digest,
             references=tuple(str(reference) for reference in built.references),
-            size_bytes=len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in image.layers),
+            size_bytes=_size_bytes(image) if image else 0,
             builder=AcrTasksBuilder.name,
             base="",
             python=".".join(environment.get("PYTHON_VERSION", "").split(".")[:2]),
-            platform=str(platform_of(image)),
-            layers=layers,
+            platform=str(self._platform),
+            layers=_layers(image, config) if image else (),
             decisions=tuple(decisions),
             elapsed_seconds=elapsed_seconds,
         )
+
+
+def _size_bytes(image: Image) -> int:
+    return len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in image.layers)
+
+
+def _layers(image: Image, config: Mapping[str, Any]) -> tuple[LayerReport, ...]:
+    steps = [step for step in config.get("history") or () if not step.get("empty_layer")]
+    words = [str(step.get("created_by") or "") for step in steps]
+    words = words if len(words) == len(image.layers) else [""] * len(image.layers)
+    return tuple(
+        LayerReport(
+            digest=layer.digest,
+            diff_id=layer.diff_id,
+            size_bytes=layer.size_bytes,
+            kind="layer",
+            source=what[:_SOURCE_CHARACTERS],
+            reused=False,
+        )
+        for layer, what in zip(image.layers, words, strict=True)
+    )
 
 
 def _at(login_server: str, name: Reference) -> Reference:

@@ -55,7 +55,7 @@ class Shipml:
         self.store = Store(home or default_home())
         self.emit = emit
         self._http = HttpClient()
-        self._puller = Puller(emit)
+        self._puller = Puller(emit, self._azure)
         self.store.open_remote = self._puller.open_blob
         self._planner = Planner(self.store, self._http, emit, self._puller.open_image)
         self._finder = Finder(self.store, emit)

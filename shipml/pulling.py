@@ -16,6 +16,8 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import LAYER_GZIP_MEDIA_TYPE, Descriptor, Platform
 from shipml.oci.reference import DOCKER_HUB, Reference
+from shipml.registries.azure_session import AzureSession
+from shipml.registries.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.store import Store
 
 if TYPE_CHECKING:
@@ -71,8 +73,10 @@ class Puller:
     credentials are refused.
     """
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, azure: AzureSession | None = None) -> None:
+        """`azure` is who we are to Azure's registries where docker's files have nothing for them."""
         self._emit = emit
+        self._azure = azure or AzureSession(emit=emit)
         self._clients: dict[bool, Registries] = {}
         self._destinations: set[str] = set()
         self._down: dict[str, TryAgainError] = {}
@@ -129,13 +133,12 @@ class Puller:
     def _last_of(
         self, repository: Reference, tags: Sequence[str], platform: Platform
     ) -> tuple[Reference, Image] | None:
-        from shipml.registries.keychain import DockerKeychain  # noqa: PLC0415
         from shipml.registries.refusals import NotFoundError  # noqa: PLC0415
         from shipml.registries.remote import Registries  # noqa: PLC0415
         from shipml.registries.transport import Pauses  # noqa: PLC0415
 
         registries = Registries(
-            DockerKeychain(), self._emit, pauses=Pauses(attempts=_ATTEMPTS, timeout_seconds=_TIMEOUT_SECONDS)
+            self._keychain(), self._emit, pauses=Pauses(attempts=_ATTEMPTS, timeout_seconds=_TIMEOUT_SECONDS)
         )
         for tag in dict.fromkeys([*tags, "latest"]):
             with suppress(NotFoundError):
@@ -150,11 +153,14 @@ class Puller:
 
     def _registries(self, *, pushing: bool = False) -> Registries:
         if pushing not in self._clients:
-            from shipml.registries.keychain import DockerKeychain  # noqa: PLC0415
             from shipml.registries.remote import Registries  # noqa: PLC0415  (late: brings HTTP along)
 
-            self._clients[pushing] = Registries(DockerKeychain(with_environment=pushing), self._emit)
+            self._clients[pushing] = Registries(self._keychain(with_environment=pushing), self._emit)
         return self._clients[pushing]
+
+    def _keychain(self, *, with_environment: bool = True) -> Keychain:
+        docker = DockerKeychain(with_environment=with_environment)
+        return ChainKeychain(docker, self._azure.keychain(required=False))
 
 
 def _said_by(reference: Reference, image: Image, store: Store) -> LastImage:

@@ -61,18 +61,26 @@ class Manager:
         """The registry with this name or login server.
 
         Raises:
-            UsageError: the identity sees none.
+            UsageError: the identity sees others only.
+            NotAllowedError: it sees none at all.
         """
         wanted = name.lower()
         seen = self.registries()
         for registry in seen:
             if wanted in (registry.name.lower(), registry.login_server):
                 return registry
-        listed = ", ".join(registry.name for registry in seen) or "none"
+        if not seen:
+            raise NotAllowedError(
+                f"{self.identity.name} sees no registry in Azure, {name} neither",
+                hint="AcrPush does not include the right to see it; let an owner run: az role assignment create"
+                f" --assignee ID --role Reader --scope $(az acr show --name {wanted.partition('.')[0]} --query id"
+                " --output tsv)",
+            )
         raise UsageError(
-            f"{self.identity.name} sees no registry {name} in Azure; it sees: {listed}",
-            hint=f"look for it: az acr show --name {wanted.partition('.')[0]}; seeing one takes the role Reader, which"
-            " AcrPush does not include",
+            f"{self.identity.name} sees no registry {name} in Azure; it sees:"
+            f" {', '.join(registry.name for registry in seen)}",
+            hint=f"look for it: az acr show --name {wanted.partition('.')[0]}; if it is in another subscription:"
+            " --subscription ID",
         )
 
     def create(

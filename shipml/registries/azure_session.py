@@ -135,7 +135,7 @@ class AzureSession:
         wanted = self.options
         try:
             return self.manager().find(name)
-        except UsageError:
+        except (UsageError, NotAllowedError):  # there is none yet, or it is somebody else's
             return self.manager().create(
                 name,
                 resource_group=wanted.resource_group,
