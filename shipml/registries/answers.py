@@ -40,7 +40,12 @@ def said(answer: Answer) -> str:
 
 def _errors(answer: Answer) -> Sequence[dict[str, Any]]:
     try:
-        errors = json.loads(answer.data)["errors"]
-        return [error for error in errors if isinstance(error, dict)]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        document = json.loads(answer.data)
+        errors = document.get("errors")
+    except (ValueError, AttributeError, RecursionError):
         return ()
+    if isinstance(errors, list):
+        return [error for error in errors if isinstance(error, dict)]
+    # Token services: Docker Hub's, and RFC 6749's (5.2).
+    words = document.get("details") or document.get("error_description")
+    return [{"message": words}] if isinstance(words, str) else ()

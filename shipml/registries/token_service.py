@@ -12,6 +12,7 @@ from shipml.errors import NotAllowedError, TryAgainError, UntrustedInputError
 from shipml.http import redacted
 from shipml.http.settings import basic
 from shipml.registries.address import Address
+from shipml.registries.answers import said
 from shipml.registries.challenge import Challenge
 from shipml.registries.credentials import Credentials
 from shipml.registries.transport import Answer, Transport, read_answer
@@ -66,7 +67,10 @@ class TokenService:
         answer = flows[0](realm, fields, scopes, credentials)
         if answer.status in _NO_SUCH_FLOW and credentials:
             answer = flows[1](realm, fields, scopes, credentials)
-        return self._read(answer, asked_at_seconds)
+        words = said(answer)
+        if any(secret in words for secret in (credentials.password, credentials.identity_token) if secret):
+            words = ""
+        return self._read(answer, asked_at_seconds, words)
 
     def _get(
         self, realm: str, fields: list[tuple[str, str]], scopes: tuple[str, ...], credentials: Credentials
@@ -97,10 +101,10 @@ class TokenService:
     def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
         return self._transport.patiently(lambda: read_answer(self._transport.send(method, url, headers, body), url))
 
-    def _read(self, answer: Answer, asked_at_seconds: float) -> Token:
+    def _read(self, answer: Answer, asked_at_seconds: float, words: str) -> Token:
         where = redacted(answer.url)
         if answer.status in _REFUSED:
-            raise TokenRefusedError(f"{where} gives out no token for {self._address.registry}: {answer.status}")
+            raise TokenRefusedError(f"{where} gives out no token for {self._address.registry}: {answer.status}{words}")
         if answer.status != HTTPStatus.OK:
             raise TryAgainError(f"{where} answered {answer.status} where a token was asked for")
         try:
