@@ -51,21 +51,25 @@ class BlobSource:
             self._stream.close()
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
-        """The bytes from `start` to before `end`."""
+        """The bytes from `start` to before `end`; the last of all only if all are what the digest says.
+
+        Raises:
+            UntrustedInputError: they are not.
+            StoreError: they cannot be read.
+        """
         self._go_to(start)
         while self._position < end:
             piece = self._read(end - self._position)
             if not piece:
                 raise UntrustedInputError(f"the blob {self._blob.digest} ends early: it is damaged")
             if self._position == self._blob.size_bytes:
-                self.check_digest()
+                self._check_digest()
             began_at_seconds = time.monotonic()
             yield piece
             self._adapt(time.monotonic() - began_at_seconds)
             self._show(self._position)
 
-    def check_digest(self) -> None:
-        """Make sure that what was read is what the digest says."""
+    def _check_digest(self) -> None:
         if self._hash.hexdigest() != self._blob.digest.hex:
             raise UntrustedInputError(f"the blob {self._blob.digest} is damaged: its digest differs")
 

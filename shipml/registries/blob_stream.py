@@ -31,7 +31,7 @@ class BlobStream(io.RawIOBase):
         self._question = question
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
-        self._position = self._resumed_at = 0
+        self._position = 0
         self._response: urllib3.BaseHTTPResponse | None = None
         self._gives_ranges = True
         self._conversation.transport.patiently(self._ask)
@@ -48,7 +48,7 @@ class BlobStream(io.RawIOBase):
             ShipmlError: as `Conversation.ask`.
         """
         view = memoryview(buffer).cast("B")
-        piece = self._conversation.transport.patiently(lambda: self._read(len(view)), advanced=self._has_advanced)
+        piece = self._conversation.transport.patiently(lambda: self._read(len(view)))
         view[: len(piece)] = piece
         return len(piece)
 
@@ -92,8 +92,7 @@ class BlobStream(io.RawIOBase):
             more = response.read(1)
         if more or self._hash.hexdigest() != self._descriptor.digest.hex:
             raise self._something_else()
-        response.release_conn()
-        self._response = None
+        self._response = None  # read to its end: urllib3 has its connection back
 
     def _ask(self) -> None:
         headers = {"Range": f"bytes={self._position}-"} if self._position and self._gives_ranges else {}
@@ -141,8 +140,3 @@ class BlobStream(io.RawIOBase):
         if self._response is not None:
             self._response.close()
             self._response = None
-
-    def _has_advanced(self) -> bool:
-        advanced = self._position > self._resumed_at
-        self._resumed_at = self._position
-        return advanced

@@ -134,7 +134,6 @@ class BlobUpload:
             return
         while session.received_bytes < self._blob.size_bytes:
             session = self._send_chunk(session, source)
-        source.check_digest()
         self._doubt = _Doubt.BLOB
         self._finish(session)
 

@@ -25,6 +25,8 @@ class OddRegistry:
     request_limit_bytes: int = 1 << 40
     """More in one request is refused with 413, as by a proxy."""
     takes_chunks: bool = True
+    takes_nothing: bool = False
+    """Whether chunks are answered as if they were stored."""
     keeps_half: int = 0
     """So many next chunks are stored by half and then refused with 416."""
     forgets: int = 0
@@ -77,7 +79,8 @@ class OddRegistry:
             self.keeps_half -= 1
             self.sessions[name] += asked.body[: len(asked.body) // 2]
             return Reply(416)
-        self.sessions[name] += asked.body
+        if not self.takes_nothing:
+            self.sessions[name] += asked.body
         return self._at(name, 202)
 
     def _put(self, asked: Asked, name: str, digest: str) -> Reply:

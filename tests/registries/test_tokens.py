@@ -167,20 +167,53 @@ def test_tokens_are_renewed_before_they_expire(guarded: tuple[Guarded, SmallServ
     assert len(_asked_for_tokens(server)) == 2
 
 
-def test_threads_share_a_token(guarded: tuple[Guarded, SmallServer]) -> None:
-    """Four threads that need the same token ask for it once."""
-    registry, server = guarded
-    client = _client(server)
-    registry.valid = set()
-    with pytest.raises(NotAllowedError):
-        client.ping()
-    registry.valid = {"token-1"}
-    server.asked.clear()
-    threads = [threading.Thread(target=client.has_blob, args=("a/b", DIGEST)) for _ in range(4)]
+def _in_threads(count: int, do: Callable[[], object]) -> None:
+    threads = [threading.Thread(target=do) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_threads_share_a_token(guarded: tuple[Guarded, SmallServer]) -> None:
+    """Threads that need the same token ask for it once, and wait for it; others do not wait."""
+    registry, server = guarded
+    client = _client(server)
+    client.has_blob("x/y", DIGEST)
+    other_came = threading.Event()
+
+    def mint(asked: Asked) -> Reply:
+        if "a/b" in asked.path:
+            assert other_came.wait(20)
+        else:
+            other_came.set()
+        return _token("token-1")
+
+    registry.mint = mint
+    server.asked.clear()
+    names = ["a/b", "a/b", "a/b", "c/d"]
+    _in_threads(4, lambda: client.has_blob(names.pop(0), DIGEST))
+    assert sorted(_query(asked)["scope"] for asked in _asked_for_tokens(server)) == [
+        ["repository:a/b:pull"],
+        ["repository:c/d:pull"],
+    ]
+
+
+def test_threads_whose_token_dies(guarded: tuple[Guarded, SmallServer]) -> None:
+    """When four requests under way are refused with the same token, it is replaced once."""
+    registry, server = guarded
+    client = _client(server)
+    client.has_blob("a/b", DIGEST)
+    all_came = threading.Barrier(4)
+
+    def answer(asked: Asked) -> Reply:
+        if asked.headers.get("authorization") == "Bearer token-1":
+            all_came.wait(20)
+        return registry(asked)
+
+    registry.valid, registry.mint, server.answer = {"token-2"}, lambda _: _token("token-2"), answer
+    server.asked.clear()
+    _in_threads(4, lambda: client.has_blob("a/b", DIGEST))
     assert len(_asked_for_tokens(server)) == 1
 
 

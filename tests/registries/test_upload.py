@@ -119,6 +119,16 @@ def test_oddities(*, odd: OddRegistry, server: SmallServer, oddity: str, seekabl
     thing = Thing(DATA[:size_bytes], seekable=seekable)
     _upload(server, thing)
     _check(odd, thing)
+    if oddity == "loses_answers":
+        assert len(server.seen("PUT")) == 1
+
+
+def test_a_registry_that_takes_nothing(odd: OddRegistry, server: SmallServer) -> None:
+    """A registry that says yes to every chunk and keeps none is given up."""
+    odd.takes_nothing = True
+    with pytest.raises(TryAgainError, match="says that it has 0 bytes"):
+        _upload(server, Thing())
+    assert len(server.seen("PATCH")) == QUICK.attempts
 
 
 def test_a_cut_is_resumed(odd: OddRegistry, server: SmallServer) -> None:
