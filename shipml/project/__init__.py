@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from shipml.dockerignore import IgnorePatterns, parse_dockerignore
-from shipml.errors import UsageError
+from shipml.errors import PlanError, UsageError
 from shipml.events import Emit, Notice, ignore
 from shipml.plan.declared import Declared
+from shipml.plan.dockerfile import NotUnderstood, Understood
 from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Revision, Settings
+from shipml.plan.following import Following, follow_dockerfile
+from shipml.project.dockerfile import understand_dockerfile
 from shipml.project.files import FileRules, find_files
 from shipml.project.imports import Code, scan_code
 from shipml.project.inputs import Taken, take
@@ -31,24 +34,27 @@ from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.store import Store
 
-__all__ = ["Declared", "Project", "Revision", "Settings", "read_outline", "read_project"]
+__all__ = ["Declared", "Project", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
 
 _PASSWORD = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 LOCK_NAME = "pylock.toml"
 
 
-def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Project:
+def read_project(
+    folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore"
+) -> Project:
     """All facts about the project in `folder`.
 
     Args:
         folder: the project's root.
         store: remembers digests of large files; None hashes them all.
         emit: hears of what was left out.
+        dockerfile: whether the project's own Dockerfile decides: never, where it is understood, or always.
 
     Raises:
         UsageError: there is no such folder.
         ConfigurationError: a file that shipml reads holds what cannot be meant.
-        PlanError: a link leaves the project.
+        PlanError: a link leaves the project, or all of its code is Python 2.
         BuildError: a file cannot be read.
     """
     if not folder.is_dir():
@@ -60,7 +66,9 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     settings = read_settings(pyproject, shipml)
     opened = open_folder(folder)
-    taken = take(opened)
+    understood = _dockerfile(folder)
+    follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, Understood))
+    taken = take(opened, understood if follows and isinstance(understood, Understood) else None)
     rules = _file_rules(folder, settings)
     found = find_files(folder, replace(rules, secret=_with_credentials(taken)), store=store, emit=emit)
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
@@ -69,7 +77,7 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
     requirements = read_requirements(opened, taken, imports, code)
     _tell(requirements, code, emit)
     lock_text = read_text(folder, LOCK_NAME)
-    return Project(
+    project = Project(
         folder=folder,
         settings=settings,
         requirements=requirements,
@@ -85,11 +93,13 @@ def read_project(folder: Path, store: Store | None, emit: Emit = ignore) -> Proj
         processes=processes,
         system_packages=read_system_packages(folder),
         revision=read_revision(folder, emit),
-        has_dockerfile=(folder / "Dockerfile").is_file(),
+        has_dockerfile=understood is not None,
+        dockerfile=understood,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
+    return follow_dockerfile(project) if follows else project
 
 
 def read_outline(folder: Path) -> Project:
@@ -117,6 +127,20 @@ def read_outline(folder: Path) -> Project:
     )
 
 
+def is_understood(folder: Path) -> bool:
+    """Whether the project has a Dockerfile that can be followed without an engine.
+
+    Raises:
+        ConfigurationError: it cannot be read.
+    """
+    return isinstance(_dockerfile(folder), Understood)
+
+
+def _dockerfile(folder: Path) -> Understood | NotUnderstood | None:
+    text = read_text(folder, "Dockerfile")
+    return None if text is None else understand_dockerfile(text)
+
+
 def _with_credentials(taken: Taken | None) -> frozenset[str]:
     """The requirements files that hold the password of an index: programs do not need them, and images are shared."""
     texts = taken.texts if taken is not None else ()
@@ -129,6 +153,11 @@ def _tell(requirements: Declared | None, code: Code, emit: Emit) -> None:
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
     for module in requirements.unknown if requirements is not None else ():
         emit(Notice(f"{module.source} imports {module.root}, and no package is known that has it", "warning"))
+    if code.python_2 and not code.has_python_3:
+        raise PlanError(
+            f"{code.python_2} is Python 2, which no base has any more",
+            hint="translate the code to Python 3 (2to3 helps)",
+        )
     if code.python_2:
         emit(Notice(f"{code.python_2} is Python 2: it cannot run", "warning"))
 

@@ -55,17 +55,14 @@ class Code:
     """(path, imports) sorted by path; of notebooks the line is the number of the cell."""
     python_2: str = ""
     """`FILE:LINE` of code that only Python 2 can run; "" where there is none."""
+    has_python_3: bool = False
+    """Whether any program is Python 3."""
     local: frozenset[str] = frozenset()
     """Top-level modules that the project itself has."""
     kernels: tuple[tuple[str, str], ...] = ()
     """(path, Python version) of notebooks."""
     installs: tuple[tuple[str, str], ...] = field(default=())
     """(`FILE:CELL`, line) of the pip lines in notebooks."""
-
-    @property
-    def has_programs(self) -> bool:
-        """Whether there is any code outside notebooks."""
-        return any(path.endswith(".py") for path, _ in self.by_file)
 
     def third_party(self, paths: Iterable[str], standard: frozenset[str]) -> tuple[ImportedModule, ...]:
         """What the files `paths` import of third parties, sorted by name."""
@@ -125,10 +122,11 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
     )
     notebooks = sorted(path for path in paths if path.endswith(".ipynb") and not _ASIDE.fullmatch(path))
     by_file: list[tuple[str, tuple[Imported, ...]]] = []
-    python_2, kernels, installs = "", [], []
+    python_2, has_python_3, kernels, installs = "", False, [], []
     for path in programs[:_LIMIT_FILES]:
         text = _text(folder, path)
         tree = _parse(text)
+        has_python_3 |= tree is not None
         if tree is None and not python_2 and (match := _PYTHON_2.search(text)):
             python_2 = f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
         by_file.append((path, tuple(_imports(tree)) if tree is not None else tuple(_imports_by_line(text))))
@@ -144,7 +142,7 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
             inside = _imports(tree) if tree is not None else _imports_by_line(source)
             found += [replace(one, line=number) for one in inside]
         by_file.append((path, tuple(found)))
-    return Code(tuple(by_file), python_2, _local_modules(paths), tuple(kernels), tuple(installs))
+    return Code(tuple(by_file), python_2, has_python_3, _local_modules(paths), tuple(kernels), tuple(installs))
 
 
 def _text(folder: Path, path: str) -> str:

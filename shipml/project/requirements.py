@@ -59,13 +59,8 @@ def read_requirements(
         requirements=tuple(item.declared() for item in (*mended.items, *added)),
         constraints=tuple(item.declared() for item in (*constraints.items, *locked.items)),
         options=tuple(option.text for option in found.options),
-        changes=(
-            *found.changes,
-            *expanded.changes,
-            *mended.changes,
-            *constraints.changes,
-            *locked.changes,
-            *additions,
+        changes=_in_order(
+            *(found.changes, expanded.changes, mended.changes, constraints.changes, locked.changes, additions)
         ),
         left_aside=found.left_aside,
         locked_by=taken.lock.path if taken.lock is not None else "",
@@ -77,11 +72,22 @@ def read_requirements(
     )
 
 
+def _in_order(*groups: Iterable[Change]) -> tuple[Change, ...]:
+    """By file and line, files in the order in which they were met."""
+    changes = [change for group in groups for change in group]
+    order = {name: number for number, name in enumerate(dict.fromkeys(_place(change)[0] for change in changes))}
+    return tuple(sorted(changes, key=lambda change: (order[_place(change)[0]], _place(change)[1])))
+
+
+def _place(change: Change) -> tuple[str, int]:
+    file, colon, line = change.source.rpartition(":")
+    return (file, int(line)) if colon and line.isdecimal() else (change.source, 0)
+
+
 def _of_code(folder: Folder, imports: Sequence[ImportedModule], code: Code) -> Declared | None:
     """No file says anything: what the code imports is what it needs, and pip lines in notebooks say which versions."""
     lines = [Line(text, source) for source, text in code.installs]
     mended = mend(lines, folder.path, imported={module.root for module in imports}, has_indexes=False)
-    changes = [change for change in mended.changes if change.kind != "duplicate"]
     added, additions, unknown = add_missing(mended.items, imports, {}, named="")
     if not mended.items and not added and not unknown:
         return None
@@ -89,7 +95,7 @@ def _of_code(folder: Folder, imports: Sequence[ImportedModule], code: Code) -> D
         path="",
         because="no file names dependencies, so the imports of the code say what it needs",
         requirements=tuple(item.declared() for item in (*mended.items, *added)),
-        changes=(*changes, *additions),
+        changes=_in_order(mended.changes, additions),
         inputs=tuple(uv_settings(folder)),
         unknown=tuple(unknown),
         source_folders=_source_folders(folder, ()),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -33,8 +32,8 @@ AMD64 = Platform("linux", "amd64")
 
 def made_up_lock(project: Project, suite: str, python: str) -> Lock:
     """A lock as it could be: one wheel a requirement."""
-    names = project.requirements.names if project.requirements is not None else ()
-    plain = sorted(re.split(r"[<>=!~ ;\[]", name)[0] for name in names)
+    asked = project.requirements.requirements if project.requirements is not None else ()
+    plain = sorted({one.name for one in asked if one.name})
     wheels = tuple(
         LockedWheel(
             name=name,
@@ -49,6 +48,21 @@ def made_up_lock(project: Project, suite: str, python: str) -> Lock:
     return Lock(wheels, suite, python, AMD64, inputs_digest(project, AMD64))
 
 
+def asked(project: Project) -> dict[str, object]:
+    """What is handed to uv, and what else was read of the project."""
+    declared = project.requirements
+    if declared is None:
+        return {}
+    return {
+        "requirements": [f"{one.line}  # {one.source}" for one in declared.requirements],
+        "constraints": [f"{one.line}  # {one.source}" for one in declared.constraints],
+        "options": list(declared.options),
+        "unknown": [f"{one.source} {one.name}" for one in declared.unknown],
+        "python": [f"{one.source} {one.value} ({one.kind})" for one in project.python_evidence],
+        "imports": [f"{one.source} {one.name}" for one in project.imports],
+    }
+
+
 def plan_text(folder: Path) -> str:
     """The plan, or the error, as indented JSON."""
     try:
@@ -58,6 +72,7 @@ def plan_text(folder: Path) -> str:
         lock = made_up_lock(project, suite.name, suite.python)
         base = BasePin(suite.name, suite.release, AMD64, ())
         document = make_plan(project, lock=lock, base=base, candidate=candidate, platform=AMD64).to_json()
+        document["asked"] = asked(project)
     except ShipmlError as error:
         document = {"error": error.to_json()}
     return json.dumps(document, indent=2, ensure_ascii=False).replace(str(folder), "PROJECT") + "\n"

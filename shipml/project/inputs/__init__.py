@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 
 from shipml.errors import ConfigurationError
 from shipml.plan.declared import LeftAside
+from shipml.plan.dockerfile import Understood
 from shipml.plan.facts import PythonEvidence
 from shipml.project.inputs.base import Folder, Found, Line, Reader
 from shipml.project.inputs.conda import CondaEnvironment
+from shipml.project.inputs.from_dockerfile import read_dockerfile
 from shipml.project.inputs.locks import LockedVersions, find_lock, read_lock
 from shipml.project.inputs.pipfile import Pipfile
 from shipml.project.inputs.pyproject import Pyproject
@@ -47,14 +49,16 @@ class Taken:
     """(path, text) of all files that were read."""
 
 
-def take(folder: Folder) -> Taken | None:
-    """The file that says what the project depends on; None where none does.
+def take(folder: Folder, dockerfile: Understood | None = None) -> Taken | None:
+    """The file that says what the project depends on; None where none does. A `dockerfile` that is followed says it.
 
     A file that names nothing gives way to one that does, and an unpinned requirements.txt to a lock.
 
     Raises:
         ConfigurationError: the file that counts cannot be read.
     """
+    if dockerfile is not None and (installed := read_dockerfile(folder, dockerfile)) is not None:
+        return Taken(installed, None, (), installed.texts)
     all_found = [(reader, path) for reader in READERS for path in _find(reader, folder)]
     if not all_found:
         return None
@@ -65,7 +69,7 @@ def take(folder: Folder) -> Taken | None:
     lock = read_lock(folder, lock_name) if lock_name else None
     offers = (*chosen.offers, *(line for _, found in read if found for line in (*found.requirements, *found.offers)))
     included = {path for path, _ in chosen.texts}
-    left_aside = (*chosen.left_aside, *(_aside(path, chosen) for path, _ in read if path not in included))
+    left_aside = (*chosen.left_aside, *(_aside(path, found, chosen) for path, found in read if path not in included))
     python = (
         *chosen.python,
         *(lock.python if lock else ()),
@@ -117,7 +121,11 @@ def _try(reader: Reader, folder: Folder, path: str) -> Found | None:
         return None
 
 
-def _aside(path: str, chosen: Found) -> LeftAside:
+def _aside(path: str, found: Found | None, chosen: Found) -> LeftAside:
+    if found is None:
+        return LeftAside(path, "it cannot be read")
+    if not found.requirements and not found.as_it_stands:
+        return LeftAside(path, "it asks for nothing")
     if _DEVELOPMENT.search(path.lower()) and path.endswith(".txt"):
         return LeftAside(path, "it is for development")
     return LeftAside(path, f"{chosen.path} comes first: {chosen.because}")

@@ -42,8 +42,9 @@ def open_folder(path: Path) -> Folder:
     return Folder(path, names, parse_toml("pyproject.toml", text), text)
 
 
-def expand(lines: Iterable[Line], folder: Folder, seen: frozenset[str] = frozenset()) -> Expanded:
-    """`lines`, with what each of the project's own folders depends on in its place."""
+def expand(lines: Iterable[Line], folder: Folder, seen: set[str] | None = None) -> Expanded:
+    """`lines`, with what each of the project's own folders depends on in its place; those in `seen` are known."""
+    seen = set() if seen is None else seen
     kept: list[Line] = []
     changes: list[Change] = []
     folders: list[str] = []
@@ -51,10 +52,13 @@ def expand(lines: Iterable[Line], folder: Folder, seen: frozenset[str] = frozens
         path = _own_folder(line, folder)
         if path is None:
             kept.append(line)
-        elif path not in seen:
+        elif path in seen:
+            changes.append(Change("duplicate", line.text, "", "an earlier line asks for that folder", line.source))
+        else:
+            seen.add(path)
             inner, change = _dependencies(line, folder, path)
             changes.append(change)
-            deeper = expand(inner, folder, seen | {path})
+            deeper = expand(inner, folder, seen)
             kept += deeper.lines
             changes += deeper.changes
             folders += [source_folder(folder.path / path, path), *deeper.folders]

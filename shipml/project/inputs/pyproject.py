@@ -115,14 +115,12 @@ def _poetry(folder: Folder) -> Found:
         poetry.get("dependencies"), folder.pyproject_text, "[tool.poetry.dependencies"
     )
     offers, left_aside = list(optional), []
-    groups = {"dev": poetry.get("dev-dependencies")} | {
-        name: _table(group).get("dependencies") for name, group in _table(poetry, "group").items()
-    }
-    for name, table in groups.items():
+    groups = [("dev", "[tool.poetry.dev-dependencies", poetry.get("dev-dependencies"))]
+    for name, group in _table(poetry, "group").items():
+        groups.append((name, f"[tool.poetry.group.{name}.", _table(group).get("dependencies")))
+    for name, header, table in groups:
         if isinstance(table, Mapping) and table:
-            offers += poetry_lines(
-                table, folder.pyproject_text, f"[tool.poetry.{'group.' * (table is not groups['dev'])}{name}"
-            )[0]
+            offers += poetry_lines(table, folder.pyproject_text, header)[0]
             left_aside.append(LeftAside(f"{FILE} [{name}]", "it is a group beside what the program needs"))
     return Found(
         FILE,

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from shipml.errors import ConfigurationError
-from shipml.plan.declared import Change, LeftAside
+from shipml.plan.declared import Change
 from shipml.project.inputs.base import Folder, Found, Line
 from shipml.project.text import read_any_text
 
@@ -70,8 +70,12 @@ class OtherRequirements:
 
     def read(self, folder: Folder, path: str) -> Found:
         """Its lines, and those of the files that it includes."""
-        kind = "for development" if _DEVELOPMENT.search(path.lower()) else "a requirements file by its name"
-        return read_requirements_file(folder, path, f"there is no {TOP}, and this one is {kind}")
+        kind = "is a requirements file by its name"
+        if path.endswith(f"/{TOP}") and path.count("/") == 1:
+            kind = "is the only one below"
+        elif _DEVELOPMENT.search(path.lower()):
+            kind = "is for development, but there is no other"
+        return read_requirements_file(folder, path, f"there is no {TOP} at the top, and this one {kind}")
 
 
 def _preference(path: str) -> tuple[int, int, str]:
@@ -135,7 +139,7 @@ class _Walk:
             self._follow(line, include["path"].strip(" \t\"'"), constraints=constraints or "c" in include["option"][:3])
         elif _INDEX.fullmatch(line.text):
             self.options.append(Line(self._rebased(line), line.source))
-        elif line.text.startswith("--"):
+        elif re.match(r"--[a-z]", line.text):
             because = "uv has no such option in a file"
             self.changes.append(Change("line", line.text.partition("=")[0].split()[0], "", because, line.source))
         else:
@@ -182,8 +186,3 @@ def logical_lines(text: str) -> list[tuple[int, str]]:
     if whole := _COMMENT.sub("", pending).strip():
         lines.append((start, whole))
     return lines
-
-
-def aside(paths: tuple[str, ...], because: str) -> tuple[LeftAside, ...]:
-    """`paths`, all left aside for one reason."""
-    return tuple(LeftAside(path, because) for path in paths)

@@ -50,12 +50,18 @@ def _both(first: Item, second: Item) -> tuple[Item, list[Change]]:
         because = f"{first.source} pins {first.text}"
         return _with(first, extras), [Change("contradiction", second.text, first.text, because, second.source)]
     specifier = one.specifier if first.pin else other.specifier if second.pin else one.specifier & other.specifier
-    taken = second if second.pin and not first.pin else first
-    result = _with(taken, extras, specifier)
-    because = f"{first.source} asks for it too" if first.text != result.text else f"{first.source} asks for the same"
-    return result, [
-        Change("duplicate", second.text, "" if result.text == first.text else result.text, because, second.source)
-    ]
+    result = _with(second if second.pin and not first.pin else first, extras, specifier)
+    return result, [_left_out(first, second, result)]
+
+
+def _left_out(first: Item, second: Item, result: Item) -> Change:
+    """Which of two lines that fit together says nothing that the result does not say."""
+    if result.text == second.text != first.text:
+        return Change("duplicate", first.text, "", f"{second.source} asks for {second.text}", first.source)
+    if result.requirement == first.requirement:
+        same = "the same" if first.requirement == second.requirement else first.text
+        return Change("duplicate", second.text, "", f"{first.source} asks for {same}", second.source)
+    return Change("duplicate", second.text, result.text, f"{first.source} asks for {first.text}", second.source)
 
 
 def _with(item: Item, extras: set[str], specifier: SpecifierSet | None = None) -> Item:

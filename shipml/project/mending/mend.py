@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -19,7 +19,7 @@ from shipml.project.mending.lines import repair
 from shipml.project.mending.names import mend_name, nearest_name, without_local
 from shipml.project.mending.places import is_place, settle
 
-__all__ = ["Mended", "mend", "understand"]
+__all__ = ["Mended", "chained", "mend", "understand"]
 
 _LONGEST_SHOWN = 120
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
@@ -57,34 +57,26 @@ def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_
                 mended.changes.append(lost)
             named += [kept] if kept is not None else []
     mended.items, changes = merge(named)
-    mended.changes = _in_order(_said_once(mended.changes, changes))
+    mended.changes = chained([*mended.changes, *changes])
     return mended
 
 
-def _said_once(changes: Sequence[Change], duplicates: Sequence[Change]) -> list[Change]:
-    """A line that was renamed and then found to stand there already is left out: one change, not two."""
-    left_out = {change.source: change for change in duplicates if not change.after}
-    renamed = {change.source for change in changes if change.kind == "name" and change.source in left_out}
+def chained(changes: Iterable[Change]) -> list[Change]:
+    """What was changed step by step as one change for each: from what is written to what is taken."""
     said: list[Change] = []
     for change in changes:
-        if change.kind == "name" and change.source in renamed:
-            because = f"it means {change.after}: {left_out[change.source].because}"
-            said.append(Change("duplicate", change.before, "", because, change.source))
-        else:
+        at = next((number for number, one in enumerate(said) if _leads_to(one, change)), None)
+        if at is None:
             said.append(change)
-    return said + [change for change in duplicates if change.source not in renamed]
+            continue
+        first = said[at]
+        because = change.because if change.kind == "dropped" else f"{first.because}; {change.because}"
+        said[at] = replace(change, before=first.before, because=because)
+    return said
 
 
-def _in_order(changes: Sequence[Change]) -> list[Change]:
-    """By file and line, files in the order in which they were met."""
-    files = {change.source.rpartition(":")[0]: None for change in changes}
-    order = {name: number for number, name in enumerate(files)}
-
-    def place(change: Change) -> tuple[int, int]:
-        file, _, line = change.source.rpartition(":")
-        return order[file], int(line) if line.isdecimal() else 0
-
-    return sorted(changes, key=place)
+def _leads_to(first: Change, second: Change) -> bool:
+    return bool(first.after) and first.source == second.source and first.after == second.before
 
 
 def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item]:
@@ -120,7 +112,7 @@ def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes:
             return Item(text, line.source, requirement, hashes, local_segment(item.pin))
     place = settle(text, folder)
     if place.because:
-        changes.append(Change("version", _shown(text), _shown(place.text), place.because, line.source))
+        changes.append(Change("line", _shown(text), _shown(place.text), place.because, line.source))
     try:
         return Item(place.text, line.source, Requirement(place.text), hashes)
     except InvalidRequirement:

@@ -51,7 +51,7 @@ def _item(name: str, module: ImportedModule) -> Item:
 
 
 def _because(module: ImportedModule, item: Item, named: str) -> str:
-    root = module.name if module.name in module_names().different else module.root
+    root = module.root if module_names().distributions(module.root) else module.name
     text = f"{module.source} imports {root}"
     if item.source != module.source:
         return f"{text}, and {item.source} says which version"

