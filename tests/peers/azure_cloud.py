@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import signal
 import sys
 import uuid
@@ -207,8 +208,8 @@ class AzureCloud:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self._stack.close()
+        self._stack.close()
+        shutil.rmtree(self.folder)
 
 
 @contextmanager
@@ -221,6 +222,8 @@ def start_azure_cloud() -> Iterator[AzureCloud]:
 
 def _serve() -> None:
     """Print what to export, and serve until Ctrl-C."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     with start_azure_cloud() as cloud:
         cloud.way.lets_through = True
         for name, value in cloud.environment().items():
