@@ -99,6 +99,7 @@ def test_nothing_is_sent_before_it_is_demanded(guarded: tuple[Guarded, SmallServ
     (asked,) = _asked_for_tokens(server)
     assert _query(asked)["scope"] == ["repository:a/b:pull"]
     assert _query(asked)["service"] == ["tests"]
+    assert _query(asked)["account"] == ["ada"]
     assert asked.headers["authorization"] == "Basic " + base64.b64encode(b"ada:marked-password").decode()
 
 
@@ -180,19 +181,26 @@ def test_threads_share_a_token(guarded: tuple[Guarded, SmallServer]) -> None:
     registry, server = guarded
     client = _client(server)
     client.has_blob("x/y", DIGEST)
-    other_came = threading.Event()
+    first_came, other_came = threading.Event(), threading.Event()
 
     def mint(asked: Asked) -> Reply:
-        if "a/b" in asked.path:
-            assert other_came.wait(20)
-        else:
+        if "c/d" in urllib.parse.unquote(asked.path):
             other_came.set()
-        return _token("token-1")
+        else:
+            first_came.set()
+            other_came.wait(5)
+        return _token("token-1") if other_came.is_set() else Reply(400)
 
     registry.mint = mint
     server.asked.clear()
     names = ["a/b", "a/b", "a/b", "c/d"]
-    _in_threads(4, lambda: client.has_blob(names.pop(0), DIGEST))
+
+    def look() -> None:
+        name = names.pop(0)
+        assert name == "a/b" or first_came.wait(20)
+        client.has_blob(name, DIGEST)
+
+    _in_threads(4, look)
     assert sorted(_query(asked)["scope"] for asked in _asked_for_tokens(server)) == [
         ["repository:a/b:pull"],
         ["repository:c/d:pull"],
@@ -226,6 +234,29 @@ def test_credentials_are_renewed_once(guarded: tuple[Guarded, SmallServer], firs
     registry.mint = lambda asked: _token("token-1") if asked.headers.get("authorization") == wanted else Reply(401)
     keys = Keys([first, fresh])
     assert _client(server, keys).has_blob("a/b", DIGEST)
+    assert keys.renewals == 1
+
+
+def test_threads_renew_credentials_together(guarded: tuple[Guarded, SmallServer]) -> None:
+    """When two threads learn that the same credentials are refused, the keychain is asked for others once."""
+    registry, server = guarded
+    both_came = threading.Barrier(2)
+    fresh = "Basic " + base64.b64encode(b"ada:fresh").decode()
+
+    def mint(asked: Asked) -> Reply:
+        if asked.headers["authorization"] == fresh:
+            return _token("token-1")
+        both_came.wait(20)
+        return Reply(401)
+
+    registry.mint = mint
+    keys = Keys([PASSWORD, Credentials("elsewhere", "ada", "fresh"), Credentials("not asked for", "eve", "x")])
+    client = _client(server, keys)
+    ways: list[Callable[[], object]] = [
+        lambda: client.has_blob("a/b", DIGEST),
+        lambda: client.mount_blob("a/b", DIGEST, "c/d"),
+    ]
+    _in_threads(2, lambda: ways.pop()())  # noqa: PLW0108  (each thread takes another)
     assert keys.renewals == 1
 
 
