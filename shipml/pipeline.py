@@ -27,13 +27,15 @@ from shipml.oci.output import Output
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.plan.model import SmokeCheck
+from shipml.plan.planner import image_name
 from shipml.plan.smoke_label import smoke_from_labels
 from shipml.planning import Planner, PlanRequest
+from shipml.project import read_outline
 from shipml.promoting import Promoter
 from shipml.publishing import Publisher, Via
 from shipml.pulling import LastImage, Puller, has_registry
 from shipml.registries import Credentials, Destination, Pushed
-from shipml.registries.azure_session import AzureOptions, AzureSession
+from shipml.registries.azure_session import AzureSession
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.registries.promotion import Promoted
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
@@ -235,7 +237,6 @@ class Shipml:
         tags: Sequence[str] = (),
         smoke: bool = True,
         rollback: bool = False,
-        azure: AzureOptions | None = None,
         folder: Path = Path(),
     ) -> Promoted:
         """Let an environment have the very image of another one, or, with `rollback`, what it had before.
@@ -247,14 +248,12 @@ class Shipml:
             tags: as `--tag` names them.
             smoke: False promotes what was never run.
             rollback: whether the last promotion is undone.
-            azure: who signs in to Azure.
             folder: whose settings name environments.
         """
-        with AzureSession(azure, self.emit) as session:
-            promoter = Promoter(self.store, self.emit, self.run_image, session)
-            if rollback:
-                return promoter.roll_back(target, text=image, tags=tags, folder=folder)
-            return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=folder)
+        promoter = Promoter(self.store, self.emit, self.run_image, self._azure)
+        if rollback:
+            return promoter.roll_back(target, text=image, tags=tags, folder=folder)
+        return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=folder)
 
     def ship(
         self,
@@ -267,6 +266,8 @@ class Shipml:
     ) -> Outcome:
         """Build, run, push: the first that fails ends it, and what came before stays as it is.
 
+        A destination that is unclear is an error before anything is built; the last image there is a cache.
+
         Args:
             request: what to build.
             destination: where to; its names may stand in the settings of the folder.
@@ -275,9 +276,12 @@ class Shipml:
             docker: what only the docker builder understands.
         """
         started_at = time.monotonic()
-        built = self.build(request, builder=builder, docker=docker)
+        name = image_name(read_outline(request.folder), request.name)[0]
+        aim = self._publisher.aim(destination or Destination(), name, request.folder)
+        last = aim.references(name, {})[0]
+        built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EmbeddedBuilder.name else str(built.digest)
-        pushed = self._publisher.push(target, destination or Destination(), smoke=smoke, folder=request.folder)
+        pushed = self._publisher.push(target, aim.destination, smoke=smoke, aim=aim)
         return Outcome(built, self.last_run(built.digest), pushed, time.monotonic() - started_at)
 
     def last_run(self, digest: Digest) -> Mapping[str, Any] | None:

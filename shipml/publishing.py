@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,15 +17,33 @@ from shipml.project import read_outline
 from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
 from shipml.registries.azure_session import AzureSession
 from shipml.registries.destination import has_registry
-from shipml.registries.named import locate, only_registry
+from shipml.registries.named import Location, locate, only_registry
 from shipml.registries.tags import is_dirty
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
 
-__all__ = ["Publisher", "Via", "folder_of"]
+__all__ = ["Aim", "Publisher", "Via", "folder_of"]
 
 Via = Literal["auto", "client", "engine"]
 """What pushes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A destination whose registry is known."""
+
+    destination: Destination
+    location: Location | None
+    """What `--registry` or the settings mean; None where a reference says all."""
+
+    def references(self, image: str, labels: Mapping[str, str]) -> tuple[Reference, ...]:
+        """See `Destination.references`."""
+        return self.destination.references(
+            image,
+            lambda registry: find_credentials(Reference(registry, "")).username,
+            location=self.location,
+            labels=labels,
+        )
 
 
 class Publisher:
@@ -53,7 +71,7 @@ class Publisher:
         *,
         smoke: bool = True,
         via: Via = "auto",
-        folder: Path | None = None,
+        aim: Aim | None = None,
     ) -> Pushed:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
@@ -62,10 +80,14 @@ class Publisher:
             destination: where to.
             smoke: False pushes it without.
             via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
-            folder: whose settings name registries; None is the folder that `target` names, else the current one.
+            aim: what came of the destination already; None looks at the settings of the folder that `target` names,
+                else of the current one.
         """
         subject = self._finder.subject(target)
-        references = self._references(subject, destination, folder or folder_of(target))
+        aim = aim or self.aim(destination, subject.name, folder_of(target))
+        references = aim.references(subject.name, subject.labels)
+        if is_dirty(subject.labels):
+            self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
         with self._pusher(subject, via) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
@@ -82,24 +104,23 @@ class Publisher:
         if isinstance(known, dict) and pushed.digest != subject.digest and pushed.identity != "not checked":
             self._store.keep_fact("smoke", str(pushed.digest), {**known, "digest": str(pushed.digest)})
 
-    def _references(self, subject: Subject, destination: Destination, folder: Path) -> tuple[Reference, ...]:
-        location = None
-        if destination.registry:
-            settings = read_outline(folder).settings
-            if destination.registry == "acr" and "acr" not in dict(settings.registries):
-                destination = replace(destination, name=self._azure.login_server(destination.name))
-            location = locate(destination.registry, settings, destination.name)
-        elif not destination.reference and not has_registry(subject.name):
-            location = only_registry(read_outline(folder).settings, destination.name)
-        references = destination.references(
-            subject.name,
-            lambda registry: find_credentials(Reference(registry, "")).username,
-            location=location,
-            labels=subject.labels,
-        )
-        if is_dirty(subject.labels):
-            self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
-        return references
+    def aim(self, destination: Destination, image: str, folder: Path) -> Aim:
+        """Find out which registry is meant; Azure is asked where it was not named.
+
+        Args:
+            destination: what was said.
+            image: the image's own name; "" for none.
+            folder: whose settings name registries.
+        """
+        if destination.reference:
+            return Aim(destination, None)
+        if not destination.registry:
+            known = None if has_registry(image) else only_registry(read_outline(folder).settings, destination.name)
+            return Aim(destination, known)
+        settings = read_outline(folder).settings
+        if destination.registry == "acr" and "acr" not in dict(settings.registries):
+            destination = replace(destination, name=self._azure.login_server(destination.name))
+        return Aim(destination, locate(destination.registry, settings, destination.name))
 
     @contextmanager
     def _pusher(self, subject: Subject, via: Via) -> Iterator[Pusher]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shipml.cli.azure import AzureSignIn
+from shipml.cli.azure import AzureSignIn, open_azure
 from shipml.cli.console import Console
 from shipml.cli.text import seconds_text, size_text
 from shipml.errors import UsageError
@@ -62,7 +62,7 @@ def promote(
         raise UsageError("it is not said where to", hint="add it: --to prod")
     if rollback and origin:
         raise UsageError("--rollback and --from cannot both be meant", hint="leave --from away")
-    with Shipml(emit=console.emit_aside) as session:
+    with Shipml(emit=console.emit_aside, azure=open_azure(console, azure.options())) as session:
         done = session.promote(
             reference,
             target,
@@ -70,7 +70,6 @@ def promote(
             tags=tag or (),
             smoke=not no_smoke,
             rollback=rollback,
-            azure=azure.options(),
         )
     if console.as_json:
         console.document(done.to_json())

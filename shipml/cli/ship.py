@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shipml.cli.azure import AzureRegistry, AzureSignIn, azure_to_push, open_azure
 from shipml.cli.build import DockerBuild
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
@@ -24,6 +25,8 @@ def ship(
     console: Console,
     *,
     choices: Choices,
+    azure: AzureSignIn,
+    new: AzureRegistry,
     docker: DockerBuild,
     folder: Folder = Path(),
     registry: RegistryWord = "",
@@ -51,7 +54,8 @@ def ship(
     keep_flat()
     request = PlanRequest(folder=folder, **asdict(choices))
     destination = Destination("", registry, repository, tuple(tag or ()), name)
-    with Shipml(emit=console.emit_aside) as session:
+    to_azure = open_azure(console, azure_to_push(azure, new, registry))
+    with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         outcome = session.ship(request, destination, smoke=not no_smoke, builder=builder, docker=docker.options())
     tell_github(outcome, console)
     if console.as_json:
