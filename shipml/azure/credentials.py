@@ -44,6 +44,8 @@ class SignIn:
     """Shows a person what to do; None takes no device code."""
     tenant: str = ""
     """Of the registry where it is not the identity's own: an id or a domain."""
+    retries: int = 3
+    """How often Entra is asked again where it gives no answer."""
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
 
 
@@ -120,6 +122,7 @@ def sign_in(cloud: Cloud, how: SignIn) -> Identity:
         "authority": cloud.authority,
         "disable_instance_discovery": not cloud.well_known,
         "transport": make_transport(session),
+        "retry_connect": how.retries,
     }
     try:
         credential = _credential(how, session, shared)

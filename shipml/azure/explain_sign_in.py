@@ -18,6 +18,8 @@ _ATTEMPT = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
 _FAILED = re.compile(r"AADSTS|Authentication failed|Max retries|ERROR:|Failed to invoke|Unexpected (?:output|response)")
 """An attempt that was made; others say in many ways that they were never set up."""
 _UNREACHABLE = re.compile(r"Max retries exceeded|Connection aborted|Read timed out|Cannot connect to proxy")
+_NO_TENANT = re.compile(r"Unable to get authority configuration for https://[^/]+/([^/\s]+?)[./]?\s")
+"""MSAL's words for an authority whose configuration is not there."""
 _NOISE = re.compile(
     r"\s*(?:Trace ID:|Timestamp:|Correlation ID:|To mitigate this issue|Please visit https|See https"
     r"|Visit https|: \('invalid_).*",
@@ -83,6 +85,11 @@ def explain_sign_in(message: str, *, name: str, tenant: str = "") -> ShipmlError
 
 
 def _refused(message: str, name: str, tenant: str) -> ShipmlError:
+    if (unknown := _NO_TENANT.search(message)) is not None:
+        return NotAllowedError(
+            f"{name}: Entra knows no tenant {unknown[1]}",
+            hint="correct AZURE_TENANT_ID or --tenant; yours are listed by: az account list --query [].tenantId",
+        )
     codes = {int(code) for code in _CODE.findall(message)}
     start = _CODE.search(message)
     said = _shortened(_NOISE.sub("", message[start.start() if start else 0 :]))
