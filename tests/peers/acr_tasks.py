@@ -17,6 +17,8 @@ from tests.peers.task_builds import Build, BuildFailedError, Job, assemble
 
 __all__ = ["AcrTasks"]
 
+_CALLER_SINCE = "2025-03-01"
+"""The API from which on a run can have its caller's rights; older ones do not know the field."""
 _COMPLETE = {"Succeeded": "successful", "Failed": "failed", "Canceled": "canceled", "Timeout": "timedout"}
 
 
@@ -82,6 +84,8 @@ class AcrTasks:
         source = self._storage.get(f"{found.resource_uid}/{asked.get('sourceLocation')}")
         if source is None or source.data is None:
             return arm_error(400, "InvalidParameters", "The source location is invalid.")
+        if call.request.asked("api-version") < _CALLER_SINCE:
+            asked.pop("credentials", None)
         run = self._new_run(found, asked, bytes(source.data))
         return Answer.of(self._show(run))
 

@@ -88,11 +88,21 @@ def copy(source: Place, reference: str, target: Place, tags: list[str]) -> str:
         copy(source, child["digest"], target, [])
     for blob in [*document.get("layers", []), *filter(None, [document.get("config")])]:
         if target.ask("HEAD", f"blobs/{blob['digest']}").status != 200:
-            target.put_blob(source.ask("GET", f"blobs/{blob['digest']}").data)
+            _copy_blob(source, target, blob)
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
     for name in [digest, *tags]:
         target.put_manifest(name, data, media_type)
     return digest
+
+
+def _copy_blob(source: Place, target: Place, blob: Mapping[str, Any]) -> None:
+    answer = source.ask("GET", f"blobs/{blob['digest']}", preload_content=False)
+    session = target.ask("POST", "blobs/uploads/").headers["Location"]
+    joint = "&" if "?" in session else "?"
+    length = {"Content-Length": str(blob["size"])}
+    stored = target.ask("PUT", f"{session}{joint}digest={blob['digest']}", body=answer, headers=length)
+    answer.release_conn()
+    assert stored.status == 201, stored.data
 
 
 def put_image(place: Place, tag: str, text: bytes = b"layer") -> str:

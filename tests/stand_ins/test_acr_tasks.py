@@ -14,10 +14,12 @@ import pytest
 
 from tests.peers.asking import Asking
 from tests.peers.azure_cloud import AzureCloud
+from tests.peers.engine import Engine
 from tests.peers.faults import Fault
+from tests.peers.task_engine import builds_on
 
 REGISTRY = "/resourceGroups/ml/providers/Microsoft.ContainerRegistry/registries/demoint"
-VERSION = "?api-version=2019-06-01-preview"
+VERSION = "?api-version=2025-03-01-preview"
 BLOCK = {"x-ms-blob-type": "BlockBlob"}
 GOOD = 'FROM scratch\nWORKDIR /srv\nENV A=1\nCOPY . .\nCMD ["/srv/run"]\n'
 
@@ -171,3 +173,15 @@ def test_tasks_need_the_callers_rights_where_repositories_have_roles(azure_cloud
         caller = {"sourceRegistry": {"identity": "[caller]"}}
         allowed = client.wait(client.schedule(source, credentials=caller)["properties"]["runId"])
     assert [refused["status"], allowed["status"]] == ["Failed", "Succeeded"]
+
+
+@pytest.mark.engine
+def test_a_real_engine_can_build(azure_cloud: AzureCloud, client: _Client, docker_20: Engine) -> None:
+    """Its lines are the log, its image is in the registry; what it cannot build fails."""
+    azure_cloud.tasks.build = builds_on(docker_20)
+    done = client.wait(client.schedule(client.upload(GOOD))["properties"]["runId"])
+    assert (done["status"], done["runErrorMessage"]) == ("Succeeded", None)
+    assert b"Successfully built" in client.log(done["runId"]).data
+    assert azure_cloud.int.place("ml/task").digest(done["runId"]) == done["outputImages"][0]["digest"]
+    failed = client.wait(client.schedule(client.upload("FROM scratch\nCOPY missing /\n"))["properties"]["runId"])
+    assert (failed["status"], failed["runErrorMessage"]) == ("Failed", "exit status 1")
