@@ -40,8 +40,19 @@ class Manager:
         environment: Mapping[str, str] = os.environ,
         home: Path | None = None,
         poll_seconds: float = _POLL_SECONDS,
+        attempts: int = _ATTEMPTS,
     ) -> None:
-        """`subscription` is an id; "" takes AZURE_SUBSCRIPTION_ID, what az uses, or all that the identity sees."""
+        """Ask as an identity.
+
+        Args:
+            identity: who asks.
+            subscription: its id; "" takes AZURE_SUBSCRIPTION_ID, what az uses, or all that the identity sees.
+            environment: where variables are looked up.
+            home: the user's home folder.
+            poll_seconds: between two looks at what takes long, unless Azure says.
+            attempts: how often a request without answer is sent again.
+        """
+        self._attempts = attempts
         self.identity = identity
         self._subscription = subscription or environment.get("AZURE_SUBSCRIPTION_ID", "")
         self._settings = AzSettings.found(environment, home or Path.home())
@@ -256,7 +267,7 @@ class Manager:
                 credential_scopes=[self.identity.cloud.manager_scope],
                 transport=make_transport(self.identity.session),
                 polling_interval=self._poll_seconds,
-                retry_total=_ATTEMPTS,
+                retry_total=self._attempts,
             )
         return self._clients[subscription]
 
