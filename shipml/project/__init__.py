@@ -186,7 +186,7 @@ def _python_evidence(
         evidence.append(PythonEvidence(settings.python, f"{settings.source}:{line}", "version"))
     for name in (".python-version", "runtime.txt"):
         for number, written in enumerate((read_text(folder, name) or "").splitlines(), start=1):
-            if value := written.partition("#")[0].strip():
+            if value := re.sub(r"^(python)\s+", r"\1-", written.partition("#")[0].strip(), flags=re.IGNORECASE):
                 evidence.append(PythonEvidence(value, f"{name}:{number}", "version"))
                 break
     if wanted := _project_string(pyproject, "requires-python"):

@@ -22,6 +22,7 @@ _USUAL = (
     "application.py",
     "run.py",
 )
+_PYTHON = re.compile(r"python\s*(?P<operator>[=<>!~]=?=?)\s*(?P<version>3[\d.]*)(?P<rest>(?:,.*|=\w+)?)")
 _WORD = re.compile(r"[\w./-]+")
 
 
@@ -57,5 +58,16 @@ def python_hints(taken: Taken | None, code: Code) -> Iterator[PythonEvidence]:
     """What dependency files say of Python, then the kernels of notebooks."""
     if taken is not None:
         yield from taken.python
+        for line in taken.found.requirements:
+            if match := _PYTHON.fullmatch(line.text):
+                yield _of_requirement(match, line.source)
     for path, version in code.kernels:
         yield PythonEvidence(version, f"{path}:1", "hint")
+
+
+def _of_requirement(match: re.Match[str], source: str) -> PythonEvidence:
+    """`python==3.9.5` in a requirements file installs nothing, and says what was meant."""
+    if match["operator"].strip("=") == "" and match["version"].count("."):
+        return PythonEvidence(match["version"], source, "version")
+    rest = match["rest"] if match["rest"].startswith(",") else ""
+    return PythonEvidence(f"{match['operator']}{match['version']}{rest}", source, "range")

@@ -9,7 +9,7 @@ from pathlib import Path
 from shipml.plan.facts import SystemPackage
 from shipml.project.text import read_text
 
-__all__ = ["read_system_packages"]
+__all__ = ["is_requirements", "read_system_packages"]
 
 _FILES = ("apt.txt", "Aptfile", "packages.txt")
 _NAME = re.compile(r"(?P<name>[a-z0-9][a-z0-9+.-]+)(?::\w+)?(?:=\S+)?")
@@ -39,7 +39,7 @@ def read_system_packages(folder: Path) -> tuple[SystemPackage, ...]:
 
 
 def _read(path: str, text: str) -> Iterator[SystemPackage]:
-    if _is_requirements(text):
+    if is_requirements(text):
         return
     for number, line in enumerate(text.splitlines(), start=1):
         for word in line.partition("#")[0].split():
@@ -60,7 +60,7 @@ def _package(name: str, source: str) -> SystemPackage:
     return SystemPackage(_RENAMED.get(name, name), source, written=name if name in _RENAMED else "")
 
 
-def _is_requirements(text: str) -> bool:
+def is_requirements(text: str) -> bool:
     """Whether somebody copied the requirements of pip here: most lines have a version."""
     lines = [line for line in (line.partition("#")[0].strip() for line in text.splitlines()) if line]
     return bool(lines) and sum(bool(re.search(r"[=~<>]=", line)) for line in lines) * 2 > len(lines)

@@ -12,6 +12,7 @@ from shipml.plan.dockerfile import Understood
 from shipml.plan.facts import PythonEvidence
 from shipml.project.inputs.base import Folder, Found, Line, Reader
 from shipml.project.inputs.conda import CondaEnvironment
+from shipml.project.inputs.dockerfile import DockerfileInstalls
 from shipml.project.inputs.from_dockerfile import read_dockerfile
 from shipml.project.inputs.locks import LockedVersions, find_lock, read_lock
 from shipml.project.inputs.pipfile import Pipfile
@@ -29,6 +30,7 @@ READERS: tuple[Reader, ...] = (
     OtherRequirements(),
     SetupCfg(),
     SetupPy(),
+    DockerfileInstalls(),
 )
 """In the order of preference: what installs a program before what describes a library, what pip takes before what only
 one tool takes."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from shipml.errors import ConfigurationError
 from shipml.plan.declared import Change
 from shipml.project.inputs.base import Folder, Found, Line
+from shipml.project.system_packages import is_requirements
 from shipml.project.text import read_any_text
 
 __all__ = ["OtherRequirements", "RequirementsTxt", "read_requirements_file"]
@@ -26,6 +27,8 @@ _DEVELOPMENT = re.compile(
 _PRODUCTION = ("prod", "production", "deploy", "runtime")
 _PLAIN = ("base", "main", "common", "core", "default", "app")
 TOP = "requirements.txt"
+_PACKAGES = "packages.txt"
+"""Hosts read the names of Debian's packages from it; some authors put their requirements there."""
 
 
 class RequirementsTxt:
@@ -58,7 +61,9 @@ class OtherRequirements:
                 )
         if not found:
             found = self._below(folder)
-        return tuple(sorted(found, key=_preference))
+        if _PACKAGES in folder.names and is_requirements((read_any_text(folder.path, _PACKAGES) or ("", ""))[0]):
+            found.append(_PACKAGES)
+        return tuple(sorted(dict.fromkeys(found), key=_preference))
 
     def _below(self, folder: Folder) -> list[str]:
         """The only requirements.txt one folder down."""

@@ -47,6 +47,10 @@ _WITH_VALUE |= {"--channel", "--name", "--prefix", "--trusted-host", "--constrai
 _RULER = re.compile(r"[\W_]*")
 _TABLE_HEAD = re.compile(r"package\s+version(?:\s+.*)?", re.IGNORECASE)
 _CONDA = re.compile(rf"(?P<name>[\w.-]+)={_VERSION}=(?P<build>\w+)")
+_CONDA_URL = re.compile(
+    r"https?://\S+/(?:noarch|(?:linux|win|osx)-\w+)/(?P<name>[\w.-]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+?)"
+    r"\.(?:conda|tar\.bz2)(?:#\w+)?"
+)
 _ONE_EQUALS = re.compile(rf"{_NAME}\s*(?:=|:=?|:=)\s*[\"']?{_VERSION}[\"']?")
 _SPACED = re.compile(rf"{_NAME}(?:\s+|@|\s*-->?\s*){_VERSION}(?:\s+(?:pypi|pypi_0|defaults|conda-forge))?")
 _BRACKETS = re.compile(rf"{_NAME}\s*\({_VERSION}\)")
@@ -87,6 +91,8 @@ def repair(text: str) -> Repair | None:
 def _nothing(text: str) -> Repair | None:
     if _RULER.fullmatch(text):
         return Repair((), "it is a ruler, no requirement")
+    if text == "@EXPLICIT":
+        return Repair((), "it tells conda that addresses follow")
     if _TABLE_HEAD.fullmatch(text):
         return Repair((), "it is the head of a table")
     if text.endswith(":") and not re.search(r"[=<>]", text) and normalised(text[:-1]) not in module_names().known:
@@ -135,7 +141,7 @@ def _undecorated(text: str) -> Repair | None:
 
 def _conda(text: str) -> Repair | None:
     """`conda list --export`: `numpy=1.19.2=py38h54aff64_0`."""
-    match = _CONDA.fullmatch(text)
+    match = _CONDA.fullmatch(text) or _CONDA_URL.fullmatch(text)
     if match is None:
         return None
     names = conda_names()

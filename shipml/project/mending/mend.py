@@ -16,11 +16,13 @@ from shipml.project.inputs.base import Line
 from shipml.project.mending.duplicates import merge
 from shipml.project.mending.item import Item, local_segment
 from shipml.project.mending.lines import repair
+from shipml.project.mending.models import place_models
 from shipml.project.mending.names import mend_name, nearest_name, without_local
 from shipml.project.mending.places import is_place, settle
 
 __all__ = ["Mended", "chained", "mend", "understand"]
 
+_OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-option|config-settings?)\b)")
 _LONGEST_SHOWN = 120
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _NO_BUILDS = "the index has no local versions, and no file names an index that does"
@@ -56,8 +58,9 @@ def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_
                 kept, lost = without_local(kept, _NO_BUILDS)
                 mended.changes.append(lost)
             named += [kept] if kept is not None else []
-    mended.items, changes = merge(named)
-    mended.changes = chained([*mended.changes, *changes])
+    merged, changes = merge(named)
+    mended.items, placed = place_models(merged)
+    mended.changes = chained([*mended.changes, *changes, *placed])
     return mended
 
 
@@ -81,7 +84,7 @@ def _leads_to(first: Change, second: Change) -> bool:
 
 def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item]:
     """The requirements in a line; what had to be changed is added to `changes`."""
-    text, *options = re.split(r"\s+(?=--\w)", line.text)
+    text, *options = _OPTIONS.split(line.text)
     text = text.replace("\u00a0", " ").replace("\u200b", "").strip()
     hashes = tuple(re.sub(r"[\s=]+", "=", option, count=1) for option in options if option.startswith("--hash"))
     if (item := _item(text, line, hashes, folder, changes)) is not None:
@@ -111,6 +114,11 @@ def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes:
             item = Item(text, line.source, requirement, hashes)
             return Item(text, line.source, requirement, hashes, local_segment(item.pin))
     place = settle(text, folder)
+    if place.missing:
+        raise ConfigurationError(
+            f"{line.source} asks for {_shown(place.missing)}, which is not there",
+            hint="add it to the project, or name a package of the index and its version instead",
+        )
     if place.because:
         changes.append(Change("line", _shown(text), _shown(place.text), place.because, line.source))
     try:

@@ -10,6 +10,8 @@ from urllib.parse import unquote
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from shipml.project.data import module_names, normalised
+
 __all__ = ["Place", "is_place", "settle"]
 
 _URL = re.compile(r"(?:[a-z][a-z0-9]*\+)?(?:https?|ssh|git|file|ftp)://\S+|file:\S+|git\+\S+", re.IGNORECASE)
@@ -21,6 +23,8 @@ _GITHUB = re.compile(
 _SPACY_MODEL = re.compile(
     r"(https://github\.com/explosion/spacy-models/releases/download/([\w.-]+-[3-9]\.\d+\.\d+)/\2)\.tar\.gz"
 )
+_CONDA_BUILD = re.compile(r"/work(?:/|$|#)|/croots?/|conda-bld|feedstock_root|/ci(?:_\d+)?/")
+_CONDA_PACKAGE = re.compile(r"https?://\S+/(?:noarch|(?:linux|win|osx)-\w+)/[^/]+\.(?:conda|tar\.bz2)(?:#\w+)?")
 _ELSEWHERE = re.compile(r"win32|win_amd64|win_arm64|macosx_")
 
 
@@ -32,11 +36,15 @@ class Place:
     """A requirement, URL or path."""
     because: str = ""
     """Why it is not as written; "" where it is, or where only its form differs."""
+    missing: str = ""
+    """The file or folder that is not there, and for which nothing can stand in."""
 
 
 def is_place(text: str) -> bool:
     """Whether `text`, which is no PEP 508 requirement, names a URL or path."""
     bare = _editable(text)
+    if _CONDA_PACKAGE.fullmatch(bare):
+        return False
     return bool(
         bare != text
         or _URL.fullmatch(bare)
@@ -60,10 +68,10 @@ def settle(text: str, folder: Path) -> Place:
         folder: the project.
     """
     name, url, marker = _parts(text)
-    for attempt in (_on_another_machine, _model, _repository):
+    for attempt in (_on_another_machine, _model, _repository, _archive):
         place = attempt(name, url, folder)
         if place is not None:
-            return Place(f"{place.text}{marker}", place.because)
+            return Place(f"{place.text}{marker}", place.because, place.missing)
     return Place(f"{name} @ {url}{marker}" if name else f"{url}{marker}")
 
 
@@ -100,8 +108,9 @@ def _on_another_machine(name: str, url: str, folder: Path) -> Place | None:
         return None
     found_name, version = _name_and_version(unquote(file.partition("#")[0]))
     wanted = name or found_name
-    if not wanted:
-        return None
+    is_public = version or _CONDA_BUILD.search(url) or normalised(wanted) in module_names().known
+    if not wanted or not is_public:
+        return Place("", because, url)
     pin = f"=={version}" if version else ""
     return Place(f"{wanted}{pin}", because if version else f"{because}, and does not tell the version")
 
@@ -115,6 +124,15 @@ def _name_and_version(file: str) -> tuple[str, str]:
     except (InvalidWheelFilename, InvalidSdistFilename):
         return "", ""
     return name, sdist_version.public
+
+
+def _archive(name: str, url: str, folder: Path) -> Place | None:
+    """A wheel of the project that was not committed: a package of that name on the index may be somebody else's."""
+    del name
+    path = url.removeprefix("file:").partition("#")[0].partition("[")[0]
+    if "://" in url or not _ARCHIVE.fullmatch(path) or (folder / path).exists():
+        return None
+    return Place("", "", path)
 
 
 def _model(name: str, url: str, folder: Path) -> Place | None:
