@@ -84,6 +84,7 @@ class Shipml:
 
     def dockerfile(self, request: PlanRequest) -> str:
         """An equivalent Dockerfile."""
+        request = replace(request, no_dockerfile=True)
         prepared = self._planner.prepare(request)
         return dockerfile(
             self._planner.plan(request, prepared), ignored=[path for path, _ in prepared.project.left_out]
@@ -118,10 +119,16 @@ class Shipml:
         started_at = time.monotonic()
         targets = [Output.parse(text) for text in outputs]
         names = [Reference.parse(text) for text in references]
-        decision = decide_builder(builder, request.folder, docker or DockerOptions())
+        decision = decide_builder(
+            builder,
+            request.folder,
+            docker or DockerOptions(),
+            no_dockerfile=request.no_dockerfile,
+            engine_is_there=self._has_engine,
+        )
         if decision.value != EmbeddedBuilder.name:
             return self._elsewhere.build(request, names, targets, decision, docker or DockerOptions())
-        prepared = self._planner.prepare(request)
+        prepared = self._planner.prepare(replace(request, must_follow=True))
         plan = self._planner.plan(request, prepared)
         names = names or [Reference.parse(plan.name)]
         chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
@@ -323,6 +330,12 @@ class Shipml:
     ) -> dict[str, Any]:
         """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
         return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
+
+    def _has_engine(self) -> bool:
+        engine = docker_engine.find(emit=self.emit)
+        if engine is not None:
+            engine.close()
+        return engine is not None
 
     def _load(self, image: Image, names: Sequence[Reference], *, must: bool) -> None:
         """Put the image into the user's engine; unless it `must` be there, the build is well without."""

@@ -18,6 +18,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
 from shipml.plan.command import choose_command
 from shipml.plan.declared import Change
+from shipml.plan.following import Following
 from shipml.plan.model import Base, ImageBasePin
 from shipml.plan.python_version import base_image
 from shipml.plan.suites import SUITES, ImagePython, PythonBase
@@ -43,6 +44,17 @@ class PlanRequest:
     upgrade: bool = False
     with_shell: bool = False
     allow_expired: bool = False
+    no_dockerfile: bool = False
+    """Leave the project's Dockerfile aside."""
+    must_follow: bool = False
+    """Fail where the project's Dockerfile is not understood."""
+
+    @property
+    def dockerfile(self) -> Following:
+        """Whether the project's Dockerfile decides."""
+        if self.no_dockerfile:
+            return "ignore"
+        return "follow" if self.must_follow else "try"
 
     @property
     def for_plans(self) -> tuple[str, ...]:
@@ -93,7 +105,7 @@ class Planner:
 
     def prepare(self, request: PlanRequest) -> Prepared:
         """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
-        project = read_project(request.folder, self._store, self._emit)
+        project = read_project(request.folder, self._store, self._emit, dockerfile=request.dockerfile)
         if request.strict and project.requirements is not None:
             _refuse_changes(project.requirements.changes)
         choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up

@@ -40,7 +40,10 @@ TIERS: tuple[frozenset[str], ...] = (
 )
 """Lowest first: a part imports from its own tier and from those below."""
 
-UPWARDS = {("project", f"shipml.plan.{values}") for values in ("declared", "dockerfile", "facts", "model", "program")}
+UPWARDS = {
+    ("project", f"shipml.plan.{values}")
+    for values in ("declared", "dockerfile", "facts", "following", "model", "program")
+}
 """Values that a lower tier may use."""
 
 PURE = ("shipml.plan", "shipml.oci.digest", "shipml.oci.manifest", "shipml.errors")

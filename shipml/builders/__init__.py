@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -13,6 +13,7 @@ from shipml.builders.docker_recipe import DockerOptions
 from shipml.builders.embedded import EmbeddedBuilder
 from shipml.errors import UsageError
 from shipml.plan.model import Decision
+from shipml.project import is_understood
 
 __all__ = ["BUILDERS", "AcrTasksBuilder", "DockerBuilder", "DockerOptions", "EmbeddedBuilder", "decide_builder"]
 
@@ -22,8 +23,22 @@ BUILDERS: Mapping[str, type[Builder]] = MappingProxyType(
 """By the name that `--builder` takes. `acr` takes it too, but its images are in a registry, not here."""
 
 
-def decide_builder(name: str, folder: Path, options: DockerOptions) -> Decision:
+def decide_builder(
+    name: str,
+    folder: Path,
+    options: DockerOptions,
+    *,
+    no_dockerfile: bool = False,
+    engine_is_there: Callable[[], bool] = lambda: True,
+) -> Decision:
     """The builder called `name`; for "auto" the one that fits the project.
+
+    Args:
+        name: as `--builder` takes it.
+        folder: the project's.
+        options: of the docker builder.
+        no_dockerfile: whether the project's Dockerfile is left aside.
+        engine_is_there: whether a Docker Engine runs here; only asked where it matters.
 
     Raises:
         UsageError: there is no builder of that name, or it has not the options that were given.
@@ -33,8 +48,11 @@ def decide_builder(name: str, folder: Path, options: DockerOptions) -> Decision:
         raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {known}")
     if name != "auto":
         decision = Decision("builder", name, "--builder says so")
-    elif options.file is not None or (folder / "Dockerfile").is_file():
+    elif options.file is not None or ((folder / "Dockerfile").is_file() and not no_dockerfile):
         decision = Decision("builder", DockerBuilder.name, "the project has a Dockerfile")
+        if not options.given and is_understood(folder) and not engine_is_there():
+            because = "the project's Dockerfile is understood, and no Docker Engine runs here"
+            decision = Decision("builder", EmbeddedBuilder.name, because)
     else:
         decision = Decision("builder", EmbeddedBuilder.name, "there is no Dockerfile, and wheels need no build step")
     if decision.value == EmbeddedBuilder.name and options.given:

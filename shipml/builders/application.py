@@ -23,38 +23,11 @@ _NAMED_USERS = {"root": 0, "nonroot": 65532, "nobody": 65534}
 _SMALL_BYTES = 4 << 20
 _OF_THE_BASE = frozenset(
     f"/{path}"
-    for path in [
-        "bin",
-        "boot",
-        "dev",
-        "etc",
-        "home",
-        "lib",
-        "lib64",
-        "media",
-        "mnt",
-        "opt",
-        "proc",
-        "root",
-        "run",
-        "sbin",
-        "srv",
-        "sys",
-        "tmp",
-        "usr",
-        "usr/bin",
-        "usr/lib",
-        "usr/local",
-        "usr/local/bin",
-        "usr/local/lib",
-        "usr/sbin",
-        "usr/share",
-        "usr/src",
-        "var",
-        "var/lib",
-        "var/log",
-        "var/tmp",
-    ]
+    for path in (
+        *("bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin"),
+        *("srv", "sys", "tmp", "usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin", "usr/local/lib", "usr/sbin"),
+        *("usr/share", "usr/src", "var", "var/lib", "var/log", "var/tmp"),
+    )
 )
 """Folders that a base has already: with modes, owners or links of its own."""
 
@@ -93,12 +66,12 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
         for path in (plan.working_dir, *plan.folders):
             _write_folders(writer, f"{path}/", made, owner)
         for file in files:
-            path = places.of(file)
-            _write_folders(writer, path, made, owner)
-            if file.kind == "directory":
-                _write_folders(writer, f"{path}/", made, owner)
-            else:
-                _write_file(writer, file, path.lstrip("/"), folder, owner, stored=stored)
+            for path in places.of(file):
+                _write_folders(writer, path, made, owner)
+                if file.kind == "directory":
+                    _write_folders(writer, f"{path}/", made, owner)
+                else:
+                    _write_file(writer, file, path.lstrip("/"), folder, owner, stored=stored)
 
     return cached_layer(
         store,
@@ -115,16 +88,22 @@ class _Places:
 
     def __init__(self, plan: Plan) -> None:
         self._root = plan.working_dir.rstrip("/")
-        self._elsewhere = dict(plan.places)
+        self._elsewhere: dict[str, list[str]] = {}
+        for path, place in plan.places:
+            self._elsewhere.setdefault(path, []).append(place)
         self._folders = plan.folders
 
-    def of(self, file: ApplicationFile) -> str:
-        """The absolute path of a file in the image."""
-        return self._elsewhere.get(file.path, f"{self._root}/{file.path}")
+    def of(self, file: ApplicationFile) -> list[str]:
+        """The absolute paths of a file in the image."""
+        return self._elsewhere.get(file.path, [f"{self._root}/{file.path}"])
 
     def to_json(self, files: Iterable[ApplicationFile]) -> list[Any]:
         """What the bytes of a layer with these files depend on."""
-        return [self._root, [_hex(self._elsewhere.get(file.path, "")) for file in files], list(self._folders)]
+        return [
+            self._root,
+            [[_hex(place) for place in self._elsewhere.get(file.path, ())] for file in files],
+            list(self._folders),
+        ]
 
 
 def _write_folders(writer: LayerWriter, path: str, made: set[str], owner: int) -> None:

@@ -142,6 +142,9 @@ class Choices:
         typer.Option("--upgrade", help="Resolve again instead of keeping earlier versions", rich_help_panel="Lock"),
     ] = False
     with_shell: Annotated[bool, typer.Option("--with-shell", help="Add bash and coreutils to the image")] = False
+    no_dockerfile: Annotated[bool, typer.Option("--no-dockerfile", help="Leave the project's own Dockerfile aside")] = (
+        False
+    )
     allow_expired: Annotated[
         bool,
         typer.Option("--allow-expired", help="Accept Debian package lists whose validity has ended (a stale mirror)"),

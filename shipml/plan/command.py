@@ -59,7 +59,12 @@ def choose_command(project: Project, *, packages: Collection[str] | None = None,
     for name in _PROCESSES:
         for process in project.processes:
             if process.name == name:
-                source = f"Procfile:{process.line}"
+                source = f"{process.file}:{process.line}"
+                if process.is_exact:
+                    arguments = tuple(shlex.split(process.command))
+                    ports = project.followed.exposed_ports if project.followed else ()
+                    http = _path_to_ask(project, arguments)
+                    return Command(arguments, f"{source} says so", (), next(iter(ports), None), http)
                 return _checked(project, _from_line(project, process.command, source, with_shell=with_shell))
     program, others = choose_program(project)
     if packages is None:

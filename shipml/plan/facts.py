@@ -12,6 +12,7 @@ from pathlib import Path
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.declared import Change, Declared, ImportedModule
+from shipml.plan.dockerfile import NotUnderstood, Understood
 from shipml.plan.model import ApplicationFile, Base, Decision, LockedSource, LockedWheel, SmokeCheck
 from shipml.plan.program import Program
 
@@ -75,6 +76,10 @@ class ProcessLine:
     """"web", "worker", …"""
     command: str
     line: int
+    file: str = "Procfile"
+    """Where it stands."""
+    is_exact: bool = False
+    """Whether its words are meant as they are: no shell would have read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,12 @@ class Project:
     """Top-level modules of the standard library that the project's code imports, sorted."""
     revision: Revision | None = None
     has_dockerfile: bool = False
+    dockerfile: Understood | NotUnderstood | None = None
+    """The project's own; None where it has none."""
+    followed: Understood | None = None
+    """The Dockerfile that the image is built as; None where the project's other files decide."""
+    places: tuple[tuple[str, str], ...] = ()
+    """(path, absolute path in the image) of files that a Dockerfile puts elsewhere, sorted; once for each place."""
     name: str | None = None
     """Of pyproject.toml's [project]."""
     version: str | None = None

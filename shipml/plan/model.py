@@ -241,7 +241,8 @@ class Plan:
     working_dir: str = WORKING_DIR
     """Absolute; the application's files lie below it at their own paths, but for those in `places`."""
     places: tuple[tuple[str, str], ...] = ()
-    """(path, absolute path in the image) of application files that lie elsewhere, sorted."""
+    """(path, absolute path in the image) of application files that do not lie there alone, sorted; a path comes once
+    for each place."""
     folders: tuple[str, ...] = ()
     """Empty folders that the application expects: absolute, sorted."""
     created_at: str = "1970-01-01T00:00:00Z"
@@ -257,7 +258,7 @@ class Plan:
         return document
 
 
-_OBJECTS = frozenset({"environment", "labels", "minimum", "places"})
+_OBJECTS = frozenset({"environment", "labels", "minimum"})
 """Fields that hold (name, value) pairs."""
 
 

@@ -21,7 +21,7 @@ class Placed:
     files: tuple[ApplicationFile, ...]
     """Sorted by path."""
     places: tuple[tuple[str, str], ...]
-    """(path, absolute path in the image), sorted."""
+    """(path, absolute path in the image), sorted; a path comes once for each place."""
 
 
 def place_files(files: Sequence[ApplicationFile], dockerfile: Understood) -> Placed:
@@ -31,9 +31,10 @@ def place_files(files: Sequence[ApplicationFile], dockerfile: Understood) -> Pla
         PlanError: one finds nothing.
     """
     by_path = {file.path: file for file in files}
-    placed: dict[str, str] = {}
+    placed: dict[str, str] = {}  # place → path: what is copied later lies on top
     for copied in dockerfile.copies:
-        found = dict(_copy(copied, files, set(placed.values()) | {dockerfile.working_dir, *dockerfile.folders}))
+        folders = {place.rpartition("/")[0] for place in placed} | {dockerfile.working_dir, *dockerfile.folders}
+        found = dict(_copy(copied, files, folders))
         if not found and copied.source:
             raise PlanError(
                 f"Dockerfile:{copied.line} copies {copied.source}, which is not in the project or is never sent",
@@ -41,24 +42,27 @@ def place_files(files: Sequence[ApplicationFile], dockerfile: Understood) -> Pla
             )
         placed.update(found)
     root = dockerfile.working_dir.rstrip("/")
+    at: dict[str, list[str]] = {}
+    for place, path in placed.items():
+        at.setdefault(path, []).append(place)
     return Placed(
-        tuple(by_path[path] for path in sorted(placed)),
-        tuple(sorted((path, place) for path, place in placed.items() if place != f"{root}/{path}")),
+        tuple(by_path[path] for path in sorted(at)),
+        tuple(sorted((path, place) for path, places in at.items() for place in places if places != [f"{root}/{path}"])),
     )
 
 
 def _copy(copied: Copied, files: Sequence[ApplicationFile], known: set[str]) -> Iterator[tuple[str, str]]:
-    """(path, absolute path in the image) of what one COPY finds."""
+    """(absolute path in the image, path) of what one COPY finds."""
     destination = copied.destination.rstrip("/")
     is_folder = copied.destination.endswith("/") or destination in known
     for source in _sources(copied.source, files):
         for file in files:
             if source == "" or file.path.startswith(f"{source}/"):
                 below = file.path.removeprefix(f"{source}/") if source else file.path
-                yield file.path, f"{destination}/{below}"
+                yield f"{destination}/{below}", file.path
             elif file.path == source and file.kind != "directory":
                 name = source.rpartition("/")[2]
-                yield file.path, f"{destination}/{name}" if is_folder else destination
+                yield f"{destination}/{name}" if is_folder else destination, file.path
 
 
 def _sources(pattern: str, files: Sequence[ApplicationFile]) -> list[str]:

@@ -68,12 +68,14 @@ def make_plan(
         PlanError: nothing to run, or what is to be run needs a shell.
         ConfigurationError: the name is none that a repository can have.
     """
+    followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
     layers = plan_layers(base, lock.wheels, project.files)
     timing = _timing(project, options)
     smoke = _smoke(project, command)
-    ports = tuple(sorted({port for port in (smoke.port, command.port) if port is not None}))
+    exposed = followed.exposed_ports if followed else ()
+    ports = tuple(sorted({port for port in (smoke.port, command.port, *exposed) if port is not None}))
     if smoke.http and not ports:
         ports = (8080,)
     name, said_by = image_name(project, options.name)
@@ -90,6 +92,9 @@ def make_plan(
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
         user=project.settings.user or str(USER_ID),
+        working_dir=followed.working_dir if followed else WORKING_DIR,
+        places=project.places,
+        folders=tuple(sorted(set(followed.folders))) if followed else (),
         created_at=timing.created_at,
         modified_at_seconds=options.source_date_epoch_seconds or 0,
         smoke=smoke,
@@ -102,9 +107,11 @@ def make_plan(
 def _smoke(project: Project, command: Command) -> SmokeCheck:
     """What the settings demand; where they demand nothing of a server, that it answers."""
     smoke = project.settings.smoke
-    if not command.http or smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
+    http = project.followed.health_path if project.followed else ""
+    http = http or command.http
+    if not http or smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
         return smoke
-    return replace(smoke, http=command.http, port=smoke.port or command.port)
+    return replace(smoke, http=http, port=smoke.port or command.port)
 
 
 def image_name(project: Project, asked: str | None = None) -> tuple[str, str]:
@@ -149,7 +156,10 @@ def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[
         folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
         known = [path for path in (environment.get("PYTHONPATH"),) if path]
         environment["PYTHONPATH"] = ":".join(dict.fromkeys([*known, *folders]))
-    return tuple(sorted((environment | dict(project.settings.environment)).items()))
+    said = dict(project.settings.environment)
+    if "PATH" in said:  # of a Dockerfile, most often: `ENV PATH=/x/bin:$PATH`
+        said["PATH"] = said["PATH"].replace("${PATH}", "$PATH").replace("$PATH", environment["PATH"])
+    return tuple(sorted((environment | said).items()))
 
 
 def _labels(
@@ -159,6 +169,7 @@ def _labels(
     revision = project.revision
     wheels = [[wheel.name, wheel.version, wheel.digest.hex] for wheel in lock.wheels]
     labels = {
+        **dict(project.followed.labels if project.followed else ()),
         "org.opencontainers.image.base.digest": str(base.digest) if isinstance(base, ImageBasePin) else "",
         "org.opencontainers.image.base.name": base.reference,
         "org.opencontainers.image.created": timing.created_at,

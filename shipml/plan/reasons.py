@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from shipml.plan.command import Command
 from shipml.plan.declared import Declared
+from shipml.plan.dockerfile import NotUnderstood
 from shipml.plan.facts import Lock, Project
 from shipml.plan.model import USER_ID, Base, Decision, ImageBasePin
 from shipml.plan.python_version import PythonCandidate
@@ -42,6 +43,7 @@ def decisions(
     return (
         Decision("python", candidate.suite.python, _python_reason(lock, candidate)),
         Decision("base", base.reference, _base_reason(base, candidate)),
+        *_dockerfile(project),
         *_dependencies(project, lock),
         *_system_packages(base),
         *_files(project),
@@ -74,6 +76,15 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
     named = candidate.suite not in HUB_PYTHONS
     why = "it was asked for" if named else f"no suite of Debian has Python {candidate.suite.python}"
     return f"{why}; its Python is {base.python}, and it is pinned to {base.digest}"
+
+
+def _dockerfile(project: Project) -> Iterator[Decision]:
+    if project.followed is not None:
+        yield Decision("Dockerfile", "followed", "each of its instructions is understood")
+    elif isinstance(project.dockerfile, NotUnderstood):
+        yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
+    elif project.dockerfile is not None:
+        yield Decision("Dockerfile", "left aside", "--no-dockerfile says so")
 
 
 def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:

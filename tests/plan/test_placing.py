@@ -18,8 +18,11 @@ FILES = tuple(
 def places(*copies: tuple[str, str], working_dir: str = "/srv") -> dict[str, str]:
     dockerfile = Understood("x", working_dir=working_dir, copies=tuple(Copied(*copy, 1) for copy in copies))
     placed = place_files(FILES, dockerfile)
-    known = dict(placed.places)
-    return {file.path: known.get(file.path, f"{working_dir.rstrip('/')}/{file.path}") for file in placed.files}
+    assert {path for path, _ in placed.places} <= {file.path for file in placed.files}
+    elsewhere: dict[str, str] = {}
+    for path, place in placed.places:
+        elsewhere[path] = " ".join(filter(None, [elsewhere.get(path), place]))
+    return {file.path: elsewhere.get(file.path, f"{working_dir.rstrip('/')}/{file.path}") for file in placed.files}
 
 
 def test_all_of_the_project_lies_in_the_working_directory() -> None:
@@ -40,11 +43,12 @@ def test_all_of_the_project_lies_in_the_working_directory() -> None:
         ((("app.py", "/srv/main.py"),), {"app.py": "/srv/main.py"}),
         ((("app.py", "/srv"),), {"app.py": "/srv/app.py"}),
         ((("*.p*", "/m/"),), {"app.py": "/m/app.py", "model.pkl": "/m/model.pkl"}),
-        ((("model.pkl", "/a/"), ("model.pkl", "/b/")), {"model.pkl": "/b/model.pkl"}),
+        ((("model.pkl", "/a/"), ("model.pkl", "/b/")), {"model.pkl": "/a/model.pkl /b/model.pkl"}),
+        ((("app.py", "/srv/x"), ("model.pkl", "/srv/x")), {"model.pkl": "/srv/x"}),
     ],
 )
 def test_sources_are_files_folders_and_patterns(copies: tuple[tuple[str, str], ...], expected: dict[str, str]) -> None:
-    """A folder's content is copied, a file gets the new name, the last COPY counts."""
+    """A folder's content is copied, a file gets the new name, a file may lie in two places, the last COPY counts."""
     assert places(*copies) == expected
 
 
@@ -55,5 +59,5 @@ def test_the_root_can_be_the_working_directory() -> None:
 
 def test_a_source_that_is_not_there_is_an_error() -> None:
     """As it is for docker; the line is named."""
-    with pytest.raises(PlanError, match="Dockerfile:1 copies gone.txt"):
+    with pytest.raises(PlanError, match=r"Dockerfile:1 copies gone\.txt"):
         places(("gone.txt", "/srv/"))
