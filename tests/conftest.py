@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.azure_fixtures import act_as
 from tests.engines_table import pytest_addoption, pytest_collection_modifyitems, pytest_configure
 from tests.fault_cases import count_cases, pytest_terminal_summary
 from tests.image_fixtures import make_image, make_layer, store
@@ -16,9 +17,11 @@ from tests.peers.hub import Hub
 from tests.peers.podman import Podman, start_podman
 from tests.peers.podman_service import PodmanService, start_podman_service
 from tests.peers.registry import Registry, push_python_base, start_registry
+from tests.peers.registry_behind import need_registry
 from tests.validity import images_are_valid
 
 __all__ = [  # found by pytest here
+    "act_as",
     "count_cases",
     "images_are_valid",
     "make_image",
@@ -84,8 +87,13 @@ def running_azure_cloud() -> Iterator[AzureCloud]:
 
 
 @pytest.fixture
-def azure_cloud(running_azure_cloud: AzureCloud) -> Iterator[AzureCloud]:
-    """The stand-in for Azure without faults, its log empty; what was pushed stays for the session."""
+def azure_cloud(running_azure_cloud: AzureCloud, request: pytest.FixtureRequest) -> Iterator[AzureCloud]:
+    """The stand-in for Azure without faults, its log empty; what was pushed stays for the session.
+
+    Tests whose registries are asked are marked `engine`: a real one is behind them.
+    """
+    if request.node.get_closest_marker("engine"):
+        need_registry()
     running_azure_cloud.reset()
     yield running_azure_cloud
     running_azure_cloud.reset()

@@ -10,7 +10,7 @@ import pytest
 
 from shipml.azure import AudienceRefusedError, Cloud, DeviceCode, Identity, SignIn, find_cloud, sign_in
 from shipml.errors import ConfigurationError, NotAllowedError, ShipmlError, TryAgainError
-from tests.azure.conftest import ActAs
+from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.faults import Fault
 from tests.peers.marks import find_marks

@@ -9,7 +9,7 @@ import pytest
 
 from shipml.azure import Manager, SignIn, find_cloud, sign_in
 from shipml.errors import NotAllowedError, TryAgainError, UsageError
-from tests.azure.conftest import ActAs
+from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.faults import Fault
 

@@ -1,4 +1,4 @@
-"""What tests of our side of Azure share: an environment that leads to the stand-ins, as somebody or nobody."""
+"""A fixture for tests of our side of Azure: an environment that leads to the stand-ins, as somebody or nobody."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.peers.azure_cloud import AzureCloud
+
+__all__ = ["ActAs", "act_as"]
 
 ActAs = Callable[[str], None]
 """Be the identity of this name in the stand-in cloud, by a client secret in the environment; "" is nobody."""
