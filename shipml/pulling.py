@@ -22,6 +22,7 @@ from shipml.store import Store
 
 if TYPE_CHECKING:
     from shipml.registries.remote import Registries
+    from shipml.registries.transport import Pauses
 
 __all__ = ["LastImage", "Puller", "has_registry"]
 
@@ -41,11 +42,8 @@ class LastImage:
     """None: there is no such image."""
     facts: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
     """By kind of fact and key of the layer: digest, diff id and sizes."""
-
-    @property
-    def digests(self) -> frozenset[Digest]:
-        """Of its layers that have a key."""
-        return frozenset(Digest.parse(fact["digest"]) for fact in self.facts.values())
+    digests: frozenset[Digest] = frozenset()
+    """Of all its layers."""
 
     def is_here(self, image: Image, store: Store) -> bool:
         """Whether none of the layers that an image took from this one is in the registry alone."""
@@ -75,6 +73,8 @@ class Puller:
 
     def __init__(self, emit: Emit, azure: AzureSession | None = None) -> None:
         """`azure` is who we are to Azure's registries where docker's files have nothing for them."""
+        self.pauses: Pauses | None = None
+        """How patient it is with a base's registry; None: as usual."""
         self._emit = emit
         self._azure = azure or AzureSession(emit=emit)
         self._clients: dict[bool, Registries] = {}
@@ -155,7 +155,9 @@ class Puller:
         if pushing not in self._clients:
             from shipml.registries.remote import Registries  # noqa: PLC0415  (late: brings HTTP along)
 
-            self._clients[pushing] = Registries(self._keychain(with_environment=pushing), self._emit)
+            self._clients[pushing] = Registries(
+                self._keychain(with_environment=pushing), self._emit, pauses=self.pauses
+            )
         return self._clients[pushing]
 
     def _keychain(self, *, with_environment: bool = True) -> Keychain:
@@ -174,4 +176,4 @@ def _said_by(reference: Reference, image: Image, store: Store) -> LastImage:
                 "diff_id": str(layer.diff_id),
                 "size_bytes": layer.size_bytes,
             }
-    return LastImage(reference, facts)
+    return LastImage(reference, facts, frozenset(layer.digest for layer in image.layers))

@@ -36,8 +36,12 @@ def _problems(home: Path) -> list[str]:
     try:
         problems = []
         for stored in store.images():
-            if str(stored.digest) not in _checked:
-                found = validate(store.image(stored.digest))
+            image = store.image(stored.digest)
+            in_registry = [
+                one for one in image.layers if store.remote_homes(one.digest) and not store.has_blob(one.digest)
+            ]
+            if str(stored.digest) not in _checked and not in_registry:
+                found = validate(image)
                 problems += [f"{stored.reference} in {home}: {problem}" for problem in found]
                 if not found:
                     _checked.add(str(stored.digest))

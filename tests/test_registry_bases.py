@@ -1,0 +1,192 @@
+"""Builds on images of a registry, and builds that take what the last image in theirs has, with the real registry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shipml.errors import TryAgainError
+from shipml.events import Event, Notice
+from shipml.oci.image import read_config
+from shipml.oci.validate import validate
+from shipml.pipeline import PlanRequest, Shipml
+from shipml.registries.transport import Pauses
+from shipml.report import BuildReport
+from tests.package_index import PackageIndex, serve_index
+from tests.peers.engine import Engine
+from tests.peers.fault_proxy import Fault, FaultProxy
+from tests.peers.python_image import push_hub_python
+from tests.peers.registry import Registry
+
+pytestmark = [pytest.mark.slow]
+
+CODE = "import demo, sys\nprint('python', *sys.version_info[:2], 'demo', demo.version)\nprint('accuracy: 1.0')\n"
+
+
+@pytest.fixture(scope="module")
+def index() -> Iterator[PackageIndex]:
+    """A package index with one package."""
+    with serve_index() as started:
+        started.add("demo", "1.0")
+        yield started
+
+
+@pytest.fixture(scope="module")
+def hub_python(registry: Registry) -> str:
+    """A Python that no suite of Debian has, as Docker Hub has it."""
+    return push_hub_python(registry, "3.12")
+
+
+@pytest.fixture
+def proxy(registry: Registry) -> Iterator[FaultProxy]:
+    """The way to the registry, on which all requests are seen."""
+    with FaultProxy(registry.host) as started:
+        yield started
+
+
+@pytest.fixture
+def folder(tmp_path: Path, index: PackageIndex, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one package, on a machine whose Docker Hub is the registry, and that has no engine."""
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "requirements.txt").write_text("demo==1.0\n")
+    (project / "app.py").write_text(CODE)
+    monkeypatch.setenv("SHIPML_HUB_MIRROR", proxy.host)
+    monkeypatch.setenv("UV_DEFAULT_INDEX", index.url)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
+    monkeypatch.setenv("SHIPML_DEBIAN_MIRROR", "http://127.0.0.1:9")  # nothing here needs it
+    index.requests.clear()
+    return project
+
+
+class Machine:
+    """A user's machine: a home of its own, and what was said on the screen."""
+
+    def __init__(self, home: Path) -> None:
+        self.notices: list[str] = []
+        self.session = Shipml(home=home, emit=self._hear)
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Notice):
+            self.notices.append(event.message)
+
+    def build(self, folder: Path, *names: str, **options: str) -> BuildReport:
+        """`shipml build`."""
+        return self.session.build(PlanRequest(folder=folder, **options), references=names)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def machines(tmp_path: Path) -> Iterator[list[Machine]]:
+    """Two machines that know nothing of each other."""
+    made = [Machine(tmp_path / "home one"), Machine(tmp_path / "home two")]
+    yield made
+    for machine in made:
+        machine.session.store.close()
+
+
+@pytest.mark.engine
+def test_a_python_that_no_suite_has_comes_from_the_hub(
+    folder: Path, hub_python: str, machines: list[Machine], docker_20: Engine
+) -> None:
+    """A project that wants 3.12 is built on python:3.12-slim, and runs in the sandbox and in an old engine."""
+    (folder / ".python-version").write_text("3.12\n")
+    session = machines[0].session
+    report = machines[0].build(folder, "demo:1")
+    assert report.base == hub_python
+    result = session.run("demo:1", runtime="sandbox")
+    assert result.passed, result.output
+    assert "python 3 12 demo 1.0" in result.output
+    archive = folder.parent / "image.tar"
+    session.build(PlanRequest(folder=folder), references=["demo:1"], outputs=[f"docker-archive:{archive}"])
+    docker_20.docker("load", "--input", str(archive))
+    assert "python 3 12 demo 1.0" in docker_20.docker("run", "--rm", "--network", "none", "demo:1").stdout
+
+
+def test_an_image_as_base_stays_whole(folder: Path, hub_python: str, machines: list[Machine]) -> None:
+    """Its layers come first and unchanged, all media types are OCI's, what is added breaks no rule of the format."""
+    report = machines[0].build(folder, "demo:1", base=hub_python)
+    image = machines[0].session.store.image(report.digest)
+    manifest = json.loads(image.manifest)
+    types = {manifest["mediaType"], manifest["config"]["mediaType"], *(one["mediaType"] for one in manifest["layers"])}
+    assert all(name.startswith("application/vnd.oci.image.") for name in types)
+    assert [layer.kind for layer in report.layers] == ["base", "base", "packages", "application"]
+    assert validate(image) == []
+    environment = read_config(image)["config"]["Env"]
+    assert "LD_LIBRARY_PATH=/usr/local/lib" in environment
+    assert any(entry.startswith("PATH=/opt/venv/bin:/usr/local/bin:") for entry in environment)
+
+
+def test_a_locked_image_is_not_looked_up_again(
+    folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy
+) -> None:
+    """With its digest in pylock.toml, another machine plans without its registry, and makes the same plan."""
+    request = PlanRequest(folder=folder, base=hub_python)
+    machines[0].session.lock(request)
+    first = machines[0].session.plan(request)
+    proxy.heal()
+    assert machines[1].session.plan(request) == first
+    assert proxy.seen == []
+
+
+def test_a_hub_that_is_down_is_named_with_a_remedy(
+    folder: Path, machines: list[Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says which Python is meant, and how to get it from elsewhere."""
+    monkeypatch.setenv("SHIPML_HUB_MIRROR", "127.0.0.1:9")
+    machines[0].session._puller.pauses = Pauses(attempts=1)
+    with pytest.raises(TryAgainError) as caught:
+        machines[0].session.plan(PlanRequest(folder=folder, python="3.10"))
+    assert "no suite of Debian has Python 3.10, and python:3.10-slim cannot be had" in caught.value.message
+    assert "SHIPML_HUB_MIRROR" in caught.value.hint
+
+
+def test_the_last_image_is_the_cache(
+    folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy, index: PackageIndex
+) -> None:
+    """On a fresh machine one changed line costs a manifest, a config, and the upload of one small layer."""
+    (folder / "shipml.toml").write_text(f'base = "{hub_python}"\n')
+    machines[0].session.lock(PlanRequest(folder=folder))
+    machines[0].build(folder, f"{proxy.host}/team/demo:1")
+    machines[0].session.push(f"{proxy.host}/team/demo:1", smoke=False)
+    (folder / "app.py").write_text(CODE + "print('changed')\n")
+    proxy.heal()
+    index.requests.clear()
+    fresh = machines[1]
+    report = fresh.build(folder, f"{proxy.host}/team/demo:2")
+    pulled = [(seen.method, seen.path.rsplit("/", 2)[1]) for seen in proxy.seen if seen.status == 200]
+    assert pulled == [("GET", "tags"), ("GET", "manifests"), ("GET", "blobs")], "of the newest tag; its config"
+    assert index.requests == []
+    assert [layer.reused for layer in report.layers] == [True, True, True, False]
+    assert "stay in the registry" in "".join(fresh.notices)
+    proxy.heal()
+    pushed = fresh.session.push(f"{proxy.host}/team/demo:2", smoke=False)
+    assert pushed.uploaded_bytes is not None
+    assert pushed.uploaded_bytes < 10_000
+    assert sum(seen.body_bytes for seen in proxy.seen) < 20_000
+    assert proxy.count("GET", "/blobs/sha256") == 0
+    result = fresh.session.run(f"{proxy.host}/team/demo:2", runtime="sandbox")
+    assert "changed" in result.output, "what the registry has comes from there when it is needed"
+    assert index.requests == []
+
+
+def test_a_registry_that_fails_is_no_obstacle(
+    folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy
+) -> None:
+    """What it cannot say is made here; a notice names it."""
+    machines[0].session.lock(PlanRequest(folder=folder, base=hub_python))
+    proxy.hurt(Fault("status", 403), path="/v2/team/", times=1000)
+    report = machines[0].build(folder, f"{proxy.host}/team/other:1", base=hub_python)
+    assert [layer.kind for layer in report.layers] == ["base", "base", "packages", "application"]
+    assert any(f"the last image of {proxy.host}/team/other is no help" in text for text in machines[0].notices)
+
+
+def test_a_warm_machine_asks_nobody(folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy) -> None:
+    """Where all layers but the code's are known, the repository is not looked at."""
+    machines[0].build(folder, "demo:1", base=hub_python)
+    (folder / "app.py").write_text(CODE + "print('again')\n")
+    proxy.heal()
+    machines[0].build(folder, f"{proxy.host}/team/warm:1", base=hub_python)
+    assert proxy.seen == []
