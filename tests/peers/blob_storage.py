@@ -90,7 +90,7 @@ def _get(request: Request, blob: Blob, data: bytes) -> Answer:
     first = int(wanted[1])
     if first >= len(data):
         answer = _refuse(416, "InvalidRange", note="")
-        answer.headers |= {"Content-Range": f"bytes */{len(data)}"} | headers
+        answer.headers["Content-Range"] = f"bytes */{len(data)}"
         return answer
     last = min(int(wanted[2] or len(data)), len(data) - 1)
     return Answer(206, data[first : last + 1], headers | {"Content-Range": f"bytes {first}-{last}/{len(data)}"})

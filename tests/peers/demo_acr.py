@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.azure_cloud import INT_NAME, PROD_NAME, AzureCloud, start_azure_cloud
+from tests.peers.registry_behind import need_registry
 
 __all__ = ["run_demo"]
 
@@ -87,6 +88,7 @@ def _say(line: str) -> None:
 def main() -> int:
     """The program."""
     try:
+        need_registry()
         with tempfile.TemporaryDirectory() as folder, start_azure_cloud() as cloud:
             cloud.way.lets_through = True  # the packages come from where they always do
             return 0 if run_demo(cloud, Path(folder)) else 1

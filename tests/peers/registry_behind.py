@@ -16,11 +16,16 @@ from tests.peers.registry import Registry
 from tests.peers.stand_in_http import Answer, Request
 from tests.peers.stand_in_tls import Authority
 
-__all__ = ["RegistryBehind", "Starter"]
+__all__ = ["RegistryBehind", "Starter", "need_registry"]
 
 _PIECE_BYTES = 1 << 20
 _PASSED_ON = ("accept", "authorization", "content-range", "content-type", "range", "if-none-match")
 _NOT_PASSED_BACK = frozenset({"connection", "transfer-encoding", "date", "server", "content-encoding", "keep-alive"})
+
+
+def need_registry() -> None:
+    """Skip the test where there can be no registry; to be asked from the test's own thread."""
+    need("docker-registry", "unshare", "setpriv", root=True)
 
 
 class Starter:
@@ -32,7 +37,6 @@ class Starter:
 
     def registry(self, auth: dict[str, Any]) -> Registry:
         """A docker-registry."""
-        need("docker-registry", "unshare", "setpriv", root=True)
         started = self._thread.submit(lambda: Registry(auth=auth)).result()
         self._started.append(started)
         return started
