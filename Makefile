@@ -15,7 +15,7 @@ help:
 	@echo 'make demo-acr   login, push, promote INT to PROD against a stand-in for Azure on this machine; Linux, as root'
 	@echo 'make test    all tests; as root on Debian with real engines, registry, skopeo, buildah, podman'
 	@echo 'make check   formatting, lint, types, and the tests that need no network and no engine'
-	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md'
+	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md and push.md'
 	@echo 'make engines-table   docs/engines.md: what works with which engine, from the tests'
 	@echo 'make clean   remove the virtual environment and what tools left'
 
@@ -44,6 +44,7 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev peers
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.push
 
 engines-table: $(VENV)/installed-dev peers
 	$(BIN)/pytest -m feature --engines-table docs/engines.md
