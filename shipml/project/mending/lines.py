@@ -46,7 +46,7 @@ _WITH_VALUE = {
 _WITH_VALUE |= {"--channel", "--name", "--prefix", "--trusted-host", "--constraint", "--timeout"}
 _RULER = re.compile(r"[\W_]*")
 _TABLE_HEAD = re.compile(r"package\s+version(?:\s+.*)?", re.IGNORECASE)
-_CONDA = re.compile(rf"(?P<name>[\w.-]+)={_VERSION}=(?P<build>\w+)")
+_CONDA = re.compile(rf"(?P<name>[\w.-]+)={_VERSION}=(?P<build>[\w.]+)")
 _CONDA_URL = re.compile(
     r"https?://\S+/(?:noarch|(?:linux|win|osx)-\w+)/(?P<name>[\w.-]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+?)"
     r"\.(?:conda|tar\.bz2)(?:#\w+)?"
@@ -63,7 +63,7 @@ _STAR_RANGE = re.compile(r"([<>]=?\s*\d+(?:\.\d+)*)\.\*")
 _LOCAL_RANGE = re.compile(r"((?:~=|[<>]=?)\s*[\w.]+)\+[\w.]+")
 _SHORT_TILDE = re.compile(r"~=?\s*(\d+)(?=\s*(?:[,;]|$))")
 _TILDE = re.compile(r"(?<![~=<>!])~\s*(?=\d)")
-_NO_COMMA = re.compile(r"((?:[<>=!~]=|[<>])\s*[\w.*]+)\s*(?=[<>=!~]=|[<>])")
+_NO_COMMA = re.compile(r"((?:[<>=!~]=|[<>])\s*[\w.*]+)\s*(?=[<>!~]=|[<>])")
 _RUN = re.compile(r"[A-Za-z][\w.-]*(?:\[[^\]]*\])?\s*(?:(?:[=<>!~]=|[<>])\s*[\w.*+]+\s*,?\s*)+")
 _EQUALS = re.compile(r"={3,}(?=\s*\d)")
 _DECORATION = re.compile(r"^(?:[-*•+]\s+|\d+[.)]\s+|>\s+)|^[\"'`*(\[]+|[\"'`,;:.)\]*\\]+$")
@@ -220,7 +220,7 @@ def _several(text: str) -> Repair | None:
 
 def _prose(text: str) -> Repair | None:
     words = re.findall(r"[A-Za-z']+", text)
-    if len(words) >= _PROSE_WORDS and not re.search(r"[=<>~]=|@|://|[\\/]", text):
+    if len(words) >= _PROSE_WORDS and not re.search(r"[=<>~@\\/]", text):
         return Repair((), "it is prose, no requirement")
     return None
 

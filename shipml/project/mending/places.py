@@ -16,7 +16,7 @@ __all__ = ["Place", "is_place", "settle"]
 
 _URL = re.compile(r"(?:[a-z][a-z0-9]*\+)?(?:https?|ssh|git|file|ftp)://\S+|file:\S+|git\+\S+", re.IGNORECASE)
 _ARCHIVE = re.compile(r".+\.(?:whl|tar\.gz|tar\.bz2|zip|tgz)(?:\[[^\]]*\])?", re.IGNORECASE)
-_EGG = re.compile(r"[#&]egg=([A-Za-z0-9][\w.-]*)(\[[^\]]*\])?")
+_EGG = re.compile(r"[#&]egg=([A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(\[[^\]]*\])?(?=&|$|\s)")
 _GITHUB = re.compile(
     r"(?:https?://)?(?:www\.)?github\.com/(?P<path>[\w.-]+/[\w.-]+?)(?:\.git)?/?(?:@(?P<revision>[\w./-]+))?"
 )
@@ -46,12 +46,12 @@ def is_place(text: str) -> bool:
     if _CONDA_PACKAGE.fullmatch(bare):
         return False
     return bool(
-        bare != text
-        or _URL.fullmatch(bare)
+        _URL.fullmatch(bare)
         or _GITHUB.fullmatch(bare)
         or _ARCHIVE.fullmatch(bare.partition(";")[0].strip())
         or bare.startswith((".", "/", "~"))
         or re.match(r"[A-Za-z]:\\", bare)
+        or (bare != text and (" @ " in bare or "/" in bare))
     )
 
 
@@ -91,7 +91,7 @@ def _parts(text: str) -> tuple[str, str, str]:
 
 
 def _without_egg(url: str) -> str:
-    return re.sub(r"#&?$", "", _EGG.sub("#", url, count=1)).replace("#&", "#") if _EGG.search(url) else url
+    return re.sub(r"#&?$", "", _EGG.sub("#", url)).replace("#&", "#") if _EGG.search(url) else url
 
 
 def _on_another_machine(name: str, url: str, folder: Path) -> Place | None:
