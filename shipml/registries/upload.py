@@ -28,6 +28,8 @@ _SMALLEST_CHUNK_BYTES = 1 << 20
 """What every proxy lets through."""
 _PATIENCE = 5
 """For the answer after the last byte: a registry may have to hash all of them, or move them in its storage."""
+_TAKEN = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
+"""Of chunks: what the specification says, and what go-containerregistry's registry does."""
 _STORED = (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _SESSION_THERE = (200, 202, 204)
 _SESSION_LOST = (400, 404, 405, 416)
@@ -185,7 +187,7 @@ class BlobUpload:
             lambda: source.pieces(start, end),
             patience=_PATIENCE if method == "PUT" else 1,
         )
-        fine = (HTTPStatus.ACCEPTED,) if method == "PATCH" else _STORED
+        fine = _TAKEN if method == "PATCH" else _STORED
         answer = self._conversation.ask_once(question, (*fine, *_MENDED))
         if answer.status not in fine:
             raise self._mended(answer, end - start, may_be_whole=method == "PATCH" and start == 0)

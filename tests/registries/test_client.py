@@ -23,12 +23,15 @@ from shipml.errors import (
 )
 from shipml.events import Event, Notice
 from shipml.oci.digest import Digest
+from shipml.oci.image import Image
 from shipml.oci.manifest import MANIFEST_MEDIA_TYPE, Descriptor
 from shipml.registries.client import RegistryClient
 from shipml.registries.credentials import Credentials
 from shipml.registries.keychain import DockerKeychain, GivenKeychain
 from shipml.registries.refusals import NotFoundError
 from shipml.registries.transport import Pauses
+from tests.image_fixtures import MakeImage
+from tests.peers.crane import CraneRegistry, start_crane_registry
 from tests.peers.registry import Registry, start_registry
 from tests.peers.small_server import Asked, Reply, SmallServer, serve
 from tests.registries.pushing import made_image, new_name, noise_layer
@@ -46,14 +49,29 @@ def locked_registry() -> Iterator[Registry]:
         yield started
 
 
-@pytest.fixture
-def client(registry: Registry) -> RegistryClient:
-    return _client(registry.host)
+@pytest.fixture(scope="module")
+def crane() -> Iterator[CraneRegistry]:
+    with start_crane_registry() as started:
+        yield started
+
+
+@pytest.fixture(params=["registry", "crane"])
+def client(request: pytest.FixtureRequest) -> RegistryClient:
+    """Of the CNCF's registry and of go-containerregistry's in turn."""
+    return _client(request.getfixturevalue(request.param).host)
 
 
 def _client(host: str, credentials: Credentials | None = None, pauses: Pauses = QUICK) -> RegistryClient:
     keychain = GivenKeychain(host, credentials or Credentials())
     return RegistryClient(host, keychain, pauses=pauses, chunk_bytes=CHUNK_BYTES, environment={})
+
+
+def _push(client: RegistryClient, repository: str, image: Image, *tags: str) -> None:
+    for layer in image.layers:
+        client.upload_blob(repository, layer)
+    client.upload_blob(repository, noise_layer(0, data=image.config))
+    for tag in tags or ("v1",):
+        assert client.put_manifest(repository, tag, image.manifest, image.media_type) == image.digest
 
 
 @pytest.mark.engine
@@ -71,8 +89,9 @@ def test_blobs(client: RegistryClient, size_bytes: int) -> None:
 
 
 @pytest.mark.engine
-def test_mounts(client: RegistryClient) -> None:
+def test_mounts(registry: Registry) -> None:
     """A blob of another repository is mounted; one that is nowhere gives a session, in which it is uploaded."""
+    client = _client(registry.host)
     source, target, layer = new_name(), new_name(), noise_layer(5000)
     client.upload_blob(source, layer)
     assert client.mount_blob(target, layer.digest, source) is None
@@ -86,29 +105,41 @@ def test_mounts(client: RegistryClient) -> None:
 
 @pytest.mark.engine
 def test_manifests(client: RegistryClient) -> None:
-    """A manifest is put under tags, found, read, listed and removed."""
+    """A manifest is put under tags, found, read and listed."""
     repository, image = new_name(), made_image()
-    for layer in image.layers:
-        client.upload_blob(repository, layer)
-    client.upload_blob(repository, noise_layer(0, data=image.config))
     assert client.tags(repository) == []
     assert client.head_manifest(repository, "v1") is None
-    for tag in ("v2", "v1"):
-        assert client.put_manifest(repository, tag, image.manifest, image.media_type) == image.digest
+    _push(client, repository, image, "v2", "v1")
     found = client.manifest(repository, "v1")
     assert (found.data, found.media_type, found.digest) == (image.manifest, MANIFEST_MEDIA_TYPE, image.digest)
     assert client.manifest(repository, str(image.digest)).data == image.manifest
     assert client.head_manifest(repository, "v2") == image.digest
     assert client.tags(repository) == ["v1", "v2"]
+
+
+@pytest.mark.engine
+def test_deletion(registry: Registry) -> None:
+    """A manifest is removed with its tags; one that is not there any more is fine."""
+    client, repository, image = _client(registry.host), new_name(), made_image()
+    _push(client, repository, image)
     client.delete_manifest(repository, image.digest)
     client.delete_manifest(repository, image.digest)
     assert client.head_manifest(repository, "v1") is None
 
 
 @pytest.mark.engine
-def test_a_manifest_without_its_blobs(client: RegistryClient) -> None:
+def test_crane_reads_what_was_pushed(crane: CraneRegistry, make_image: MakeImage) -> None:
+    """Another client finds the image whole: every digest and diff id of it is right."""
+    repository = new_name()
+    _push(_client(crane.host), repository, make_image({"bin/a": b"a"}, {"bin/b": b"b" * 3_000_000}))
+    done = crane.validate(f"{crane.host}/{repository}:v1")
+    assert "PASS" in done.stdout + done.stderr
+
+
+@pytest.mark.engine
+def test_a_manifest_without_its_blobs(registry: Registry) -> None:
     """A manifest whose blobs are missing is refused with what the registry says."""
-    image = made_image()
+    client, image = _client(registry.host), made_image()
     with pytest.raises(ShipmlError, match="MANIFEST_BLOB_UNKNOWN"):
         client.put_manifest(new_name(), "v1", image.manifest, image.media_type)
 
@@ -116,7 +147,7 @@ def test_a_manifest_without_its_blobs(client: RegistryClient) -> None:
 @pytest.mark.engine
 def test_what_is_not_there(client: RegistryClient) -> None:
     """An image that is not there is named, with the registry's words and the exit code for typing errors."""
-    with pytest.raises(NotFoundError, match="MANIFEST_UNKNOWN") as caught:
+    with pytest.raises(NotFoundError, match=r"(MANIFEST|NAME)_UNKNOWN") as caught:
         client.manifest("nobody/nothing", "v1")
     assert "nobody/nothing:v1" in caught.value.message
     assert caught.value.exit_code == UsageError.exit_code
