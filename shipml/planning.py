@@ -17,6 +17,7 @@ from shipml.lock_file import locked_image
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
 from shipml.plan.command import choose_command
+from shipml.plan.completing import complete
 from shipml.plan.declared import Change
 from shipml.plan.following import Following
 from shipml.plan.model import Base, ImageBasePin
@@ -106,6 +107,9 @@ class Planner:
     def prepare(self, request: PlanRequest) -> Prepared:
         """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
         project = read_project(request.folder, self._store, self._emit, dockerfile=request.dockerfile)
+        project, added = complete(project)
+        if added is not None:
+            self._emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
         if request.strict and project.requirements is not None:
             _refuse_changes(project.requirements.changes)
         choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
