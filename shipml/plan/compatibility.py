@@ -95,28 +95,24 @@ def _is_old_binary(one: Resolved) -> bool:
 
 
 def _has_numpy_2(packages: Sequence[Resolved]) -> bool:
-    return any(one.name == "numpy" and not one.pinned and _leading(one.version)[0] >= 2 for one in packages)  # noqa: PLR2004
+    return any(one.name == "numpy" and not one.pinned and _leading(one.version) >= 2 for one in packages)  # noqa: PLR2004
 
 
 def is_newer_series(version: str, than: str) -> bool:
-    """Whether `version` may break what was made for `than`: its first number that is not 0 is larger.
+    """Whether `version` may break what was made for `than`: its first number is larger.
 
-    Versions that count years break nothing by that.
+    Versions that count years break nothing by that, and those below 1 promise nothing that could be broken.
     """
     new, old = _leading(version), _leading(than)
-    return new > old and new[0] < _CALENDAR
+    return new > old and new < _CALENDAR
 
 
 def upper_bound(version: str) -> str:
-    """The first version of the next series: "3" for 2.1.4, "0.5" for 0.4.2."""
-    major, minor = _leading(version)
-    return str(major + 1) if major else f"0.{minor + 1}"
+    """The first version of the next series: "3" for 2.1.4."""
+    return str(_leading(version) + 1)
 
 
-def _leading(version: str) -> tuple[int, int]:
-    """(2, 0) of 2.3.1, (0, 4) of 0.4.2: semantic versioning 2.0.0, section 4."""
-    numbers = [
-        int(part) for part in version.partition("!")[2 if "!" in version else 0].split(".")[:2] if part.isdecimal()
-    ]
-    major = numbers[0] if numbers else 0
-    return (major, 0) if major or len(numbers) < 2 else (0, numbers[1])  # noqa: PLR2004
+def _leading(version: str) -> int:
+    """2 of 2.3.1 (semantic versioning 2.0.0, section 8)."""
+    number = version.rpartition("!")[2].partition(".")[0]
+    return int(number) if number.isdecimal() else 0

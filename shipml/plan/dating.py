@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shipml.plan.releases import Pin, Survey, cutoff
+from shipml.plan.releases import Survey, cutoff
 
 __all__ = ["OLD_PINS", "Dating", "datings"]
 
@@ -54,12 +54,14 @@ def _past(survey: Survey, now: datetime, committed_at: datetime | None) -> Itera
         pin, uploaded_at = newest
         day = cutoff(uploaded_at)
         if day < now:
-            yield Dating(day, f"the newest pin, {pin} ({_place(pin)}), was uploaded on {uploaded_at:%Y-%m-%d}")
+            floor = any(pin is one for one, _ in survey.floors)
+            what = (
+                f"the oldest {pin.name} that {pin.source} allows, {pin},"
+                if floor
+                else f"the newest pin, {pin} ({pin.source}),"
+            )
+            yield Dating(day, f"{what} was uploaded on {uploaded_at:%Y-%m-%d}")
     if committed_at is not None and now - committed_at > OLD_PINS:
         day = cutoff(committed_at)
         if newest is None or day > cutoff(newest[1]):
             yield Dating(day, f"the project was last changed on {committed_at:%Y-%m-%d}")
-
-
-def _place(pin: Pin) -> str:
-    return pin.source

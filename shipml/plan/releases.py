@@ -67,19 +67,21 @@ class Survey:
     releases: Mapping[str, Release] = field(default_factory=dict)
     """By name."""
     missing: tuple[MissingPin, ...] = ()
+    floors: tuple[tuple[Pin, datetime], ...] = ()
+    """The oldest releases that requirements without a fixed version allow, and when they were uploaded: the project
+    cannot be older than that."""
 
     @property
     def newest_upload(self) -> tuple[Pin, datetime] | None:
-        """The pin that was uploaded last, and when."""
+        """The pin that was uploaded last, or the oldest allowed release that is newer still, and when."""
         dated = [
-            (release.uploaded_at, pin)
+            (pin, release.uploaded_at)
             for pin in self.pins
             if (release := self.releases.get(pin.name)) is not None and release.uploaded_at is not None
         ]
         if not dated:
             return None
-        newest, pin = max(dated, key=lambda one: one[0])
-        return pin, newest
+        return max((*dated, *self.floors), key=lambda one: one[1])
 
 
 def cutoff(uploaded_at: datetime) -> datetime:

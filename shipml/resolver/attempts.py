@@ -18,16 +18,18 @@ from shipml.events import Emit, Notice
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
-from shipml.plan.dating import Dating, datings
+from shipml.plan.dating import OLD_PINS, Dating, datings
 from shipml.plan.declared import Change
 from shipml.plan.facts import Lock, Project, RefusedPython
 from shipml.plan.model import Decision, LockedSource
 from shipml.plan.model_evidence import model_pins
 from shipml.plan.python_version import PythonCandidate
-from shipml.plan.releases import Survey
+from shipml.plan.releases import Survey, cutoff
 from shipml.plan.suites import PythonBase
-from shipml.resolver.errors import Refusal, UnsolvableError, explain, no_python_fits
+from shipml.resolver.causes import cause
+from shipml.resolver.errors import ObstacleError, Refusal, UnsolvableError, explain
 from shipml.resolver.sources import Sources
+from shipml.resolver.survey import newest_source
 from shipml.resolver.together import hold_back
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.resolver.work import Work, heed_models, look_at_pins, stances
@@ -36,6 +38,7 @@ from shipml.store import Store
 __all__ = ["Found", "find_lock"]
 
 _OBSTACLE_HINT = "name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST; or another Python: --python"
+_PYTHONS_FROM_SOURCE = 3
 _MOST_ROUNDS = 12
 """As often as packages without wheels come to light one after the other in one attempt."""
 
@@ -97,14 +100,12 @@ def find_lock(
         if stance:
             words = ", ".join(f"{pin.source}: {pin}" for pin in stance)
             emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
-    raise no_python_fits(failures[0].refusals)
+    raise cause(work, failures[0].refusals, failures[-1].refusals)
 
 
 def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
     """The first way that comes to something; `failures` gets those before it."""
-    for dating, from_source in _ways(work, now):
-        if from_source and not any(refusal.error.lacking for one in failures for refusal in one.refusals):
-            break
+    for dating, from_source in _ways(work, now, failures):
         refusals: list[Refusal] = []
         for candidate in _ordered(work, from_source=from_source):
             try:
@@ -118,18 +119,43 @@ def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
     return None
 
 
-def _ways(work: Work, now: datetime) -> Iterator[tuple[Dating, bool]]:
-    """(as of when, whether sources count too) of each attempt."""
+def _ways(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[tuple[Dating, bool]]:
+    """(as of when, whether sources count too) of each attempt; sources only where wheels are what is lacking."""
     datings = _datings(work, now)
     yield from ((dating, False) for dating in datings)
-    yield from ((dating, True) for dating in datings)
+    lacking = [name for one in failures for refusal in one.refusals for name in refusal.error.lacking]
+    if lacking:
+        yield from ((dating, True) for dating in _of_old_sources(work, now, lacking))
+        yield from ((dating, True) for dating in datings)
+
+
+def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterator[Dating]:
+    """Where nothing is pinned: as of the day of a package that was given up before there were wheels of it."""
+    if work.survey.newest_upload is not None:
+        return
+    found = (newest_source(work.uv, name, work.declared.options) for name in dict.fromkeys(lacking))
+    old = [(one.uploaded_at, one) for one in found if one and one.uploaded_at and now - one.uploaded_at > OLD_PINS]
+    if old:
+        uploaded_at, release = max(old, key=lambda one: one[0])
+        because = f"{release.name} {release.version} is the newest, has no wheel and was uploaded on"
+        yield Dating(cutoff(uploaded_at), f"{because} {uploaded_at:%Y-%m-%d}")
 
 
 def _ordered(work: Work, *, from_source: bool) -> Sequence[PythonCandidate]:
-    """The Pythons; where sources count, those first for which the fewest pins must be built."""
+    """The Pythons; where sources count, a few: those for which the fewest pins must be built, old ones first.
+
+    What has no wheel for any Python is old, and builds on the Pythons that it knew.
+    """
     if not from_source:
         return work.candidates
-    return sorted(work.candidates, key=lambda one: len(_without_wheel(work.survey, one.suite, work.platform)))
+    by_need = sorted(
+        work.candidates, key=lambda one: (len(_without_wheel(work.survey, one.suite, work.platform)), _minor(one))
+    )
+    return [one for one in by_need if not work.obstacle(one.suite)][:_PYTHONS_FROM_SOURCE]
+
+
+def _minor(candidate: PythonCandidate) -> int:
+    return int(candidate.suite.python.partition(".")[2])
 
 
 def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
@@ -154,7 +180,7 @@ def _attempt(work: Work, dating: Dating, candidate: PythonCandidate, *, from_sou
     if lacking and not (from_source and open_ones.isdisjoint(lacking)):
         raise UnsolvableError.no_wheel(lacking, base, work.platform)
     if because := work.obstacle(base):
-        raise UnsolvableError(because, short=because, hint=_OBSTACLE_HINT)
+        raise ObstacleError(because, short=because, hint=_OBSTACLE_HINT)
     question = Question(
         work.declared,
         base,
@@ -233,7 +259,11 @@ def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> It
     if candidate.instead_of:
         because = refusals[0].python.because if refusals else "no base has it"
         yield Change(
-            "version", f"Python {candidate.instead_of}", f"Python {candidate.suite.python}", because, candidate.source
+            "version",
+            f"Python {candidate.instead_of.removeprefix('python-')}",
+            f"Python {candidate.suite.python}",
+            because,
+            candidate.source,
         )
 
 

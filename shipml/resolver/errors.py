@@ -12,9 +12,11 @@ from shipml.plan.declared import Declared
 from shipml.plan.facts import RefusedPython
 from shipml.plan.suites import PythonBase
 
-__all__ = ["Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
+__all__ = ["ObstacleError", "Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
 
 _LONGEST = 900
+_SHOWN = 4
+"""Names shown of a longer list."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _AUTHENTICATION = re.compile(r"\b401 Unauthorized|\b403 Forbidden|valid authentication credentials", re.IGNORECASE)
 _NETWORK = re.compile(
@@ -50,9 +52,18 @@ class UnsolvableError(ResolutionError):
     def no_wheel(cls, names: Iterable[str], base: PythonBase, platform: Platform) -> UnsolvableError:
         """For requirements that have no wheel that runs on `base`."""
         lacking = tuple(names)
-        listed = ", ".join(lacking)
+        listed = _listed(lacking)
         message = f"{listed} has no wheel for Python {base.python} on {platform}"
         return cls(message, short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT, lacking=lacking)
+
+
+class ObstacleError(UnsolvableError):
+    """The base with this Python cannot be had here."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from shipml.errors import ResolutionError
 from shipml.plan.declared import Change, Declared, DeclaredRequirement
@@ -12,7 +13,10 @@ from shipml.plan.suites import PythonBase
 from shipml.resolver.survey import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
 
-__all__ = ["Mending", "known_pins", "mended"]
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = ["Mending", "known_floors", "known_pins", "mended"]
 
 
 _LINUX = tuple(
@@ -52,6 +56,17 @@ def known_pins(declared: Declared) -> tuple[Pin, ...]:
     return tuple(found.values())
 
 
+def known_floors(declared: Declared) -> dict[str, Pin]:
+    """The requirements that name a least version, as they are written, each with what stands for it."""
+    found: dict[str, Pin] = {}
+    for one in declared.requirements:
+        requirement = _requirement(one)
+        if requirement is not None and any(spec.operator in (">=", ">", "~=") for spec in requirement.specifier):
+            plain = f"{requirement.name}{requirement.specifier}"
+            found[plain] = Pin(_normalised(requirement.name), str(requirement.specifier), one.source)
+    return found
+
+
 def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> Pin | None:
     """`pin` or the next release after it that has a wheel for the Python of `base`; None where there is none."""
     order = ("--resolution", "lowest", "--python-version", base.release)
@@ -63,19 +78,34 @@ def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) ->
 
 def _pin(one: DeclaredRequirement) -> Pin | None:
     """The version that the line fixes, if it does so on Linux, for a release of an index."""
+    requirement = _requirement(one)
+    if requirement is None:
+        return None
+    fixed = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===")]
+    if len(fixed) != 1 or fixed[0].endswith(".*"):
+        return None
+    return Pin(_normalised(requirement.name), fixed[0], one.source)
+
+
+def _requirement(one: DeclaredRequirement) -> Requirement | None:
+    """The line, where it counts on Linux and names a release of an index."""
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow to import
-    from packaging.utils import canonicalize_name  # noqa: PLC0415 - as above
 
     try:
         requirement = Requirement(one.line.split(" --")[0].strip())
     except InvalidRequirement:
         return None
-    fixed = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===")]
-    if requirement.url or len(fixed) != 1 or fixed[0].endswith(".*"):
+    if requirement.url:
         return None
     if requirement.marker is not None and not any(requirement.marker.evaluate(linux) for linux in _LINUX):
         return None
-    return Pin(canonicalize_name(requirement.name), fixed[0], one.source)
+    return requirement
+
+
+def _normalised(name: str) -> str:
+    from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow to import
+
+    return canonicalize_name(name)
 
 
 def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Mending:

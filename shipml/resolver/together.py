@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,14 +68,30 @@ def _bounds(uv: Uv, question: Question, packages: Sequence[Resolved]) -> dict[st
     if binary is not None:
         because = f"{_dated(binary)} holds extension modules, built for numpy 1 before there was a numpy 2"
         found["numpy<2"] = Decision("held back", "numpy<2", because)
-    for doubt in doubts(packages, parents):
-        if doubt.child.name == "numpy" and binary is not None:
-            continue
-        before = _version_at(uv, question, doubt.child.name, doubt.at)
-        if before and is_newer_series(doubt.child.version, before):
+    found_out = [one for one in doubts(packages, parents) if one.child.name != "numpy" or binary is None]
+    for doubt, before in _versions_before(uv, question, found_out):
+        if is_newer_series(doubt.child.version, before) and _was_superseded(uv, question, doubt):
             bound = f"{doubt.child.name}<{upper_bound(before)}"
             found[bound] = Decision("held back", bound, _why(doubt, before))
     return found
+
+
+def _versions_before(uv: Uv, question: Question, found: Sequence[Doubt]) -> Iterator[tuple[Doubt, str]]:
+    """Each doubt with the version of the child that one got when its parent was new; one run of uv a parent."""
+    by_parent: dict[str, list[Doubt]] = {}
+    for doubt in found:
+        by_parent.setdefault(doubt.parent.name, []).append(doubt)
+    for those in by_parent.values():
+        known = _versions_at(uv, question, [one.child.name for one in those], those[0].at)
+        yield from ((one, known[one.child.name]) for one in those if one.child.name in known)
+
+
+def _was_superseded(uv: Uv, question: Question, doubt: Doubt) -> bool:
+    """Whether the parent had newer releases when its dependency's was made: if not, the two were used together."""
+    if doubt.child.uploaded_at is None:
+        return False
+    parent = doubt.parent
+    return _versions_at(uv, question, [parent.name], doubt.child.uploaded_at).get(parent.name) != parent.version
 
 
 def _why(doubt: Doubt, before: str) -> str:
@@ -87,14 +103,17 @@ def _dated(package: Resolved) -> str:
     return f"{package.name} {package.version} of {package.uploaded_at:%Y-%m-%d}"
 
 
-def _version_at(uv: Uv, question: Question, name: str, at: datetime) -> str:
-    """The version that one would have got at that time; "" where there was none."""
+def _versions_at(uv: Uv, question: Question, names: Sequence[str], at: datetime) -> dict[str, str]:
+    """The versions that one would have got at that time; those that there were none of are left out."""
     target = python_arguments(question.base, question.platform)
     time = cutoff(at).strftime("%Y-%m-%dT%H:%M:%SZ")
     try:
-        return uv.version_of(name, question.declared.options, *target, "--exclude-newer", time)
+        document = uv.files_of(names, question.declared.options, *target, "--exclude-newer", time)
     except UvError:
-        return ""
+        if len(names) == 1:
+            return {}
+        return {name: one for each in names for name, one in _versions_at(uv, question, [each], at).items()}
+    return {str(package["name"]): str(package.get("version", "")) for package in document.get("packages", ())}
 
 
 def _packages(document: Mapping[str, Any], question: Question, survey: Survey) -> Iterable[Resolved]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from shipml.errors import ResolutionError
 from shipml.events import Emit
@@ -18,8 +19,8 @@ from shipml.plan.python_version import PythonCandidate
 from shipml.plan.releases import Pin, Survey
 from shipml.plan.suites import PythonBase
 from shipml.resolver.errors import explain
-from shipml.resolver.pins import known_pins, mended, nearest_newer
-from shipml.resolver.survey import survey_pins
+from shipml.resolver.pins import known_floors, known_pins, mended, nearest_newer
+from shipml.resolver.survey import survey_floors, survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
 
@@ -99,10 +100,22 @@ def look_at_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
             mending = mended(work.uv, work.survey, options, work.candidates[0].suite)
             work.overrides, work.changes = mending.overrides, (*work.changes, *mending.changes)
             work.survey = survey_pins(work.uv, mending.pins, options)
+        work.survey = replace(work.survey, floors=tuple(_floors(work)))
     except UvError as error:
         problem = explain(error.stderr, work.candidates[0].suite, work.platform, work.declared)
         if not isinstance(problem, ResolutionError):
             raise problem from error
+
+
+def _floors(work: Work) -> Iterator[tuple[Pin, datetime]]:
+    """When the oldest releases that the requirements allow were uploaded."""
+    floors = known_floors(work.declared)
+    if not floors:
+        return
+    pins = {pin.name: pin for pin in floors.values()}
+    for name, release in survey_floors(work.uv, floors, work.declared.options).items():
+        if release.uploaded_at is not None:
+            yield replace(pins[name], version=release.version), release.uploaded_at
 
 
 def _of_model(project: Project, pin: Pin) -> str:

@@ -27,6 +27,7 @@ def web(index: PackageIndex) -> PackageIndex:
     """An old framework whose dependency has had a breaking release since."""
     index.add("flask", "2.1.0", requires=["werkzeug>=2"], uploaded="2022-03-28")
     index.add("werkzeug", "2.1.0", uploaded="2022-03-28")
+    index.add("flask", "2.3.3", requires=["werkzeug>=2"], uploaded="2023-08-21")
     index.add("werkzeug", "3.0.0", uploaded="2023-09-30")
     return index
 
@@ -151,7 +152,7 @@ def test_another_python_than_the_file_says_is_a_change(index: PackageIndex, reso
     candidate, lock = resolving("alpha==1.0\n")
     assert candidate.suite.name == "bookworm"
     (change,) = lock.changes
-    assert (change.value, change.source) == ("Python python-3.9.7 → Python 3.11", "runtime.txt:1")
+    assert (change.value, change.source) == ("Python 3.9.7 → Python 3.11", "runtime.txt:1")
     assert change.because == "alpha==1.0 has no wheel"
 
 
@@ -164,3 +165,61 @@ def test_a_date_of_the_users_own_is_left_alone(
     _, lock = resolving("flask==2.1.0\n")
     assert {wheel.name: wheel.version for wheel in lock.wheels}["werkzeug"] == "2.2.0"
     assert all(one.what != "index" for one in lock.decisions)
+
+
+def test_a_package_that_was_still_the_newest_goes_with_what_came_after(
+    index: PackageIndex, resolving: Resolving
+) -> None:
+    """A pinned release without successor was used with the new major version: nothing is held back."""
+    index.add("jupyter", "1.0.0", requires=["notebook"], uploaded="2015-08-12")
+    index.add("notebook", "4.0.1", uploaded="2015-08-12")
+    index.add("notebook", "7.0.8", uploaded="2023-02-01")
+    index.add("other", "1.0", uploaded="2023-12-01")
+    assert versions(resolving, "jupyter==1.0.0\nother==1.0\n")["notebook"] == "7.0.8"
+
+
+def test_a_project_is_no_older_than_its_lower_bounds(index: PackageIndex, resolving: Resolving) -> None:
+    """What must at least be there moves the date of the newest pin."""
+    index.add("old", "1.0", uploaded="2020-01-01")
+    for version, day in (("2.2", "2022-01-01"), ("2.3", "2022-06-01"), ("2.4", "2023-06-01")):
+        index.add("ranged", version, uploaded=day)
+    _, lock = resolving("old==1.0\nranged>=2.3\n")
+    assert {wheel.name: wheel.version for wheel in lock.wheels}["ranged"] == "2.3"
+    assert lock.decisions[0].value == "as of 2022-06-02"
+    assert "the oldest ranged that requirements.txt:2 allows" in lock.decisions[0].because
+
+
+def test_an_abandoned_source_brings_its_time_with_it(index: PackageIndex, resolving: Resolving) -> None:
+    """Where nothing is pinned, a package that never got a wheel says as of when."""
+    index.add_source("prophet", "0.7", requires=["stan"], uploaded="2020-09-05")
+    index.add("stan", "2.19", uploaded="2019-01-01")
+    index.add("stan", "3.0", uploaded="2021-03-01")
+    _, lock = resolving("prophet\n")
+    assert [wheel.version for wheel in lock.wheels] == ["2.19"]
+    assert [one.version for one in lock.sources] == ["0.7"]
+    assert "prophet 0.7 is the newest, has no wheel" in next(
+        one.because for one in lock.decisions if one.what == "index"
+    )
+
+
+def test_what_has_neither_wheel_nor_source_is_named_with_what_has(index: PackageIndex, resolving: Resolving) -> None:
+    """All pins that can't be had at once, each with its place; the hint names the next releases that can."""
+    index.add("tensorflow", "1.8.0", "cp36-cp36m-manylinux1_x86_64")
+    index.add("tensorflow", "2.5.0", OLD_BINARY)
+    index.add("fine", "1.0")
+    with pytest.raises(ResolutionError) as caught:
+        resolving("fine==1.0\ntensorflow==1.8.0\n")
+    assert caught.value.message == (
+        "no wheel for Python 3.8 to 3.14 on linux/amd64, and no source: tensorflow==1.8.0 (requirements.txt:2)"
+    )
+    assert caught.value.hint == "the nearest that can be had: tensorflow==2.5.0"
+
+
+def test_lines_that_exclude_each_other_are_both_named(index: PackageIndex, resolving: Resolving) -> None:
+    """The cause names the two lines, with file and number."""
+    index.add("frame", "1.0", requires=["figures<2"])
+    index.add("figures", "1.0")
+    index.add("figures", "2.0")
+    with pytest.raises(ResolutionError) as caught:
+        resolving("# mine\nframe==1.0\nfigures==2.0\n")
+    assert "frame==1.0: requirements.txt:2; figures==2.0: requirements.txt:3" in caught.value.message
