@@ -23,7 +23,7 @@ _USUAL = (
     "run.py",
 )
 _PYTHON = re.compile(r"python\s*(?P<operator>[=<>!~]=?=?)\s*(?P<version>3[\d.]*)(?P<rest>(?:,.*|=\w+)?)")
-_WORD = re.compile(r"[\w./-]+")
+_WORD = re.compile(r"(?<![\w:])[\w./-]+")
 
 
 def running_files(code: Code, settings: Settings, processes: Sequence[ProcessLine]) -> tuple[str, ...]:

@@ -163,7 +163,7 @@ SETTINGS = Table(
             "python": _text('a version in quotes, as "3.11"', r"^3\.[0-9]{1,2}(?:\.[0-9]{1,3})?" + _END).described(
                 "Python version of the image."
             ),
-            "base": _FILLED.described("What the image is built on, as debian:bookworm."),
+            "base": _FILLED.described("What the image is built on, as debian:bookworm or python:3.12-slim."),
             "command": _COMMAND.described("What the image runs."),
             "accelerator": _one_of("cpu", "cuda").described("Which builds of GPU libraries are wanted."),
             "platforms": _list_of(

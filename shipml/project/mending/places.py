@@ -51,7 +51,7 @@ def is_place(text: str) -> bool:
         or _ARCHIVE.fullmatch(bare.partition(";")[0].strip())
         or bare.startswith((".", "/", "~"))
         or re.match(r"[A-Za-z]:\\", bare)
-        or (bare != text and (" @ " in bare or "/" in bare))
+        or (bare != text and " @ " in bare)
     )
 
 
