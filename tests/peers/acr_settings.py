@@ -23,6 +23,7 @@ class AcrSettings:
     resource_group: str = "ml"
     location: str = "westeurope"
     sku: str = "Premium"
+    suffix: str = ".azurecr.io"
     admin_enabled: bool = False
     admin_passwords: tuple[str, str] = field(default=("", ""), repr=False)
     anonymous_pull: bool = False
@@ -48,7 +49,7 @@ class AcrSettings:
     @property
     def login_server(self) -> str:
         """Its host."""
-        return f"{self.name.lower()}.azurecr.io"
+        return f"{self.name.lower()}{self.suffix}"
 
     @property
     def id(self) -> str:

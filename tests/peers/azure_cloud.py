@@ -41,7 +41,7 @@ from tests.peers.way import Way
 
 __all__ = ["INT_NAME", "PROD_NAME", "AzureCloud", "start_azure_cloud"]
 
-INT_NAME, PROD_NAME = "demoint", "demoprod"
+INT_NAME, PROD_NAME, CHINA_NAME = "demoint", "demoprod", "demochina"
 _TENANT = "11111111-1111-4111-8111-111111111111"
 _GITHUB_SUBJECT = "repo:example/model:ref:refs/heads/main"
 
@@ -64,6 +64,12 @@ class AzureCloud:
 
     Identities: developer (Contributor of the subscription), machine and pipeline (AcrPush), reader (AcrPull), nobody,
     abac-writer (Container Registry Repository Writer below `ml/`), stranger (of another tenant).
+
+    What a test may turn: `fault(…)` here, or `int.settings.faults` of one registry; `clock.advance(seconds)`;
+    lifetimes in `directory.token_seconds`, `int.tokens.refresh_seconds` and `.access_seconds`; `int.tokens.expire(…)`;
+    `imds.identity`; `entra.device_user`; `tasks.queue` and `tasks.build`; `imports.polls` and `.before_copy`;
+    `hub.limits`. What was asked is in `log`. The registries `demoint` and `demoprod` are in ARM, `demochina` is not:
+    it is Azure China's, for the login server and Entra alone.
     """
 
     def __init__(self) -> None:
@@ -98,6 +104,7 @@ class AzureCloud:
             settings = AcrSettings(name, self.subscription, Faults())
             self._start_registry(settings)
             self.arm.registries[name] = settings
+        self._start_registry(AcrSettings(CHINA_NAME, self.subscription, Faults(), suffix=".azurecr.cn"))
         self._write_az()
 
     def _lead(self) -> None:
@@ -109,9 +116,7 @@ class AzureCloud:
         self.way.lead("*.blob.core.windows.net", self.storage.server)
 
     def _login_server(self, host: str) -> StandIn | None:
-        """Suffixes of other clouds lead to the same registries."""
-        acr = self.registries.get(host.partition(".")[0])
-        return acr.server if acr else None
+        return next((acr.server for acr in self.registries.values() if acr.host == host), None)
 
     def _write_az(self) -> None:
         developer = self.identity("developer")
@@ -183,14 +188,14 @@ class AzureCloud:
             login.write_text(kept)
 
     def reset(self) -> None:
-        """As it was at the start, but for what its two registries hold; those that were made are gone."""
+        """As it was at the start, but for what its registries hold; those that were made are gone."""
         self.faults.clear()
         self.clock.reset()
         self.log.clear()
         self.imds.identity = None
         self.tasks.reset()
         self.hub.reset()
-        for name in self.registries.keys() - {INT_NAME, PROD_NAME}:
+        for name in self.registries.keys() - {INT_NAME, PROD_NAME, CHINA_NAME}:
             self.registries.pop(name).close()
             self.arm.registries.pop(name)
         for acr in self.registries.values():

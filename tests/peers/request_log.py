@@ -26,6 +26,8 @@ class Seen:
     """Those asked for, where tokens were; as docker writes them, or an Entra audience."""
     note: str
     """The fault that was hit."""
+    host: str = ""
+    """Under which name the service was asked."""
 
 
 class RequestLog:

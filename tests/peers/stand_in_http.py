@@ -164,6 +164,7 @@ class _Connection(BaseHTTPRequestHandler):
                 answer.identity,
                 answer.scopes,
                 answer.note,
+                request.headers.get("Host", ""),
             )
         )
         try:
