@@ -20,6 +20,12 @@ _ALWAYS_THERE: Mapping[ProgramKind, str] = {
     "gradio": "/",
     "dash": "/",
 }
+_RUN_NOTEBOOK = (
+    "import json, sys; from IPython.core.interactiveshell import InteractiveShell as Shell; shell = Shell.instance();"
+    " sys.exit(not all(shell.run_cell(''.join(cell['source'])).success"
+    " for cell in json.load(open(sys.argv[1], encoding='utf-8'))['cells'] if cell['cell_type'] == 'code'))"
+)
+"""`ipython NOTEBOOK` would need nbformat, and ends with exit code 0 whatever happens."""
 _HOST = "0.0.0.0"  # noqa: S104  (in a container nobody else can reach it otherwise)
 
 
@@ -54,7 +60,7 @@ def needed_package(program: Program, packages: Collection[str]) -> tuple[str, st
     """The distribution that running `program` takes and that nothing lists, and why; ("", "") for none."""
     if program.kind == "fastapi" and not {"uvicorn", "hypercorn", "granian", "daphne"} & set(packages):
         return "uvicorn", f"{program.source} is a FastAPI app, and no server for it is listed"
-    if program.kind == "notebook" and not {"ipython", "jupyter", "notebook", "ipykernel"} & set(packages):
+    if program.kind == "notebook" and not {"ipython", "jupyter", "notebook", "ipykernel", "jupyterlab"} & set(packages):
         return "ipython", f"{program.path} is run as a job, and nothing that runs notebooks is listed"
     return "", ""
 
@@ -144,12 +150,10 @@ def _script(program: Program, packages: Collection[str], port: int) -> Served:
 
 
 def _notebook(program: Program, packages: Collection[str], port: int) -> Served:
-    del port
+    del packages, port
     environment = (("IPYTHONDIR", "/tmp/ipython"), ("MPLBACKEND", "Agg"))  # noqa: S108  (of the image)
-    if "nbconvert" in packages and "ipython" not in packages:
-        arguments = ("jupyter", "nbconvert", "--to", "notebook", "--execute", "--stdout", program.path)
-        return Served(arguments, f"{program.path} is run as a job", environment)
-    return Served(("ipython", program.path), f"{program.path} is run as a job, its cells in their order", environment)
+    because = f"{program.path} is run as a job: its code cells in their order, until one fails"
+    return Served(("python", "-c", _RUN_NOTEBOOK, program.path), because, environment)
 
 
 def _by_itself(program: Program, port: int, what: str, environment: Mapping[str, str]) -> Served:

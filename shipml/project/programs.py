@@ -46,11 +46,13 @@ _ROUTES = ("route", "get", "api_route")
 def find_programs(folder: Path, files: Sequence[ApplicationFile]) -> tuple[Program, ...]:
     """The programs among the project's files, in the order of their paths; those nearest to the root first.
 
+    Modules that show no sign of being started count only where there is nothing else.
     Files that cannot be read or parsed are left out: they are no programs of Python 3.
     """
     paths = [file.path for file in files if file.kind == "file" and file.size_bytes <= _limit_bytes(file.path)]
     known = frozenset(paths)
     found: list[Program] = []
+    modules: list[Program] = []
     used: dict[str, set[str]] = {}
     wanted = sorted((path for path in paths if _may_be_program(path)), key=lambda path: (path.count("/"), path))
     for path in wanted[:_MOST_FILES]:
@@ -59,9 +61,11 @@ def find_programs(folder: Path, files: Sequence[ApplicationFile]) -> tuple[Progr
         elif (tree := _parsed(folder / path)) is not None:
             module = _read(tree)
             used[path] = _local_imports(path, module.roots, known)
-            found += _programs_in(path, module, known)
+            program = _program(path, module, known)
+            (found if program.kind != "script" or _starts_something(path, module) else modules).append(program)
     imported = {other for path, others in used.items() for other in others if other != path}
-    return tuple(replace(one, is_imported=one.path in imported) for one in found)
+    programs = found or [one for one in modules if one.path not in imported]
+    return tuple(replace(one, is_imported=one.path in imported) for one in programs)
 
 
 def _limit_bytes(path: str) -> int:
@@ -104,11 +108,13 @@ class _Module:
     prepares: bool = False
 
 
-def _programs_in(path: str, module: _Module, known: frozenset[str]) -> Iterator[Program]:
+def _starts_something(path: str, module: _Module) -> bool:
+    return module.main is not None or module.runs or "/" not in path
+
+
+def _program(path: str, module: _Module, known: frozenset[str]) -> Program:
     kind, name, line = _what_it_is(path, module)
-    if kind is None:
-        return
-    yield Program(
+    return Program(
         path,
         kind,
         line=line,
@@ -122,7 +128,7 @@ def _programs_in(path: str, module: _Module, known: frozenset[str]) -> Iterator[
     )
 
 
-def _what_it_is(path: str, module: _Module) -> tuple[ProgramKind | None, str, int]:
+def _what_it_is(path: str, module: _Module) -> tuple[ProgramKind, str, int]:
     served = sorted(
         module.objects, key=lambda one: (one[1].endswith("()"), one[1] not in {"app", "application", "server"})
     )
@@ -135,9 +141,7 @@ def _what_it_is(path: str, module: _Module) -> tuple[ProgramKind | None, str, in
         return "django", "", 0
     if "streamlit" in module.roots:
         return "streamlit", "", 0
-    if module.main is not None or module.runs or "/" not in path:
-        return "script", "", 0
-    return None, "", 0
+    return "script", "", 0
 
 
 def _read(tree: ast.Module) -> _Module:

@@ -53,7 +53,6 @@ FLASK = Program("app.py", "flask", line=3, object="app", routes=("/predict", "/h
         (Program("ui.py", "dash", object="app", port=8050), {"dash"}, "python ui.py", 8050, "/"),
         (Program("manage.py", "django"), (), "python manage.py runserver --noreload 0.0.0.0:8080", 8080, ""),
         (Program("train.py", "script"), (), "python train.py", None, ""),
-        (Program("a b.ipynb", "notebook"), {"ipython"}, "ipython a b.ipynb", None, ""),
     ],
 )
 def test_each_kind_of_program_has_its_server(
@@ -62,6 +61,17 @@ def test_each_kind_of_program_has_its_server(
     """The command takes the server that is installed, the port where it listens, and the path that shows its health."""
     served = serve(program, packages, 8080)
     assert (" ".join(served.arguments), served.port, served.http) == (command, port, http)
+
+
+def test_a_notebook_is_a_job() -> None:
+    """Its cells run in IPython, which is added where nothing listed brings it."""
+    program = Program("a b.ipynb", "notebook")
+    served = serve(program, {"ipython"}, 8080)
+    assert served.arguments[:2] == ("python", "-c")
+    assert served.arguments[-1] == "a b.ipynb"
+    assert served.port is None
+    assert needed_package(program, {"numpy"})[0] == "ipython"
+    assert needed_package(program, {"jupyter"}) == ("", "")
 
 
 def test_an_app_without_server_is_an_error_that_names_one() -> None:
