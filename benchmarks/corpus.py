@@ -123,7 +123,8 @@ def run_project(row: Row, options: argparse.Namespace) -> Outcome:
 
 def write_program(folder: Path, row: Row) -> None:
     """A program at the project's entry point that imports what the project's code imports."""
-    named = re.findall(r"[\w./ -]+\.(?:py|ipynb)", row.entry.rpartition("|")[2])
+    said = re.sub(r"\([^)]*\)", "", row.entry.rpartition("|")[2])
+    named = re.findall(r"[\w./ -]+\.(?:py|ipynb)", said)
     path = folder / (named[0].strip() if named else "main.py")
     lines = "".join(f"import {module}\n" for module in row.imports) + "print('started')\n"
     path.parent.mkdir(parents=True, exist_ok=True)
