@@ -82,6 +82,7 @@ ENVIRONMENT = """\
 | `SHIPML_HUB_MIRROR` | a registry that images of Docker Hub are pulled from in its place: a host, with port if any, after `http://` where it speaks no TLS; pushes to Docker Hub go to Docker Hub, and its credentials are not sent to the mirror |
 | `SHIPML_INSECURE_REGISTRIES` | registries, separated by commas, that are spoken to without TLS; those on this machine always are |
 | `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | the Docker Engine, and where docker's and podman's credentials lie |
+| `GITHUB_STEP_SUMMARY`, `GITHUB_OUTPUT` | set by GitHub Actions: where `build`, `push` and `ship` write a summary and outputs (`digest`, `reference`, `references`, `size_bytes`, `passed`, and each measure, as `accuracy`) |
 | `SHIPML_DEBIAN_MIRROR` | the Debian mirror; default: the one that apt uses on this machine, else Debian's own |
 | `SOURCE_DATE_EPOCH` | time of everything in the image, in seconds since 1970 |
 | `NO_COLOR`, `TERM=dumb` | no colours |
