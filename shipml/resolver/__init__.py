@@ -23,7 +23,7 @@ from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 2
+RECIPE = 3
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
@@ -159,6 +159,11 @@ def _from_lock_file(
         return candidate, lock
     if locked:
         raise PlanError(f"{project.lock_file.path} {stale}", hint="write it anew: shipml plan --lock")
+    if project.requirements is not None and project.lock_file.path in (
+        project.requirements.locked_by,
+        project.requirements.path,
+    ):
+        return None  # another tool's lock: its versions are among what uv is asked
     emit(Notice(f"{project.lock_file.path} {stale}, so it was not used; to write it anew: shipml plan --lock"))
     return None
 

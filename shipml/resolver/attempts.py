@@ -52,17 +52,28 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Failure:
-    """An attempt, as of one date, that came to nothing."""
+class _Way:
+    """How all Pythons are tried once."""
 
     dating: Dating
-    refusals: tuple[Refusal, ...]
     from_source: bool = False
+    """Whether sources count too."""
+    pins_win: bool = False
+    """Whether the project's pins hold against what packages ask of each other: as pip took them before 20.3."""
 
     @property
     def words(self) -> str:
         """For a list of attempts."""
-        return self.dating.words + (", sources included" if self.from_source else "")
+        sources = ", sources included" if self.from_source else ""
+        return self.dating.words + sources + (", pins taken as they stand" if self.pins_win else "")
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A way that came to nothing."""
+
+    way: _Way
+    refusals: tuple[Refusal, ...]
 
 
 def find_lock(
@@ -105,28 +116,33 @@ def find_lock(
 
 def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
     """The first way that comes to something; `failures` gets those before it."""
-    for dating, from_source in _ways(work, now, failures):
+    for way in _ways(work, now, failures):
         refusals: list[Refusal] = []
-        for candidate in _ordered(work, from_source=from_source):
+        for candidate in _ordered(work, way):
             try:
-                lock = _attempt(work, dating, candidate, from_source=from_source)
+                lock = _attempt(work, way, candidate)
             except UnsolvableError as error:
                 refusals.append(Refusal(RefusedPython(candidate.suite.python, error.short), error))
                 continue
-            return _told(work, Found(candidate, lock), dating, failures, refusals)
-        failures.append(_Failure(dating, tuple(refusals), from_source=from_source))
-        work.emit(Notice(f"nothing fits in {failures[-1].words}: {_because(failures[-1])}"))
+            return _told(work, Found(candidate, lock), way, failures, refusals)
+        failures.append(_Failure(way, tuple(refusals)))
+        work.emit(Notice(f"nothing fits in {way.words}: {_because(failures[-1])}"))
     return None
 
 
-def _ways(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[tuple[Dating, bool]]:
-    """(as of when, whether sources count too) of each attempt; sources only where wheels are what is lacking."""
+def _ways(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[_Way]:
+    """The ways in their order; sources only where wheels are lacking, pins against others' demands at the very end."""
     datings = _datings(work, now)
-    yield from ((dating, False) for dating in datings)
-    lacking = [name for one in failures for refusal in one.refusals for name in refusal.error.lacking]
+    yield from (_Way(dating) for dating in datings)
+    errors = [refusal.error for one in failures for refusal in one.refusals]
+    lacking = [name for error in errors for name in error.lacking]
     if lacking:
-        yield from ((dating, True) for dating in _of_old_sources(work, now, lacking))
-        yield from ((dating, True) for dating in datings)
+        yield from (_Way(dating, from_source=True) for dating in _of_old_sources(work, now, lacking))
+        yield from (_Way(dating, from_source=True) for dating in datings)
+    if work.survey.pins and not work.declared.as_it_stands and any(error.is_conflict for error in errors):
+        yield _Way(datings[0], pins_win=True)
+        if lacking:
+            yield _Way(datings[0], from_source=True, pins_win=True)
 
 
 def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterator[Dating]:
@@ -141,12 +157,12 @@ def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterat
         yield Dating(cutoff(uploaded_at), f"{because} {uploaded_at:%Y-%m-%d}")
 
 
-def _ordered(work: Work, *, from_source: bool) -> Sequence[PythonCandidate]:
+def _ordered(work: Work, way: _Way) -> Sequence[PythonCandidate]:
     """The Pythons; where sources count, a few: those for which the fewest pins must be built, old ones first.
 
     What has no wheel for any Python is old, and builds on the Pythons that it knew.
     """
-    if not from_source:
+    if not way.from_source:
         return work.candidates
     by_need = sorted(
         work.candidates, key=lambda one: (len(_without_wheel(work.survey, one.suite, work.platform)), _minor(one))
@@ -167,7 +183,7 @@ def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
     return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
 
 
-def _attempt(work: Work, dating: Dating, candidate: PythonCandidate, *, from_source: bool) -> Lock:
+def _attempt(work: Work, way: _Way, candidate: PythonCandidate) -> Lock:
     """One Python as of one date.
 
     Raises:
@@ -177,7 +193,7 @@ def _attempt(work: Work, dating: Dating, candidate: PythonCandidate, *, from_sou
     base = candidate.suite
     lacking = _without_wheel(work.survey, base, work.platform)
     open_ones = {str(pin) for pin in work.survey.pins if not pin.declared}
-    if lacking and not (from_source and open_ones.isdisjoint(lacking)):
+    if lacking and not (way.from_source and open_ones.isdisjoint(lacking)):
         raise UnsolvableError.no_wheel(lacking, base, work.platform)
     if because := work.obstacle(base):
         raise ObstacleError(because, short=because, hint=_OBSTACLE_HINT)
@@ -185,12 +201,12 @@ def _attempt(work: Work, dating: Dating, candidate: PythonCandidate, *, from_sou
         work.declared,
         base,
         work.platform,
-        as_of=dating.as_of,
+        as_of=way.dating.as_of,
         exempt=tuple(pin.name for pin in work.survey.pins),
         constraints=work.constraints,
-        overrides=work.overrides,
+        overrides=(*work.overrides, *(_held_pins(work) if way.pins_win else ())),
     )
-    if not from_source:
+    if not way.from_source:
         return _locked(work, question, None)
     with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
         sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http)
@@ -203,6 +219,12 @@ def _attempt(work: Work, dating: Dating, candidate: PythonCandidate, *, from_sou
                 if not sources.let_in(error.lacking, question):
                     raise
         return _locked(work, question, sources)
+
+
+def _held_pins(work: Work) -> Iterator[str]:
+    """The project's pins, but for those that are overridden already."""
+    replaced = {line.partition("==")[0] for line in work.overrides}
+    yield from (str(pin) for pin in work.survey.pins if pin.declared and pin.name not in replaced)
 
 
 def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
@@ -238,20 +260,32 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
     )
 
 
-def _told(work: Work, found: Found, dating: Dating, failures: Sequence[_Failure], refusals: Sequence[Refusal]) -> Found:
+def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], refusals: Sequence[Refusal]) -> Found:
     """The same with all that was decided on the way."""
     decisions = list(work.decisions)
+    dating = way.dating
     if dating.as_of is not None:
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
         decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because))
-    decisions += [Decision("tried", one.words, f"nothing fits: {_because(one)}") for one in failures]
+    decisions += [Decision("tried", one.way.words, f"nothing fits: {_because(one)}") for one in failures]
     lock = replace(
         found.lock,
         refused=tuple(one.python for one in refusals),
         decisions=(*decisions, *found.lock.decisions),
-        changes=(*work.changes, *_other_python(found.candidate, refusals)),
+        changes=(
+            *work.changes,
+            *_other_python(found.candidate, refusals),
+            *(_contradiction(work, failures) if way.pins_win else ()),
+        ),
     )
     return Found(found.candidate, lock)
+
+
+def _contradiction(work: Work, failures: Sequence[_Failure]) -> Iterator[Change]:
+    """That the pins contradict what packages ask of each other, and hold all the same."""
+    errors = [refusal.error for one in failures for refusal in one.refusals if refusal.error.is_conflict]
+    because = f"{errors[0].short}; the pins are taken as they stand, as pip took them before 20.3"
+    yield Change("contradiction", "what packages ask of each other", "the pins", because, work.declared.path)
 
 
 def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> Iterator[Change]:

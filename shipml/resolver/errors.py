@@ -30,7 +30,8 @@ _CERTIFICATE = re.compile(r"invalid peer certificate|UnknownIssuer|CaUsedAsEndEn
 _NO_WHEEL = re.compile(
     r"(?P<name>[A-Za-z][\w.-]*?)(?:\[[^\]]*\])?(?P<pin>(?:[=<>!~]+[^\s,]+,?)+)? (?:has|have) no (?:usable )?wheels?\b"
 )
-_ASKED = re.compile(r"(?:you require |and |Because )([A-Za-z0-9][\w.-]*?)(?=\[|[=<>!~]| depends|,|\b(?!\w))")
+_WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
+_DEMAND = re.compile(r"(?P<by>\S+) depends on (?P<name>[A-Za-z0-9][\w.-]*?)(?P<range>[<>=!~]\S*?),? (?:and|we)\b")
 _NO_SOLUTION = "No solution found"
 _WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
 
@@ -47,6 +48,8 @@ class UnsolvableError(ResolutionError):
         """The reason in a clause, for lists."""
         self.lacking = tuple(lacking)
         """The requirements that have no wheel."""
+        self.is_conflict = False
+        """Whether two demands exclude each other."""
 
     @classmethod
     def no_wheel(cls, names: Iterable[str], base: PythonBase, platform: Platform) -> UnsolvableError:
@@ -145,12 +148,27 @@ def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Decl
             hint=f"check how {name} is spelled",
         )
     cause = cause.removesuffix(".")
-    places = _places(declared, _ASKED.findall(cause))
-    return UnsolvableError(
+    places = _places(declared, _WORDS.findall(cause))
+    clash = _clash(cause, declared)
+    conflict = UnsolvableError(
         f"the requirements cannot be met together on {where}: {_shortened(cause)}{places}",
-        short=_shortened(cause, 200),
-        hint="loosen one of the requirements that are named",
+        short=clash[0] if clash else _shortened(cause, 200),
+        hint=clash[1] if clash else "loosen one of the requirements that are named",
     )
+    conflict.is_conflict = " depend" in cause
+    return conflict
+
+
+def _clash(cause: str, declared: Declared | None) -> tuple[str, str] | None:
+    """Where one package's demand stands against one pin of the project: (both in a clause, the line to change)."""
+    for demand in _DEMAND.finditer(cause):
+        wanted = demand["name"] + demand["range"]
+        pins = [one for one in declared.requirements if one.name == demand["name"]] if declared is not None else []
+        if pins and pins[0].version:
+            pin = f"{pins[0].name}=={pins[0].version}"
+            hint = f"{pins[0].source}: write {wanted}, as {demand['by']} wants it"
+            return f"{demand['by']} wants {wanted}, against {pin} ({pins[0].source})", hint
+    return None
 
 
 def _places(declared: Declared | None, names: Iterable[str]) -> str:

@@ -15,6 +15,7 @@ from shipml.resolver.uv import Uv, UvError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from packaging.specifiers import Specifier
 
 __all__ = ["Mending", "known_floors", "known_pins", "mended"]
 
@@ -61,10 +62,14 @@ def known_floors(declared: Declared) -> dict[str, Pin]:
     found: dict[str, Pin] = {}
     for one in declared.requirements:
         requirement = _requirement(one)
-        if requirement is not None and any(spec.operator in (">=", ">", "~=") for spec in requirement.specifier):
+        if requirement is not None and any(map(_is_floor, requirement.specifier)):
             plain = f"{requirement.name}{requirement.specifier}"
             found[plain] = Pin(_normalised(requirement.name), str(requirement.specifier), one.source)
     return found
+
+
+def _is_floor(spec: Specifier) -> bool:
+    return spec.operator in (">=", ">", "~=") or spec.version.endswith(".*")
 
 
 def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> Pin | None:

@@ -215,11 +215,24 @@ def test_what_has_neither_wheel_nor_source_is_named_with_what_has(index: Package
     assert caught.value.hint == "the nearest that can be had: tensorflow==2.5.0"
 
 
-def test_lines_that_exclude_each_other_are_both_named(index: PackageIndex, resolving: Resolving) -> None:
-    """The cause names the two lines, with file and number."""
+def test_pins_that_contradict_a_package_are_taken_as_they_stand(index: PackageIndex, resolving: Resolving) -> None:
+    """As pip did when such projects were made; it is a change that can be refused."""
     index.add("frame", "1.0", requires=["figures<2"])
     index.add("figures", "1.0")
     index.add("figures", "2.0")
+    _, lock = resolving("frame==1.0\nfigures==2.0\n")
+    assert [wheel.version for wheel in lock.wheels] == ["2.0", "1.0"]
+    (change,) = lock.changes
+    assert change.kind == "contradiction"
+    assert "figures" in change.because
+
+
+def test_lines_that_exclude_each_other_are_both_named(index: PackageIndex, resolving: Resolving) -> None:
+    """The cause names the two lines, with file and number, and the hint the smaller change."""
+    index.add("frame", "1.0", requires=["figures>=2,<3"])
+    index.add("frame", "0.9", requires=["figures>=2,<3"])
+    index.add("figures", "1.0")
+    index.add("figures", "2.0")
     with pytest.raises(ResolutionError) as caught:
-        resolving("# mine\nframe==1.0\nfigures==2.0\n")
-    assert "frame==1.0: requirements.txt:2; figures==2.0: requirements.txt:3" in caught.value.message
+        resolving("# mine\nframe\nfigures<2\n")
+    assert "frame: requirements.txt:2; figures<2: requirements.txt:3" in caught.value.message
