@@ -13,10 +13,11 @@ import pytest
 from shipml.errors import NotAllowedError, SmokeTestError, UnavailableError, UntrustedInputError, UsageError
 from shipml.oci.archive import write_docker_archive
 from shipml.oci.image import Image
-from shipml.oci.layout import write_layout
+from shipml.oci.layout import read_layout, write_layout
 from shipml.oci.reference import Reference
 from shipml.pipeline import Shipml
 from shipml.registries import Destination
+from tests.peers.artifact_tools import cosign, oras
 from tests.peers.engine import Engine, run
 from tests.peers.fault_proxy import FaultProxy
 from tests.peers.need import need
@@ -169,3 +170,20 @@ def test_others_pull_what_was_pushed(
         assert docker_20.docker("run", "--rm", "--network", "none", pulled).stdout == "accuracy: 0.75\n"
     podman.podman("pull", "--quiet", "--tls-verify=false", pushed.pinned)
     assert podman.run_image(pushed.pinned).stdout == "accuracy: 0.75\n"
+
+
+@pytest.mark.slow
+def test_tools_for_artifacts_read_and_sign_what_was_pushed(session: Shipml, registry: Registry, tmp_path: Path) -> None:
+    """Signed and copied by digest: oras copies it, cosign signs and verifies it, with a key and without any service."""
+    image, repository = kept(session, "iris:1"), new_name()
+    pinned = session.push("iris:1", Destination(f"{registry.host}/{repository}:1")).pinned
+    described = json.loads(oras("manifest", "fetch", "--plain-http", "--descriptor", pinned).stdout)
+    assert (described["digest"], described["size"]) == (str(image.digest), len(image.manifest))
+    oras("copy", "--from-plain-http", "--to-oci-layout", pinned, f"{tmp_path}/copied:1")
+    assert read_layout(tmp_path / "copied").manifest == image.manifest
+    cosign("generate-key-pair", "--output-key-prefix", f"{tmp_path}/key")
+    offline = ("--use-signing-config=false", "--tlog-upload=false", "--yes")
+    cosign("sign", "--key", f"{tmp_path}/key.key", *offline, "--allow-http-registry", pinned)
+    cosign("verify", "--key", f"{tmp_path}/key.pub", "--insecure-ignore-tlog", "--allow-http-registry", pinned)
+    again = session.push("iris:1", Destination(f"{registry.host}/{repository}:1"))
+    assert (again.pinned, again.uploaded_bytes) == (pinned, 0)
