@@ -14,7 +14,7 @@ from shipml.project.inputs.base import Folder, Found, Line, Reader
 from shipml.project.inputs.conda import CondaEnvironment
 from shipml.project.inputs.dockerfile import DockerfileInstalls
 from shipml.project.inputs.from_dockerfile import read_dockerfile
-from shipml.project.inputs.locks import LockedVersions, find_lock, read_lock
+from shipml.project.inputs.locks import LockAlone, LockedVersions, find_lock, read_lock
 from shipml.project.inputs.pipfile import Pipfile
 from shipml.project.inputs.pyproject import Pyproject
 from shipml.project.inputs.requirements_txt import OtherRequirements, RequirementsTxt
@@ -30,6 +30,7 @@ READERS: tuple[Reader, ...] = (
     OtherRequirements(),
     SetupCfg(),
     SetupPy(),
+    LockAlone(),
     DockerfileInstalls(),
 )
 """In the order of preference: what installs a program before what describes a library, what pip takes before what only
@@ -71,7 +72,10 @@ def take(folder: Folder, dockerfile: Understood | None = None) -> Taken | None:
     lock = read_lock(folder, lock_name) if lock_name else None
     offers = (*chosen.offers, *(line for _, found in read if found for line in (*found.requirements, *found.offers)))
     included = {path for path, _ in chosen.texts}
-    left_aside = (*chosen.left_aside, *(_aside(path, found, chosen) for path, found in read if path not in included))
+    left_aside = (
+        *chosen.left_aside,
+        *(_aside(path, found, chosen) for path, found in read if path not in {*included, lock_name}),
+    )
     python = (
         *chosen.python,
         *(lock.python if lock else ()),

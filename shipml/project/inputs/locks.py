@@ -13,10 +13,10 @@ from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.plan.facts import PythonEvidence
-from shipml.project.inputs.base import Folder, Line
+from shipml.project.inputs.base import Folder, Found, Line
 from shipml.project.text import line_of, parse_toml, read_text
 
-__all__ = ["LockedVersions", "find_lock", "read_lock"]
+__all__ = ["LockAlone", "LockedVersions", "find_lock", "read_lock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,41 @@ class LockedVersions:
     python: tuple[PythonEvidence, ...] = ()
 
 
-_OF = {"pyproject.toml": ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"), "Pipfile": ("Pipfile.lock",)}
+_OF = {
+    "requirements.txt": ("pylock.toml",),
+    "pyproject.toml": ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"),
+    "Pipfile": ("Pipfile.lock",),
+}
+
+
+class LockAlone:
+    """A lock without the file that it was made from: all that it pins is asked for."""
+
+    def find(self, folder: Folder) -> tuple[str, ...]:
+        """The locks whose project files are not there."""
+        alone = {"pylock.toml": "pyproject.toml", "Pipfile.lock": "Pipfile", "poetry.lock": "pyproject.toml"}
+        return tuple(
+            name
+            for name, declares in alone.items()
+            if name in folder.names and declares not in folder.names and not _is_ours(folder, name)
+        )
+
+    def read(self, folder: Folder, path: str) -> Found:
+        """Its versions, as requirements."""
+        locked = read_lock(folder, path)
+        because = "there is no file besides that says what the project asks for"
+        return Found(path, because, locked.lines, texts=((path, locked.text),), python=locked.python)
+
+
+def _is_ours(folder: Folder, name: str) -> bool:
+    """Whether shipml wrote it: the resolver reads that itself."""
+    return name == "pylock.toml" and "[tool.shipml]" in (read_text(folder.path, name) or "")
 
 
 def find_lock(folder: Folder, path: str) -> str:
     """The lock file that belongs to the project file `path`; "" where there is none (or only shipml's own)."""
     for name in _OF.get(path, ()):
-        if name in folder.names and not (
-            name == "pylock.toml" and "[tool.shipml]" in (read_text(folder.path, name) or "")
-        ):
+        if name in folder.names and not _is_ours(folder, name):
             return name
     return ""
 

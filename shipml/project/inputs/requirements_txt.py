@@ -20,7 +20,9 @@ _INDEX = re.compile(
     r"(?P<name>-i|--index-url|--pypi-url|--extra-index-url|-f|--find-links|--no-index|--no-binary|--only-binary"
     r"|--require-hashes)(?:[ \t=]+(?P<value>\S.*))?"
 )
-_LIKE = re.compile(r"(?:.*[^a-z])?(?:req|reqs|requ?ire?m?e?n?e?ts?|requriements|requirments?)(?:[^a-z].*)?\.txt")
+_LIKE = re.compile(
+    r"(?:.*[^a-z])?(?:req|reqs|requ?ire?m?e?n?e?ts?|requriements|requirments?)(?:[^a-z].*)?\.(?:txt|in|pip)|requirements"
+)
 _DEVELOPMENT = re.compile(
     r"(?:^|[^a-z])(?:dev|devel|development|tests?|testing|docs?|lint|ci|build|optional|extras?)(?:[^a-z]|$)"
 )

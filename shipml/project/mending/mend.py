@@ -23,7 +23,7 @@ from shipml.project.mending.places import is_place, settle
 __all__ = ["Mended", "chained", "mend", "understand"]
 
 _OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-option|config-settings?)\b)")
-_LONGEST_SHOWN = 120
+_LONGEST_SHOWN = 200
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _NO_BUILDS = "the index has no local versions, and no file names an index that does"
 
@@ -75,7 +75,7 @@ def chained(changes: Iterable[Change]) -> list[Change]:
         first = said[at]
         because = change.because if change.kind == "dropped" else f"{first.because}; {change.because}"
         said[at] = replace(change, before=first.before, because=because)
-    return said
+    return [replace(change, before=_shown(change.before), after=_shown(change.after)) for change in said]
 
 
 def _leads_to(first: Change, second: Change) -> bool:
@@ -94,9 +94,9 @@ def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item
     if mended is None:
         raise _unclear(line, text)
     if not mended.texts:
-        changes.append(Change("line", _shown(text), "", mended.because, line.source))
+        changes.append(Change("line", text, "", mended.because, line.source))
         return
-    changes.append(Change("line", _shown(text), ", ".join(mended.texts), mended.because, line.source))
+    changes.append(Change("line", text, ", ".join(mended.texts), mended.because, line.source))
     for one in mended.texts:
         if (item := _item(one, line, (), folder, changes)) is not None:
             yield item
@@ -120,7 +120,7 @@ def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes:
             hint="add it to the project, or name a package of the index and its version instead",
         )
     if place.because:
-        changes.append(Change("line", _shown(text), _shown(place.text), place.because, line.source))
+        changes.append(Change("line", text, place.text, place.because, line.source))
     try:
         return Item(place.text, line.source, Requirement(place.text), hashes)
     except InvalidRequirement:
