@@ -17,7 +17,8 @@ from shipml.project import read_outline
 from shipml.registries import Destination, EnginePusher, Pushed, Pusher, Subject, find_credentials, require_smoke
 from shipml.registries.azure_session import AzureSession
 from shipml.registries.destination import has_registry
-from shipml.registries.named import Location, locate, only_registry
+from shipml.registries.keychain import ChainKeychain, DockerKeychain, Keychain
+from shipml.registries.named import Location, acr_hosts, locate, only_registry
 from shipml.registries.tags import is_dirty
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
@@ -118,6 +119,7 @@ class Publisher:
             known = None if has_registry(image) else only_registry(read_outline(folder).settings, destination.name)
             return Aim(destination, known)
         settings = read_outline(folder).settings
+        self._azure.trust(*acr_hosts(settings))
         if destination.registry == "acr" and "acr" not in dict(settings.registries):
             destination = replace(destination, name=self._azure.login_server(destination.name))
         return Aim(destination, locate(destination.registry, settings, destination.name))
@@ -136,16 +138,19 @@ class Publisher:
                 hint="start it; what shipml itself has built goes without: --via client",
             ) from error
         with engine:
-            yield EnginePusher(engine, self._store)
+            yield EnginePusher(engine, self._store, self._keychain().credentials)
 
     def _client_pusher(self) -> Pusher:
         # Late: plans and builds do not pay for HTTP.
         from shipml.registries.direct import ClientPusher  # noqa: PLC0415
-        from shipml.registries.keychain import ChainKeychain, DockerKeychain  # noqa: PLC0415
         from shipml.registries.remote import Registries  # noqa: PLC0415
 
-        keychain = ChainKeychain(DockerKeychain(), self._azure.keychain())
+        keychain = self._keychain()
         return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
+
+    def _keychain(self) -> Keychain:
+        """What docker's files know, else Azure for its own registries."""
+        return ChainKeychain(DockerKeychain(), self._azure.keychain())
 
 
 def folder_of(target: str | None) -> Path:

@@ -107,8 +107,11 @@ class AcrTasksBuilder:
                 hint="build here and push: shipml build --builder embedded; or build on machines inside your network: "
                 f"az acr agentpool create --registry {registry.name} --name POOL --tier S2 --subnet-id SUBNET",
             )
-        if self._options.secrets or self._options.ssh:
-            raise UsageError("ACR Tasks have neither --secret nor --ssh", hint="build it with: --builder docker")
+        if self._options.secrets or self._options.ssh or self._options.pull:
+            raise UsageError(
+                "ACR Tasks have no --secret, --ssh or --pull",
+                hint="leave it away (bases are always pulled there), or build with: --builder docker",
+            )
         local = [wheel.filename for wheel in plan.wheels if wheel.url.startswith("file:")] if plan else []
         if local:
             raise UnavailableError(

@@ -68,6 +68,7 @@ class AzureSession:
         self._emit = emit
         self._choose = choose
         self._show_code = show_code or (lambda code: emit(Notice(code.message)))
+        self._hosts: set[str] = set()
         self._identity: Identity | None = None
         self._manager: Manager | None = None
 
@@ -82,9 +83,13 @@ class AzureSession:
         if self._identity is not None:
             self._identity.close()
 
+    def trust(self, *hosts: str) -> None:
+        """These registries are Azure's, whatever their names: tokens of Azure may go there."""
+        self._hosts.update(hosts)
+
     def keychain(self, *, hosts: tuple[str, ...] = (), required: bool = True) -> AcrKeychain:
         """Tokens for Azure's registries; see `AcrKeychain`."""
-        return AcrKeychain(self.identity, hosts=hosts, required=required)
+        return AcrKeychain(self.identity, hosts=(*self._hosts, *hosts), required=required)
 
     def identity(self, login_server: str = "") -> Identity:
         """Who we are, the same for the whole session."""

@@ -9,7 +9,7 @@ from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.plan.facts import Settings
 from shipml.registries.kinds import host_of
 
-__all__ = ["Location", "environment", "locate", "only_registry"]
+__all__ = ["Location", "acr_hosts", "environment", "locate", "only_registry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,12 @@ def only_registry(settings: Settings, name: str = "") -> Location | None:
     """The registry of the settings where there is one only."""
     tables = dict(settings.registries)
     return locate(next(iter(tables)), settings, name) if len(tables) == 1 else None
+
+
+def acr_hosts(settings: Settings) -> tuple[str, ...]:
+    """Hosts that the settings say are of Azure's registries, although nothing in their names does."""
+    tables = [dict(table) for _, table in settings.registries]
+    return tuple(table["host"] for table in tables if table.get("kind") == "acr" and table.get("host"))
 
 
 def _of_table(word: str, table: dict[str, str], settings: Settings, name: str) -> Location:

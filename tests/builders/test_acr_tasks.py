@@ -255,7 +255,7 @@ def test_azure_builds_into_one_of_its_own_registries_only(
 def test_options_that_tasks_do_not_have_are_refused(azure: AzureSession, project: Path) -> None:
     """Secrets and ssh need an engine."""
     builder = _builder(azure, project.parent / "home", DockerOptions(secrets=("id=a,src=b",)))
-    with pytest.raises(UsageError, match="neither --secret nor --ssh"):
+    with pytest.raises(UsageError, match="no --secret, --ssh or --pull"):
         builder.check()
 
 
