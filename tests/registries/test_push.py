@@ -158,7 +158,7 @@ def test_broken_archives_are_refused(session: Shipml, registry: Registry, tmp_pa
 def test_others_pull_what_was_pushed(
     session: Shipml, registry: Registry, docker_20: Engine, podman: Podman, tmp_path: Path
 ) -> None:
-    """skopeo, Docker and podman find by digest and by tag what was pushed, and run it."""
+    """By digest and by tag, skopeo, Docker and podman find what was pushed, and run it; what Docker saved goes back."""
     image, repository = kept(session, "iris:1", "echo accuracy: 0.75"), new_name()
     name = f"{registry.host}/{repository}"
     pushed = session.push("iris:1", Destination(f"{name}:1"))
@@ -168,6 +168,10 @@ def test_others_pull_what_was_pushed(
     for pulled in (pushed.pinned, f"{name}:1"):
         docker_20.docker("pull", "--quiet", pulled)
         assert docker_20.docker("run", "--rm", "--network", "none", pulled).stdout == "accuracy: 0.75\n"
+    docker_20.docker("save", "--output", f"{tmp_path}/saved.tar", f"{name}:1")
+    saved = session.push(f"docker-archive:{tmp_path}/saved.tar", Destination(f"{name}:saved"))
+    docker_20.docker("pull", "--quiet", saved.pinned)
+    assert docker_20.docker("run", "--rm", "--network", "none", saved.pinned).stdout == "accuracy: 0.75\n"
     podman.podman("pull", "--quiet", "--tls-verify=false", pushed.pinned)
     assert podman.run_image(pushed.pinned).stdout == "accuracy: 0.75\n"
 
