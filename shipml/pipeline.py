@@ -37,6 +37,7 @@ from shipml.pulling import LastImage, Puller, has_registry
 from shipml.registries import Credentials, Destination, Pushed
 from shipml.registries.azure_session import AzureSession
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
+from shipml.registries.named import Location, locate
 from shipml.registries.promotion import Promoted
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.runtimes.base import RunOptions, SmokeResult
@@ -295,6 +296,10 @@ class Shipml:
         """The last smoke test of an image, as `SmokeResult.to_json` has it."""
         known = self.store.fact("smoke", str(digest))
         return known if isinstance(known, dict) else None
+
+    def locate(self, word: str, name: str = "", folder: Path = Path()) -> Location:
+        """The registry that a word means: see `registries.named.locate`; settings are those of `folder`."""
+        return locate(word, read_outline(folder).settings, name)
 
     def login(self, registry: str, credentials: Credentials) -> LoggedIn:
         """Keep credentials that the registry accepts where docker keeps its own."""

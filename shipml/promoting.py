@@ -12,7 +12,7 @@ from shipml.errors import TryAgainError, UsageError
 from shipml.events import Emit, Notice, step
 from shipml.oci.digest import Digest
 from shipml.oci.documents import choose_manifest, is_index, open_image, parse_document, parse_index
-from shipml.oci.image import Image
+from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.project import read_outline
@@ -198,7 +198,8 @@ class Promoter:
             lambda descriptor: client.open_blob(pinned.repository, descriptor),
             media_type=manifest.media_type,
         )
-        subject = Subject(manifest.digest, image, str(pinned))
+        labels = read_config(image).get("config", {}).get("Labels") or {}
+        subject = Subject(manifest.digest, image, str(pinned), labels)
         return require_smoke(subject, self._store, lambda: self._run(image), verb="promoted") + note
 
     def _check_unmoved(self, source: Reference, digest: Digest) -> None:

@@ -17,6 +17,9 @@ from shipml.oci.image import Image
 from shipml.oci.manifest import INDEX_MEDIA_TYPE, Platform, canonical_json
 from shipml.oci.reference import Reference
 from shipml.pipeline import Shipml
+from shipml.plan.model import SmokeCheck
+from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
+from shipml.registries import Destination
 from shipml.registries.keychain import DockerKeychain
 from shipml.registries.promotion import Promoted
 from shipml.registries.remote import Registries
@@ -158,6 +161,17 @@ def test_what_fails_is_not_promoted(desk: Desk) -> None:
     assert done.smoke.startswith("not run, because")
     assert desk.meaning(f"{desk.prod_name}:stable") == foreign.digest
     assert [event for event in desk.heard if isinstance(event, Notice) and "without a smoke test" in event.message]
+
+
+def test_what_is_not_to_be_run(desk: Desk) -> None:
+    """An image whose own settings say why it cannot be run is promoted and pushed with that reason instead of a run."""
+    label = smoke_label(SmokeCheck(skip="it needs a GPU"))
+    image = make_image([busybox_layer()], Cmd=["false"], Labels={SMOKE_LABEL: label})
+    desk.put(image, f"{desk.int_name}:int")
+    assert desk.promote().smoke == "not run, because it needs a GPU"
+    desk.session.store.tag("gpu:latest", desk.session.store.keep_image(image))
+    pushed = desk.session.push("gpu", Destination(f"{desk.int_name}:pushed"))
+    assert pushed.smoke == "not run, because it needs a GPU"
 
 
 def test_within_one_registry_blobs_are_mounted(desk: Desk) -> None:

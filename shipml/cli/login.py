@@ -20,7 +20,11 @@ _SECRET_LIMIT_BYTES = 1 << 20
 _SOURCE = "what was typed"
 
 RegistryName = Annotated[
-    str, typer.Argument(metavar="hub|acr|HOST", help="Docker Hub, one of Azure's registries, or a registry's host")
+    str,
+    typer.Argument(
+        metavar="hub|acr|HOST|NAME",
+        help="Docker Hub, one of Azure's registries, a registry's host, or a [registries.NAME] of the settings",
+    ),
 ]
 AzureName = Annotated[
     str,
@@ -64,12 +68,14 @@ def login(
       shipml login acr --name mlprod        as whom azure-identity finds; also: --device-code
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.registries.kinds import host_of, kind_of_host  # noqa: PLC0415
+    from shipml.registries.kinds import kind_of_host  # noqa: PLC0415
 
     if registry == "acr" and not username:
         login_to_azure(console, name, azure, expose_token=expose_token)
         return
-    host = host_of(registry, name)
+    with Shipml() as session:
+        location = session.locate(registry, name)
+    host, username = location.registry, username or location.username
     if kind_of_host(host).name == "acr" and not username:
         login_to_azure(console, host, azure, expose_token=expose_token)
         return
@@ -96,10 +102,9 @@ def logout(console: Console, *, registry: RegistryName, name: AzureName = "") ->
       shipml logout registry.example.org
     """
     from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.registries.kinds import host_of  # noqa: PLC0415
 
     with Shipml(emit=console.emit) as session:
-        done = session.logout(host_of(registry, name))
+        done = session.logout(session.locate(registry, name).registry)
     if console.as_json:
         console.document(done.to_json())
     else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from shipml.errors import SmokeTestError, UnavailableError
+from shipml.plan.smoke_label import smoke_from_labels
 from shipml.registries.base import Subject
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
@@ -17,6 +18,8 @@ def require_smoke(
     subject: Subject, store: Store, run: Callable[[], SmokeResult], *, verb: Literal["pushed", "promoted"] = "pushed"
 ) -> str:
     """Run the image, unless this very digest has passed before; returns which of both.
+
+    An image whose settings say why it is not to be run (`[smoke] skip`) is not; what is returned says so.
 
     Args:
         subject: the image.
@@ -31,6 +34,8 @@ def require_smoke(
     known = store.fact("smoke", str(subject.digest))
     if isinstance(known, dict) and known.get("passed") is True:
         return "passed before"
+    if reason := smoke_from_labels(subject.labels).skip:
+        return f"not run, because {reason}"
     name = subject.name or subject.digest.short
     try:
         result = run()

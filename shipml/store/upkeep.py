@@ -29,6 +29,8 @@ DOWNLOADS_KEPT_SECONDS = 30 * 86_400
 """How long a plain prune keeps wheels and packages after their last use."""
 
 _DOWNLOADS = frozenset(("wheels", "debian packages", "other"))
+_HISTORY = frozenset(("promotions",))
+"""Kinds of facts that nothing here could find out again: they are about what registries had."""
 _MAGICS = ((b"PK\x03\x04", "wheels"), (b"!<arch>\n", "debian packages"), (b"\x1f\x8b", "layers"), (b"{", "documents"))
 _HEX_64 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
@@ -196,7 +198,11 @@ def _superfluous(store: BlobStore, *, all: bool, older_than_seconds: float | Non
         return work + gone
     left = {thing.path.name.encode() for thing in blobs} - {thing.path.name.encode() for thing in gone}
     trees = [thing for thing in things if thing.kind == "trees" and is_old(thing)]
-    facts = [thing for thing in things if thing.kind == "facts" and _is_about_others(thing.path, left)]
+    facts = [
+        thing
+        for thing in things
+        if thing.kind == "facts" and thing.path.parent.name not in _HISTORY and _is_about_others(thing.path, left)
+    ]
     return work + facts + trees + gone
 
 

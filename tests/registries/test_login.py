@@ -304,6 +304,17 @@ def test_other_programs_use_what_was_kept(guarded: Registry, environment: dict[s
 
 
 @pytest.mark.engine
+def test_a_registry_of_the_settings(guarded: Registry, environment: dict[str, str]) -> None:
+    """A [registries.NAME] says which host is meant and who logs in; logging out takes the same name."""
+    settings = Path(environment["HOME"]) / "shipml.toml"
+    settings.write_text(f'[registries.lab]\nhost = "{guarded.host}"\nusername = "ann"\n')
+    done = shipml("login", "lab", "--password-stdin", stdin=SECRET, env=environment)
+    assert (done.returncode, done.stdout) == (0, f"{guarded.host}\n"), done.stderr
+    out = shipml("logout", "lab", "--json", stdin="", env=environment)
+    assert json.loads(out.stdout)["found"] is True
+
+
+@pytest.mark.engine
 def test_docker_reads_what_was_kept(guarded: Registry, environment: dict[str, str], docker_20: Any) -> None:
     """`docker login HOST` finds the credentials that shipml kept, and the registry takes them."""
     done = shipml("login", guarded.host, "-u", "ann", "--password-stdin", stdin=SECRET, env=environment)

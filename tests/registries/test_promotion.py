@@ -110,3 +110,11 @@ def test_promotions_are_undone_one_by_one(store: Store) -> None:
     assert promotions.before(target, one) is None
     assert promotions.before(target, three) is None
     assert [entry["digest"] for entry in promotions.of(target)] == [str(one)]
+
+
+def test_promotions_outlive_the_cache(store: Store) -> None:
+    """What registries had is nothing that could be found out again: emptying the store does not forget it."""
+    target = Reference.parse("p.example.org/iris:stable")
+    Promotions(store).keep(target, Digest.of(b"2"), Digest.of(b"1"), target)
+    store.prune(all=True)
+    assert Promotions(store).before(target, Digest.of(b"2")) == Digest.of(b"1")
