@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -129,13 +130,14 @@ class Shipml:
         )
         if decision.value != EmbeddedBuilder.name:
             return self._elsewhere.build(request, names, targets, decision, docker or DockerOptions())
-        prepared = self._planner.prepare(replace(request, must_follow=True))
+        ask = functools.cache(lambda platform: self._last_image(names, cache_from, platform))
+        prepared = self._planner.prepare(replace(request, must_follow=True), lambda platform: ask(platform).facts)
         plan = self._planner.plan(request, prepared)
         names = names or [Reference.parse(plan.name)]
         chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
         chosen.check(plan)
         known = self.store.blob_digests()
-        last = LastImage() if chosen.knows(plan) else self._last_image(names, cache_from, plan.platform)
+        last = LastImage() if chosen.knows(plan) else ask(plan.platform)
         with self.store.borrowing(last.facts), step(self.emit, "layers") as running:
             image = chosen.build(plan, BuildContext(request.folder, self.emit))
             running.detail = f"{len(image.layers)} layers"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from shipml import bases
 from shipml.bases.image_pin import OpenImage
@@ -26,6 +27,7 @@ from shipml.plan.suites import SUITES, ImagePython, PythonBase
 from shipml.project import read_project
 from shipml.resolver import resolve_first
 from shipml.store import Store
+from shipml.wheels.facts import are_known
 
 __all__ = ["PlanRequest", "Planner", "Prepared"]
 
@@ -83,6 +85,14 @@ class Prepared:
     base: Base
 
 
+LastFacts: TypeAlias = Callable[[Platform], Mapping[tuple[str, str], Any]]
+"""What the last image for a platform says, by kind and key of fact (see `Store.borrowing`)."""
+
+
+def _no_facts(_: Platform) -> Mapping[tuple[str, str], Any]:
+    return {}
+
+
 class Planner:
     """Plans with a store, an HTTP client and a listener; raises ShipmlError, as its class says."""
 
@@ -104,8 +114,11 @@ class Planner:
             options=options,
         )
 
-    def prepare(self, request: PlanRequest) -> Prepared:
-        """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely."""
+    def prepare(self, request: PlanRequest, last_facts: LastFacts = _no_facts) -> Prepared:
+        """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely.
+
+        `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
+        """
         project = read_project(request.folder, self._store, self._emit, dockerfile=request.dockerfile)
         project, added = complete(project)
         if added is not None:
@@ -134,7 +147,9 @@ class Planner:
             if _pins_base(lock, project, request):
                 base = lock.base
             else:
-                extra = self._system_packages(request, project, candidate, lock, platform)
+                known = are_known(lock.wheels, self._store)
+                with self._store.borrowing({} if known else last_facts(platform)):
+                    extra = self._system_packages(request, project, candidate, lock, platform)
                 base = likely.result() if likely and candidate is candidates[0] else None
                 if base is None or extra != _named(project):
                     base = self._pin(request, project, candidate, platform, image, extra=extra)

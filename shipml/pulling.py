@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from shipml.errors import CancelledError, NotAllowedError, ShipmlError, StoreError, TryAgainError
 from shipml.events import Emit, Notice
 from shipml.layer_cache import BASE_LAYER_FACT, LAYER_FACT
-from shipml.oci.annotations import KEY, KIND
+from shipml.oci.annotations import KEY, KIND, NATIVE
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import LAYER_GZIP_MEDIA_TYPE, Descriptor, Platform
@@ -19,6 +19,7 @@ from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.registries.azure_session import AzureSession
 from shipml.registries.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.store import Store
+from shipml.wheels.facts import facts_of_text
 
 if TYPE_CHECKING:
     from shipml.registries.remote import Registries
@@ -169,6 +170,7 @@ def _said_by(reference: Reference, image: Image, store: Store) -> LastImage:
     facts: dict[tuple[str, str], Mapping[str, Any]] = {}
     for layer in image.layers:
         store.note_remote(layer.digest, f"{reference.registry}/{reference.repository}")
+        facts |= facts_of_text(layer.annotations.get(NATIVE, ""))
         key, kind = layer.annotations.get(KEY, ""), layer.annotations.get(KIND, "")
         if _HEX_64.fullmatch(key) and layer.media_type == LAYER_GZIP_MEDIA_TYPE:
             facts[BASE_LAYER_FACT if kind in _DEBIAN_KINDS else LAYER_FACT, key] = {

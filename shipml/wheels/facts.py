@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from shipml.errors import BuildError
+from shipml.errors import BuildError, UntrustedInputError
 from shipml.events import Emit
 from shipml.http import HttpClient
-from shipml.oci.manifest import Platform
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.model import LockedWheel
 from shipml.plan.native import NativeFacts
 from shipml.store import Store
@@ -16,10 +20,11 @@ from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
 from shipml.wheels.fetch import fetch
 
-__all__ = ["NativeFacts", "native_facts"]
+__all__ = ["NativeFacts", "are_known", "facts_as_text", "facts_of_text", "native_facts"]
 
 _FACT = "native"
 _RECIPE = "1"
+_EXTENSION = re.compile(r"\.(?:cpython-[^/]+|abi3)\.so\Z")
 
 
 def native_facts(
@@ -47,6 +52,45 @@ def native_facts(
         for wheel, found in known.items():
             _check_machine(wheel, found, platform)
     return known
+
+
+def are_known(wheels: Sequence[LockedWheel], store: Store) -> bool:
+    """Whether `native_facts` would download nothing."""
+    return all(_known(wheel, store) is not None for wheel in wheels)
+
+
+def facts_as_text(wheels: Sequence[LockedWheel], store: Store) -> str:
+    """The facts of these wheels as an annotation; "" where a wheel is neither known nor here.
+
+    Extension modules are left out of what a wheel provides: nothing is linked with them.
+    """
+    rows: dict[str, Any] = {}
+    for wheel in wheels:
+        facts = _known(wheel, store)
+        if facts is None and store.has_blob(wheel.digest, wheel.size_bytes):
+            facts = _read(wheel, store)
+        if facts is None:
+            return ""
+        provided = [name for name in facts.provided if not _EXTENSION.search(name)]
+        rows[wheel.digest.hex] = [list(facts.machines), [list(pair) for pair in facts.needed], provided]
+    return canonical_json({"recipe": _RECIPE, "wheels": rows}).decode() if rows else ""
+
+
+def facts_of_text(text: str) -> dict[tuple[str, str], Any]:
+    """What `facts_as_text` wrote, by kind and key of fact, for `Store.borrowing`; {} where it is none of ours."""
+    try:
+        document = json.loads(text)
+        rows = document["wheels"].items() if document["recipe"] == _RECIPE else ()
+        return {
+            (_FACT, f"{Digest(digest)} {_RECIPE}"): {
+                "machines": [str(name) for name in machines],
+                "needed": [[str(name), str(by)] for name, by in needed],
+                "provided": [str(name) for name in provided],
+            }
+            for digest, (machines, needed, provided) in rows
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UntrustedInputError):
+        return {}
 
 
 def _check_machine(wheel: LockedWheel, facts: NativeFacts, platform: Platform) -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, TypeAlias
 
@@ -17,13 +17,14 @@ from shipml.errors import CancelledError
 from shipml.events import Emit, Notice, StepProgressed, ignore
 from shipml.http import HttpClient
 from shipml.layer_cache import LAYER_FACT, cached_layer, layer_key
-from shipml.oci.annotations import BYTECODE
+from shipml.oci.annotations import BYTECODE, NATIVE
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
 from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, Interpreter, bytecode_of
+from shipml.wheels.facts import facts_as_text
 from shipml.wheels.fetch import Downloads
 from shipml.wheels.install import Placement, placement_of
 from shipml.wheels.overlap import overridden
@@ -182,7 +183,7 @@ class _Target(_Keys):
     ) -> LayerValue:
         """The layer: from the store, else written by `write`; without it, by work of its own."""
         kind, wheels = request
-        return cached_layer(
+        layer = cached_layer(
             self.store,
             lambda writer: (write or self._write_alone)(writer, request),
             key=self.key(request),
@@ -190,6 +191,8 @@ class _Target(_Keys):
             source=", ".join(f"{wheel.name}=={wheel.version}" for wheel in _sorted(wheels)),
             extra_annotations={BYTECODE: f"cpython-{self.python_version}"} if self.interpreter else {},
         )
+        native = facts_as_text(_sorted(wheels), self.store)
+        return replace(layer, annotations={**layer.annotations, NATIVE: native}) if native else layer
 
     def _write_alone(self, writer: LayerWriter, request: LayerRequest) -> None:
         with _Work(self, [request], ignore) as work:
