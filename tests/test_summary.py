@@ -14,6 +14,7 @@ import pytest
 
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
+from shipml.errors import UsageError
 from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference
 from shipml.registries.base import Pushed
@@ -140,6 +141,18 @@ def test_files_of_github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert capsys.readouterr().err == ""
 
 
+def test_errors_are_annotations(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """In GitHub Actions an error stands at the top of the job, in one line whatever it holds; elsewhere it does not."""
+    error = UsageError("50 % of\n::error::x", hint="do this")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    Console().fail(error)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::error title=")]
+    assert lines == ["::error title=shipml::50 %25 of%0A::error::x%0Ado this"]
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    Console().fail(error)
+    assert "::error title" not in capsys.readouterr().err
+
+
 @pytest.fixture
 def project(tmp_path: Path, hub: Registry) -> Path:
     """A project without packages, on a base in a registry: built in a second, without a package index."""
@@ -175,7 +188,7 @@ def shipml(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.broken_images  # the base's layer stays in its registry
 def test_ship(project: Path, hub: Registry) -> None:
-    """`ship` builds, runs and pushes to the only registry of the settings; stdout says what to deploy, which is there."""
+    """`ship` builds, runs and pushes to the registry of the settings; stdout says what to deploy, which is there."""
     done = shipml(project, "ship")
     assert done.returncode == 0, done.stderr
     pinned = done.stdout.removesuffix("\n")

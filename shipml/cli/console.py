@@ -165,6 +165,8 @@ class Console:
         self._write_talk(f"{self._style('error:', 'red')} {printable(error.message)}")
         if error.hint:
             self._write_talk(f"{self._style('hint:', 'cyan')} {printable(error.hint)}")
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            self._write_talk(_annotation(error))
         if self.verbose:
             cause = error.__cause__
             while cause is not None:
@@ -222,6 +224,12 @@ def _reader_may_leave(stream: TextIO) -> Any:  # noqa: ANN401  (a context manage
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def _annotation(error: ShipmlError) -> str:
+    """An error as GitHub Actions shows it at the top of a job ("Workflow commands", "Setting an error message")."""
+    text = printable(f"{error.message}\n{error.hint}".strip())
+    return "::error title=shipml::" + text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _wants_colour(stream: TextIO) -> bool:
