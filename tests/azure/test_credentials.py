@@ -226,3 +226,15 @@ def test_a_tenant_that_was_named_is_the_one_that_is_asked(azure_cloud: AzureClou
     error = _refusal(SignIn(tenant=named))
     assert "AADSTS700016" in error.message
     assert azure_cloud.log.find("entra", "POST", f"^/{named}/")
+
+
+def test_an_authority_of_ones_own_is_not_looked_up_with_microsoft(
+    azure_cloud: AzureCloud, act_as: ActAs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What AZURE_AUTHORITY_HOST names is asked itself: Microsoft's directory of authorities does not know it."""
+    act_as("pipeline")
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", azure_cloud.entra.url)
+    with _identity() as identity:
+        assert identity.cloud.authority == azure_cloud.entra.url
+        assert identity.token(_cloud().registry_scopes[0]).value
+    assert azure_cloud.log.find("entra", path="/discovery/") == []
