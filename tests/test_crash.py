@@ -17,7 +17,7 @@ import pytest
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 SHIPML = [sys.executable, "-m", "shipml"]
-KILLS = 50
+KILLS = int(os.environ.get("SHIPML_TEST_KILLS", "20"))
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def shipml(*arguments: str, home: Path) -> dict[str, Any]:
 
 @pytest.mark.timeout(600)
 def test_builds_killed_at_any_moment_leave_a_whole_store(project: Path, tmp_path: Path) -> None:
-    """After 50 builds killed with SIGKILL at random moments, a build succeeds and every blob is whole."""
+    """After builds killed with SIGKILL at random moments, a build succeeds and every blob is whole."""
     seed = int(os.environ.get("SHIPML_TEST_SEED", random.SystemRandom().randrange(1 << 30)))
     dice = random.Random(seed)  # noqa: S311  (a dice, no secret)
     print(f"SHIPML_TEST_SEED={seed}")  # noqa: T201  (pytest shows it where the test fails)
