@@ -232,6 +232,8 @@ class Promoter:
 
     def _former(self, reference: Reference, now: Digest | None) -> Digest:
         former = self._promotions.before(reference, now) if now else None
+        if former is None and any(one.get("digest") == str(now) for one in self._promotions.of(reference)):
+            raise UsageError(f"{reference} had nothing before it got {now}", hint="promote what it is to have instead")
         if former is None:
             raise UsageError(
                 f"it is not known here what {reference} was before{f' it was {now}' if now else ''}",

@@ -119,6 +119,9 @@ def test_int_to_prod_and_back(desk: Desk) -> None:
     undone = desk.back()
     assert (undone.digest, undone.before, undone.way) == (first.digest, second.digest, "rollback")
     assert desk.meaning(f"{desk.prod_name}:stable") == first.digest
+    with pytest.raises(UsageError, match="had nothing before"):
+        desk.back()
+    desk.put(second, f"{desk.prod_name}:stable")
     with pytest.raises(UsageError, match="not known here") as caught:
         desk.back()
     assert "@sha256:" in caught.value.hint
