@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["Doubt", "Resolved", "built_for_numpy_1", "doubts", "is_newer_series", "upper_bound"]
+__all__ = ["Doubt", "Resolved", "built_for_numpy_1", "doubts", "is_near", "is_newer_series", "upper_bound"]
 
 NUMPY_2_BINARIES = datetime(2024, 4, 1, tzinfo=UTC)
 """Extension modules that were built before are built for numpy 1: numpy 2.0.0rc1, the first that others could build
@@ -105,6 +105,12 @@ def is_newer_series(version: str, than: str) -> bool:
     """
     new, old = _leading(version), _leading(than)
     return new > old and new < _CALENDAR
+
+
+def is_near(version: str, to: str) -> bool:
+    """Whether a later version can stand for `to`: of the same major version, or the 1 that a 0 became."""
+    new, old = _leading(version), _leading(to)
+    return new == old or (old, new) == (0, 1)
 
 
 def upper_bound(version: str) -> str:

@@ -28,6 +28,7 @@ from shipml.plan.releases import Survey, cutoff
 from shipml.plan.suites import PythonBase
 from shipml.resolver.causes import cause
 from shipml.resolver.errors import ObstacleError, Refusal, UnsolvableError, explain
+from shipml.resolver.helping import helped, without_old_wheels
 from shipml.resolver.sources import Sources
 from shipml.resolver.survey import newest_source
 from shipml.resolver.together import hold_back
@@ -164,14 +165,13 @@ def _ordered(work: Work, way: _Way) -> Sequence[PythonCandidate]:
     """
     if not way.from_source:
         return work.candidates
-    by_need = sorted(
-        work.candidates, key=lambda one: (len(_without_wheel(work.survey, one.suite, work.platform)), _minor(one))
-    )
+    by_need = sorted(work.candidates, key=lambda one: _order_from_source(work, one))
     return [one for one in by_need if not work.obstacle(one.suite)][:_PYTHONS_FROM_SOURCE]
 
 
-def _minor(candidate: PythonCandidate) -> int:
-    return int(candidate.suite.python.partition(".")[2])
+def _order_from_source(work: Work, candidate: PythonCandidate) -> tuple[int, bool, int]:
+    lacking = _without_wheel(work.survey, candidate.suite, work.platform)
+    return len(lacking), bool(candidate.instead_of), int(candidate.suite.python.partition(".")[2])
 
 
 def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
@@ -206,19 +206,29 @@ def _attempt(work: Work, way: _Way, candidate: PythonCandidate) -> Lock:
         constraints=work.constraints,
         overrides=(*work.overrides, *(_held_pins(work) if way.pins_win else ())),
     )
-    if not way.from_source:
-        return _locked(work, question, None)
     with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
-        sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http)
-        sources.let_in(lacking, question)
-        question = replace(question, links=sources.links)
+        sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http) if way.from_source else None
+        question, changes = without_old_wheels(work, question, lacking, sources)
         for _ in range(_MOST_ROUNDS):
             try:
-                return _locked(work, question, sources)
+                lock = _locked(work, question, sources)
             except UnsolvableError as error:
-                if not sources.let_in(error.lacking, question):
+                other = helped(work, question, error.lacking, sources)
+                if other is None:
                     raise
-        return _locked(work, question, sources)
+                question = other
+                continue
+            return _moved_on(lock, question, way, changes)
+        return _moved_on(_locked(work, question, sources), question, way, changes)
+
+
+def _moved_on(lock: Lock, question: Question, way: _Way, changes: tuple[Change, ...]) -> Lock:
+    """The lock with the pins that were moved, and the date that moved with them."""
+    decisions = lock.decisions
+    if question.as_of is not None and question.as_of != way.dating.as_of:
+        because = "the releases that stand for pins without wheels were uploaded by then"
+        decisions = (Decision("index", f"as of {question.as_of:%Y-%m-%d}", because), *decisions)
+    return replace(lock, changes=changes, decisions=decisions)
 
 
 def _held_pins(work: Work) -> Iterator[str]:
@@ -264,7 +274,7 @@ def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], ref
     """The same with all that was decided on the way."""
     decisions = list(work.decisions)
     dating = way.dating
-    if dating.as_of is not None:
+    if dating.as_of is not None and all(one.what != "index" for one in found.lock.decisions):
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
         decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because))
     decisions += [Decision("tried", one.way.words, f"nothing fits: {_because(one)}") for one in failures]
@@ -274,6 +284,7 @@ def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], ref
         decisions=(*decisions, *found.lock.decisions),
         changes=(
             *work.changes,
+            *found.lock.changes,
             *_other_python(found.candidate, refusals),
             *(_contradiction(work, failures) if way.pins_win else ()),
         ),

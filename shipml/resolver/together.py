@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -44,14 +44,15 @@ def hold_back(uv: Uv, question: Question, document: Mapping[str, Any], survey: S
     Raises:
         UvError: the index cannot be asked.
     """
-    held = Held(document)
+    held, fixed = Held(document), {pin.name for pin in survey.pins}
     for _ in range(_ROUNDS):
-        packages = tuple(_packages(held.document, question, survey))
+        packages = tuple(_packages(held.document, question, survey, fixed))
         if not might_have_doubts(packages):
             return held
         bounds = _bounds(uv, question, packages)
         if not bounds:
             return held
+        fixed.update(bound.partition("<")[0] for bound in bounds)
         question = question.because_of(*bounds)
         try:
             held = Held(uv.resolve(question), (*held.decisions, *bounds.values()))
@@ -116,9 +117,11 @@ def _versions_at(uv: Uv, question: Question, names: Sequence[str], at: datetime)
     return {str(package["name"]): str(package.get("version", "")) for package in document.get("packages", ())}
 
 
-def _packages(document: Mapping[str, Any], question: Question, survey: Survey) -> Iterable[Resolved]:
+def _packages(
+    document: Mapping[str, Any], question: Question, survey: Survey, fixed: Collection[str]
+) -> Iterable[Resolved]:
+    """The packages of a resolution; what was held back counts as pinned: it holds back others of its time."""
     fitting = fits(question.base, question.platform)
-    pinned = {pin.name for pin in survey.pins}
     for package in document.get("packages", ()):
         wheels = [file for file in package.get("wheels", ()) if fitting(filename(file))]
         times = [time for file in wheels if (time := uploaded_at(file)) is not None]
@@ -129,5 +132,5 @@ def _packages(document: Mapping[str, Any], question: Question, survey: Survey) -
             version=str(package.get("version", "0")),
             uploaded_at=release.uploaded_at if release is not None else min(times, default=None),
             compiled=any(not filename(file).endswith("-none-any.whl") for file in wheels),
-            pinned=name in pinned,
+            pinned=name in fixed,
         )

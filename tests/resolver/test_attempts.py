@@ -236,3 +236,34 @@ def test_lines_that_exclude_each_other_are_both_named(index: PackageIndex, resol
     with pytest.raises(ResolutionError) as caught:
         resolving("# mine\nframe\nfigures<2\n")
     assert "frame: requirements.txt:2; figures<2: requirements.txt:3" in caught.value.message
+
+
+def test_wheels_that_came_later_for_a_version_of_then_count(index: PackageIndex, resolving: Resolving) -> None:
+    """A dependency's version is of its time; its wheel for a newer Python may be younger."""
+    index.add("frame", "1.0", requires=["markup"], uploaded="2021-01-25")
+    index.add("markup", "1.1", "cp38-cp38-manylinux_2_17_x86_64", uploaded="2019-02-24")
+    index.add_source("markup", "1.1", uploaded="2019-02-24")
+    index.add("markup", "1.1", "cp313-cp313-manylinux_2_17_x86_64", uploaded="2021-02-15")
+    index.add("markup", "2.0", uploaded="2022-01-01")
+    candidate, lock = resolving("frame==1.0\n")
+    assert {wheel.name: wheel.version for wheel in lock.wheels}["markup"] == "1.1"
+    assert (candidate.suite.name, lock.decisions[0].value) == ("trixie", "as of 2021-01-26")
+
+
+def test_a_pin_with_wheels_of_the_past_alone_is_moved_to_the_next_release(
+    index: PackageIndex, resolving: Resolving, folder: Path
+) -> None:
+    """What was compiled for older Pythons is not built for newer ones; the move is a change, and moves the date."""
+    (folder / "runtime.txt").write_text("python-3.9.1\n")
+    index.add("arrays", "1.0", "cp37-cp37m-manylinux1_x86_64", uploaded="2019-11-10")
+    index.add_source("arrays", "1.0", uploaded="2019-11-10")
+    index.add("arrays", "1.3", OLD_BINARY, requires=["pool>=2"], uploaded="2020-12-22")
+    index.add("pool", "1.0", uploaded="2019-01-01")
+    index.add("pool", "2.0", uploaded="2020-06-01")
+    index.add("pool", "3.0", uploaded="2022-06-01")
+    candidate, lock = resolving("arrays==1.0\n")
+    assert [(one.kind, one.value) for one in lock.changes] == [("version", "arrays==1.0 → arrays==1.3")]
+    assert {wheel.name: wheel.version for wheel in lock.wheels} == {"arrays": "1.3", "pool": "2.0"}
+    assert candidate.suite.python == "3.9"
+    assert "as of 2020-12-23" in [one.value for one in lock.decisions]
+    assert lock.sources == ()
