@@ -31,6 +31,7 @@ _TEST = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test|conftest|setup|noxfile|fab
 _PYTHON_2 = re.compile(
     r"^\s*print\s+[\"'\w]|^\s*except\s+[\w.]+\s*,\s*\w+\s*:|\braise\s+\w+\s*,|\bxrange\(", re.MULTILINE
 )
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _IMPORT_LINE = re.compile(r"^(?:import|from)\s+([A-Za-z_][\w.]*)", re.MULTILINE)
 
 
@@ -194,12 +195,16 @@ def _imports(tree: ast.Module) -> Iterator[Imported]:
 
 
 def _catches_import_errors(handler: ast.ExceptHandler) -> bool:
-    names = ast.unparse(handler.type) if handler.type is not None else "Exception"
-    return bool(re.search(r"\b(?:ImportError|ModuleNotFoundError|Exception|BaseException)\b", names))
+    return handler.type is None or any(_name(node) in _IMPORT_ERRORS for node in ast.walk(handler.type))
 
 
 def _for_types_alone(test: ast.expr) -> bool:
-    return ast.unparse(test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING", "t.TYPE_CHECKING", "False", "0"}
+    return _name(test) == "TYPE_CHECKING" or (isinstance(test, ast.Constant) and not test.value)
+
+
+def _name(node: ast.AST) -> str:
+    """The last word of a name with or without dots: of any depth, without recursion."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _local_modules(paths: Iterable[str]) -> frozenset[str]:

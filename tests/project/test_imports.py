@@ -153,3 +153,10 @@ def test_what_runs_is_what_commands_name_and_what_that_imports(tmp_path: Path) -
     assert running_files(code, Settings(), ()) == ("app.py",)
     django = scan(tmp_path, manage="import django\n", site__settings="import corsheaders\n")
     assert running_files(django, Settings(), ()) == ("manage.py", "site/settings.py")
+
+
+def test_deep_code_is_no_trouble(tmp_path: Path) -> None:
+    """Conditions of any depth are looked at without recursion; what Python cannot parse gives its lines."""
+    deep = " + ".join(["a"] * 900)
+    code = scan(tmp_path, app=f"if {deep}:\n    import numpy\n", b=f"import pandas\nx = {'(' * 500}1{')' * 500}\n")
+    assert set(modules(code)) == {"numpy", "pandas"}

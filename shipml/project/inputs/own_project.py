@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from shipml.errors import BuildError
 from shipml.plan.declared import Change
 from shipml.project.inputs.base import Folder, Line, Reader
 from shipml.project.inputs.pyproject import Pyproject
@@ -36,7 +37,10 @@ class Expanded:
 
 def open_folder(path: Path) -> Folder:
     """The folder as readers take it."""
-    names = tuple(sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir()))
+    try:
+        names = tuple(sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir()))
+    except OSError as error:
+        raise BuildError(f"cannot read {path}: {error.strerror}", hint="make the folder readable") from error
     found = read_any_text(path, "pyproject.toml")
     text = found[0] if found is not None else ""
     return Folder(path, names, parse_toml("pyproject.toml", text), text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from shipml.errors import ConfigurationError
 from shipml.plan.declared import Change
@@ -53,14 +54,9 @@ class OtherRequirements:
         found = [
             name for name in folder.names if not name.endswith("/") and _LIKE.fullmatch(name.lower()) and name != TOP
         ]
-        inside = [name for name in folder.names if name.lower().rstrip("/") in {"requirements", "reqs", "req"}]
-        for name in inside:
-            if name.endswith("/"):
-                found += sorted(
-                    name + one.name
-                    for one in (folder.path / name).iterdir()
-                    if one.name.endswith(".txt") and one.is_file()
-                )
+        for name in folder.names:
+            if name.lower() in {"requirements/", "reqs/", "req/"}:
+                found += _texts_in(folder.path, name)
         if not found:
             found = self._below(folder)
         if _PACKAGES in folder.names and is_requirements((read_any_text(folder.path, _PACKAGES) or ("", ""))[0]):
@@ -83,6 +79,14 @@ class OtherRequirements:
         elif _DEVELOPMENT.search(path.lower()):
             kind = "is for development, but there is no other"
         return read_requirements_file(folder, path, f"there is no {TOP} at the top, and this one {kind}")
+
+
+def _texts_in(path: Path, name: str) -> list[str]:
+    """The .txt files in a folder, none where it cannot be read."""
+    try:
+        return sorted(name + one.name for one in (path / name).iterdir() if one.suffix == ".txt" and one.is_file())
+    except OSError:
+        return []
 
 
 def _preference(path: str) -> tuple[int, int, str]:

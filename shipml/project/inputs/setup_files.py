@@ -67,7 +67,7 @@ class SetupPy:
             tree = ast.parse(text)
         except (SyntaxError, ValueError, RecursionError):
             return Found(path, "it is what pip install . takes", texts=((path, text),))
-        reading = _SetupCall(folder, path, tree)
+        reading = _SetupCall(folder, path, tree, text)
         return Found(
             path,
             "it is what pip install . takes",
@@ -77,10 +77,14 @@ class SetupPy:
         )
 
 
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
 class _SetupCall:
     """The call of setup() in a tree, and the names that its arguments go by."""
 
-    def __init__(self, folder: Folder, path: str, tree: ast.Module) -> None:
+    def __init__(self, folder: Folder, path: str, tree: ast.Module, text: str) -> None:
         self._folder = folder
         self._path = path
         self._names: dict[str, ast.expr] = {}
@@ -88,9 +92,9 @@ class _SetupCall:
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 self._names[node.targets[0].id] = node.value
-            elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "setup":
+            elif isinstance(node, ast.Call) and _name(node.func) == "setup":
                 self._keywords |= {one.arg: one.value for one in node.keywords if one.arg}
-        self._text = ast.unparse(tree)
+        self._text = text
 
     def requirements(self) -> Iterator[Line]:
         """The lines of install_requires."""

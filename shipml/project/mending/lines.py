@@ -24,7 +24,7 @@ class Repair:
 
 
 _NAME = r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(?P<extras>\s*\[[^\]]*\])?"
-_VERSION = r"(?P<version>v?\d+(?:[.!-]?\w+)*(?:\+[\w.]+)?(?:\.\*)?)"
+_VERSION = r"(?P<version>v?\d\w*(?:[.!-]\w+)*(?:\+[\w.]+)?(?:\.\*)?)"
 _INSTALL = re.compile(
     r"(?:RUN\s+)?[$!%>]*\s*(?:sudo\s+(?:-H\s+)?)?(?:(?:python|py)[\d.]*\s+(?:-3\s+)?-m\s+)?(?:uv\s+)?(?:pip[\d.]*|conda|mamba)\s+"
     r"(?:install|add)\s+(?P<rest>.+)",

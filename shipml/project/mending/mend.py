@@ -24,6 +24,8 @@ __all__ = ["Mended", "chained", "mend", "understand"]
 
 _OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-option|config-settings?)\b)")
 _LONGEST_SHOWN = 200
+_LONGEST_LINE = 16_384
+"""Many hashes are long; what is longer than this is no requirement, and costs patterns too much."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _NO_BUILDS = "the index has no local versions, and no file names an index that does"
 
@@ -84,6 +86,8 @@ def _leads_to(first: Change, second: Change) -> bool:
 
 def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item]:
     """The requirements in a line; what had to be changed is added to `changes`."""
+    if len(line.text) > _LONGEST_LINE:
+        raise _unclear(line, line.text)
     text, *options = _OPTIONS.split(line.text)
     text = text.replace("\u00a0", " ").replace("\u200b", "").strip()
     hashes = tuple(re.sub(r"[\s=]+", "=", option, count=1) for option in options if option.startswith("--hash"))

@@ -104,3 +104,10 @@ def test_any_line_is_understood_or_refused(text: str) -> None:
     second = mend(again, Path("/nonexistent"), imported=(), has_indexes=False)
     assert [item.text for item in second.items] == [item.text for item in first.items]
     assert second.changes == []
+
+
+@pytest.mark.parametrize("text", ["numpy=1" + "a" * 3000 + "?", "," * 5000 + "x", "a" * 20_000, "x==1 " * 1000 + "?"])
+def test_long_lines_are_refused_in_no_time(text: str, tmp_path: Path) -> None:
+    """No pattern takes more than a moment, whatever it is given (the suite's own time limit would tell)."""
+    with pytest.raises(ConfigurationError):
+        mend([Line(text, "r.txt:1")], tmp_path, imported=(), has_indexes=False)
