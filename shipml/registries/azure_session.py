@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -69,6 +70,7 @@ class AzureSession:
         self._choose = choose
         self._show_code = show_code or (lambda code: emit(Notice(code.message)))
         self._hosts: set[str] = set()
+        self._lock = threading.Lock()
         self._identity: Identity | None = None
         self._manager: Manager | None = None
 
@@ -93,11 +95,12 @@ class AzureSession:
 
     def identity(self, login_server: str = "") -> Identity:
         """Who we are, the same for the whole session."""
-        if self._identity is None:
-            cloud = find_cloud(self.options.cloud, login_server=login_server)
-            show = self._show_code if self.options.device_code else None
-            self._identity = sign_in(cloud, SignIn(device_code=show, tenant=self.options.tenant))
-        return self._identity
+        with self._lock:
+            if self._identity is None:
+                cloud = find_cloud(self.options.cloud, login_server=login_server)
+                show = self._show_code if self.options.device_code else None
+                self._identity = sign_in(cloud, SignIn(device_code=show, tenant=self.options.tenant))
+            return self._identity
 
     def manager(self) -> Manager:
         """The Azure Resource Manager, asked as who we are."""
