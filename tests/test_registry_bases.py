@@ -10,6 +10,7 @@ import pytest
 
 from shipml.errors import TryAgainError
 from shipml.events import Event, Notice
+from shipml.oci.digest import Digest
 from shipml.oci.image import read_config
 from shipml.oci.validate import validate
 from shipml.pipeline import PlanRequest, Shipml
@@ -73,9 +74,9 @@ class Machine:
         if isinstance(event, Notice):
             self.notices.append(event.message)
 
-    def build(self, folder: Path, *names: str, **options: str) -> BuildReport:
+    def build(self, folder: Path, *names: str, base: str | None = None, check: bool = True) -> BuildReport:
         """`shipml build`."""
-        return self.session.build(PlanRequest(folder=folder, **options), references=names)  # type: ignore[arg-type]
+        return self.session.build(PlanRequest(folder=folder, base=base), references=names, check=check)
 
 
 @pytest.fixture
@@ -107,7 +108,7 @@ def test_a_python_that_no_suite_has_comes_from_the_hub(
 
 def test_an_image_as_base_stays_whole(folder: Path, hub_python: str, machines: list[Machine]) -> None:
     """Its layers come first and unchanged, all media types are OCI's, what is added breaks no rule of the format."""
-    report = machines[0].build(folder, "demo:1", base=hub_python)
+    report = machines[0].build(folder, "demo:1", base=hub_python, check=False)
     image = machines[0].session.store.image(report.digest)
     manifest = json.loads(image.manifest)
     types = {manifest["mediaType"], manifest["config"]["mediaType"], *(one["mediaType"] for one in manifest["layers"])}
@@ -149,7 +150,7 @@ def test_the_last_image_is_the_cache(
     """On a fresh machine one changed line costs a manifest, a config, and the upload of one small layer."""
     (folder / "shipml.toml").write_text(f'base = "{hub_python}"\n')
     machines[0].session.lock(PlanRequest(folder=folder))
-    machines[0].build(folder, f"{proxy.host}/team/demo:1")
+    machines[0].build(folder, f"{proxy.host}/team/demo:1", check=False)
     machines[0].session.push(f"{proxy.host}/team/demo:1", smoke=False)
     (folder / "app.py").write_text(CODE + "print('changed')\n")
     proxy.heal()
@@ -172,21 +173,36 @@ def test_the_last_image_is_the_cache(
     assert index.requests == []
 
 
+def test_without_a_lock_no_wheel_is_downloaded_either(
+    folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy, index: PackageIndex
+) -> None:
+    """A fresh machine resolves only, and comes to the same image as the one that made all of it."""
+    made = machines[0].build(folder, f"{proxy.host}/team/unlocked:1", base=hub_python, check=False)
+    machines[0].session.push(f"{proxy.host}/team/unlocked:1", smoke=False)
+    proxy.heal()
+    taken = machines[1].build(folder, f"{proxy.host}/team/unlocked:1", base=hub_python, check=False)
+    assert taken.digest == made.digest
+    wheel = Digest.of(index.files["demo-1.0-py3-none-any.whl"])
+    assert machines[0].session.store.has_blob(wheel)
+    assert not machines[1].session.store.has_blob(wheel)
+    assert proxy.count("GET", "/team/unlocked/blobs/") == 1, "the config"
+
+
 def test_a_registry_that_fails_is_no_obstacle(
     folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy
 ) -> None:
     """What it cannot say is made here; a notice names it."""
     machines[0].session.lock(PlanRequest(folder=folder, base=hub_python))
     proxy.hurt(Fault("status", 403), path="/v2/team/", times=1000)
-    report = machines[0].build(folder, f"{proxy.host}/team/other:1", base=hub_python)
+    report = machines[0].build(folder, f"{proxy.host}/team/other:1", base=hub_python, check=False)
     assert [layer.kind for layer in report.layers] == ["base", "base", "packages", "application"]
     assert any(f"the last image of {proxy.host}/team/other is no help" in text for text in machines[0].notices)
 
 
 def test_a_warm_machine_asks_nobody(folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy) -> None:
     """Where all layers but the code's are known, the repository is not looked at."""
-    machines[0].build(folder, "demo:1", base=hub_python)
+    machines[0].build(folder, "demo:1", base=hub_python, check=False)
     (folder / "app.py").write_text(CODE + "print('again')\n")
     proxy.heal()
-    machines[0].build(folder, f"{proxy.host}/team/warm:1", base=hub_python)
+    machines[0].build(folder, f"{proxy.host}/team/warm:1", base=hub_python, check=False)
     assert proxy.seen == []

@@ -22,6 +22,7 @@ from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
+from shipml.wheels.facts import NativeFacts, are_known, facts_as_text, facts_of_text, native_facts
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
 
 LIBRARIES = sorted(Path(sysconfig.get_config_var("DESTSHARED")).glob("*.so"))
@@ -98,3 +99,43 @@ def test_damaged_files_are_no_reason_to_fail(data: st.DataObject, tmp_path_facto
     path.write_bytes(make_zip([Member("a.so", bytes(damaged), deflated=False)]))
     for file in elf_files(Archive(path, "a")):
         assert all(isinstance(name, str) for name in (file.machine, file.soname, *file.needed))
+
+
+def test_facts_travel_as_text(tmp_path: Path, store: Store) -> None:
+    """What one store knows, another one borrows and need not download; extension modules stay behind."""
+    provided = ("_a.cpython-311-x86_64-linux-gnu.so", "_b.abi3.so", "libc10.so", "libfoo-1.2.so.3")
+    wheel = save_wheel(tmp_path, b"never read")
+    fact = {"machines": ["amd64"], "needed": [["libGL.so.1", "cv2/x.so"]], "provided": provided}
+    store.keep_fact("native", f"{wheel.digest} 1", fact)
+    text = facts_as_text([wheel], store)
+    other = Store(tmp_path / "other")
+    assert not are_known([wheel], other)
+    with other.borrowing(facts_of_text(text)):
+        assert are_known([wheel], other)
+        found = native_facts([wheel], store=other, http=HttpClient(), emit=ignore)[wheel]
+        assert facts_as_text([wheel], other) == text, "who borrows it writes the same image"
+    assert found == NativeFacts(("amd64",), (("libGL.so.1", "cv2/x.so"),), ("libc10.so", "libfoo-1.2.so.3"))
+    other.close()
+
+
+def test_a_wheel_that_is_neither_known_nor_here_has_no_text(tmp_path: Path, store: Store) -> None:
+    """Then nothing is said of any wheel of the layer."""
+    assert facts_as_text([save_wheel(tmp_path, b"x")], store) == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"recipe":"0","wheels":{}}',
+        '{"recipe":"1","wheels":[]}',
+        '{"recipe":"1","wheels":{"x":[]}}',
+        "[" * 100_000,
+    ],
+)
+def test_text_that_is_none_of_ours_says_nothing(text: str) -> None:
+    """A registry may say anything."""
+    assert facts_of_text(text) == {}
