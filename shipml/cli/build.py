@@ -95,6 +95,7 @@ def build(
     *,
     planning: Planning,
     docker: DockerBuild,
+    azure: AzureSignIn,
     folder: Folder = Path(),
     tag: Annotated[
         list[str] | None,
@@ -155,7 +156,7 @@ def build(
 
         keep_flat()
         request = PlanRequest(folder=folder, **asdict(planning))
-        to_azure = open_azure(console, AzureSignIn().options())
+        to_azure = open_azure(console, azure.options())
         with Shipml(emit=partial(_emit, console), azure=to_azure) as session:
             return session.build(
                 request,
