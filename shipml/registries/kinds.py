@@ -69,7 +69,9 @@ def host_of(registry: str, name: str = "") -> str:
         return kind.host(name)
     bare = registry.removeprefix("https://").removeprefix("http://").rstrip("/").removesuffix("/v2").lower()
     words = ", ".join(kind.name for kind in KINDS)
-    hint = f"use {words}, a [registries.NAME] or environment of the settings, or a host as r.example.org or localhost:5000"
+    hint = (
+        f"use {words}, a [registries.NAME] or environment of the settings, or a host as r.example.org or localhost:5000"
+    )
     if "/" in bare or not (bare == "localhost" or "." in bare or ":" in bare):
         raise UsageError(f"{registry!r} is no registry", hint=hint)
     try:
