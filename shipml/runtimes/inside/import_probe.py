@@ -10,6 +10,8 @@ import importlib
 import json
 import sys
 
+__all__ = ["MARK", "check", "failure", "main", "say"]
+
 MARK = "\x1eshipml-import "
 _TEXT_LIMIT = 500
 
