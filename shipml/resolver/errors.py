@@ -132,6 +132,14 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
     return ResolutionError(f"the requirements fit no Python that Debian has: {each}", hint=first.hint)
 
 
+def _spelling(name: str) -> str:
+    """What to do about a name that the index does not know: a resemblance is a suggestion, never more."""
+    from shipml.project.mending.names import nearest_name  # noqa: PLC0415 - only for this error
+
+    near = nearest_name(name)
+    return f"check how {name} is spelled" + (f": {near} is known" if near else "")
+
+
 def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Declared | None) -> UnsolvableError:
     where = f"Python {suite.python} on {platform}"
     whole = re.sub(r"\s+", " ", text)
@@ -145,7 +153,7 @@ def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Decl
         return UnsolvableError(
             f"the package index has no {name}{_places(declared, [name])}",
             short=f"there is no {name}",
-            hint=f"check how {name} is spelled",
+            hint=_spelling(name),
         )
     cause = cause.removesuffix(".")
     places = _places(declared, _WORDS.findall(cause))

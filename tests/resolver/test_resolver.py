@@ -252,6 +252,11 @@ def test_a_local_wheel_is_known_by_its_content(resolving: Resolving, index: Pack
     ("requirements", "message", "hint"),
     [
         ("gamma\n", "the package index has no gamma", "spelled"),
+        (
+            "scikit-lern\n",
+            "the package index has no scikit-lern",
+            "check how scikit-lern is spelled: scikit-learn is known",
+        ),
         ("alpha<2\nbeta<1\n", "beta<1", "loosen"),
         ("win\n", "win==1.0 has no wheel for any Python", "choose a version"),
     ],

@@ -135,8 +135,8 @@ class _Reading:
         if name.lower() == "python":
             self.python += _python(version, source)
             return
-        if name.lower() in {"pip", "setuptools", "wheel"}:
-            return
+        if name.lower() in {"pip", "wheel"}:
+            return  # conda itself asks for pip where there is a pip section: the program does not
         self._package(name, version, text, source)
 
     def _package(self, name: str, version: str, text: str, source: str) -> None:
