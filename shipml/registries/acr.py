@@ -17,7 +17,7 @@ from shipml.azure import AudienceRefusedError, Identity, is_acr_host
 from shipml.errors import NotAllowedError, ShipmlError, TryAgainError, UntrustedInputError
 from shipml.oci.reference import Reference
 from shipml.registries.acr_explain import explain, explain_exchange
-from shipml.registries.acr_token import NULL_GUID, expires_at_seconds
+from shipml.registries.acr_token import NULL_GUID, expires_at_seconds, tenant_of
 from shipml.registries.address import Address
 from shipml.registries.credentials import Credentials
 from shipml.registries.transport import Answer, Pauses, Transport, read_answer
@@ -88,7 +88,12 @@ class AcrKeychain:
             known = self._known.get(host)
             if known and known.identity_token != refused.identity_token:
                 return known
-            return self._mint(host) or None
+            try:
+                return self._mint(host) or None
+            except NotAllowedError:
+                if known is None:  # what was refused is not ours: that it was says more than that we have nothing
+                    return None
+                raise
 
     def knows(self, host: str) -> bool:
         """Whether a registry is one of Azure's."""
@@ -133,8 +138,8 @@ class AcrKeychain:
         transport = Transport(address, self._pauses)
         url = f"{address.url}/oauth2/exchange"
         fields = {"grant_type": "access_token", "service": host, "access_token": entra}
-        if tenant:
-            fields["tenant"] = tenant
+        if tenant:  # it may be typed as a domain, where the registry wants the id
+            fields["tenant"] = tenant_of(entra) or tenant
         form = urllib.parse.urlencode(fields).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:

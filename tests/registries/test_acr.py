@@ -20,7 +20,7 @@ from shipml.registries.acr_explain import explain
 from shipml.registries.acr_token import NULL_GUID, expires_at_seconds, owner_of, tenant_of
 from shipml.registries.azure_session import AzureOptions, AzureSession
 from shipml.registries.client import RegistryClient
-from shipml.registries.keychain import GivenKeychain, Keychain
+from shipml.registries.keychain import ChainKeychain, GivenKeychain, Keychain
 from shipml.registries.kinds import explained
 from shipml.registries.login import Place, log_in
 from shipml.registries.transfer import copy_image
@@ -227,6 +227,22 @@ def test_what_login_keeps_is_what_docker_would_keep(
     assert azure_cloud.log.find("entra") == []
 
 
+def test_a_kept_login_that_has_ended_is_renewed_by_azure_or_told(
+    azure_cloud: AzureCloud, act_as: ActAs, azure: AzureSession, make_image: MakeImage
+) -> None:
+    """Who is logged in to Azure does not notice; who is not hears that the login has ended, not that there is none."""
+    act_as("pipeline")
+    old = _token(exp=time.time() - 60, oid="42")
+    kept = GivenKeychain(INT.registry, Credentials("a file", NULL_GUID, identity_token=old))
+    assert _push(ChainKeychain(kept, _keychain(azure)), make_image, "renewed")
+    act_as("")
+    with AzureSession(AzureOptions(cloud="public")) as nobody:
+        error = _refusal(ChainKeychain(kept, _keychain(nobody)), make_image)
+    assert "credentials used for demoint.azurecr.io: a token from a file" in error.message
+    assert error.hint == "the login has expired (they serve three hours): shipml login acr --name demoint"
+    assert azure_cloud.log.mistakes == []
+
+
 def test_an_image_is_imported_inside_azure_by_digest(
     azure_cloud: AzureCloud, act_as: ActAs, azure: AzureSession, make_image: MakeImage
 ) -> None:
@@ -288,3 +304,10 @@ def test_tokens_that_cannot_be_read_tell_nothing(token: str) -> None:
     """A token is another's document: whatever stands in it, reading it does not fail."""
     assert expires_at_seconds(token) == 0.0
     assert (owner_of(token), tenant_of(token)) == ("", "")
+
+
+def test_a_tenant_that_was_named_is_told_to_the_registry(azure_cloud: AzureCloud, act_as: ActAs) -> None:
+    """As its id, which stands in the token; a registry of another tenant refuses."""
+    act_as("pipeline")
+    with AzureSession(AzureOptions(cloud="public", tenant=azure_cloud.directory.tenant)) as session:
+        assert _keychain(session).credentials(INT)
