@@ -219,8 +219,8 @@ class Planner:
                 try:
                     self._pin_image(base.name, request, platform)
                 except ShipmlError as error:
-                    known[base.name] = f"{base.name} cannot be had: {error.message}"
-                    self._emit(Notice(known[base.name], "warning"))
+                    known[base.name] = f"{base.name} cannot be had"
+                    self._emit(Notice(f"{known[base.name]}: {error.message}", "warning"))
             return known.get(base.name, "")
 
         return obstacle

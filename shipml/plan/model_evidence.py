@@ -9,7 +9,7 @@ from shipml.plan.facts import Project
 from shipml.plan.model import Decision
 from shipml.plan.releases import Pin
 
-__all__ = ["added_requirements", "contradictions", "keras_2_bounds", "model_pins", "newer_first"]
+__all__ = ["added_requirements", "by_number", "contradictions", "keras_2_bounds", "model_pins"]
 
 _MODULES = {"scikit-learn": "sklearn", "xgboost": "xgboost", "keras": "keras"}
 _KERAS_2_ENDS = {"tensorflow": "tensorflow<2.16", "tensorflow-cpu": "tensorflow-cpu<2.16", "keras": "keras<3"}
@@ -21,12 +21,12 @@ def _made_with(project: Project) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for model in project.models:
         for name, version in model.made_with:
-            if name not in found or newer_first(version) > newer_first(found[name][0]):
+            if name not in found or by_number(version) > by_number(found[name][0]):
                 found[name] = (version, model.path)
     return found
 
 
-def newer_first(version: str) -> tuple[int, ...]:
+def by_number(version: str) -> tuple[int, ...]:
     """The numbers of a version, to compare by."""
     return tuple(int("".join(filter(str.isdecimal, part)) or 0) for part in version.split("."))
 
@@ -54,7 +54,7 @@ def _says_version(one: DeclaredRequirement | None) -> bool:
 def keras_2_bounds(project: Project) -> Iterator[tuple[str, Decision]]:
     """Constraints that keep Keras 2 for models that it made, each with why."""
     version, path = _made_with(project).get("keras", ("", ""))
-    if not version or newer_first(version)[0] > 2:  # noqa: PLR2004 - Keras 3 reads its own
+    if not version or by_number(version)[0] > 2:  # noqa: PLR2004 - Keras 3 reads its own
         return
     for name, bound in _KERAS_2_ENDS.items():
         one = _declared(project, name)
@@ -83,12 +83,12 @@ def contradictions(project: Project) -> Iterator[Decision]:
             yield Decision("model file", f"{model.path} is missing", because)
         for name, version in model.made_with:
             one = _declared(project, name)
-            if one is not None and one.version and newer_first(one.version)[:2] != newer_first(version)[:2]:
+            if one is not None and one.version and by_number(one.version)[:2] != by_number(version)[:2]:
                 because = f"{one.source} pins {name}=={one.version}: {_harm(version, one.version)}"
                 yield Decision("model file", f"{model.path} was made with {name} {version}", because)
 
 
 def _harm(made_with: str, pinned: str) -> str:
-    if newer_first(pinned) < newer_first(made_with):
+    if by_number(pinned) < by_number(made_with):
         return "an older release often cannot load what a newer one wrote; pin the version that made it"
     return "a newer release may fail to load it, or predict otherwise; pin the version that made it, or train it anew"

@@ -23,7 +23,7 @@ from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 3
+RECIPE = 4
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""

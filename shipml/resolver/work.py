@@ -14,7 +14,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan.declared import Change, Declared
 from shipml.plan.facts import Project
 from shipml.plan.model import Decision
-from shipml.plan.model_evidence import added_requirements, contradictions, keras_2_bounds
+from shipml.plan.model_evidence import added_requirements, by_number, contradictions, keras_2_bounds
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.releases import Pin, Survey
 from shipml.plan.suites import PythonBase
@@ -73,12 +73,11 @@ def stances(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
     """What is taken from the models: their versions, else the nearest newer ones that have wheels, else nothing."""
     if pins:
         yield pins
-        seen = {pins}
-        for base in sorted((one.suite for one in work.candidates), key=lambda one: int(one.python.partition(".")[2])):
-            later = tuple(nearest_newer(work.uv, pin, work.declared.options, base) or pin for pin in pins)
-            if later not in seen:
-                seen.add(later)
-                yield later
+        pythons = [one.suite for one in work.candidates]
+        later = {
+            tuple(nearest_newer(work.uv, pin, work.declared.options, base) or pin for pin in pins) for base in pythons
+        }
+        yield from sorted(later - {pins}, key=lambda those: [by_number(pin.version) for pin in those])
     yield ()
 
 
