@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shipml.builders import AcrTasksBuilder, DockerOptions
+from shipml.builders import ACR, DockerOptions
 from shipml.builders.on_engine import EngineBuild, connect_to_build
 from shipml.building_in_azure import AzureBuild
 from shipml.events import Emit, Notice, step
@@ -54,6 +54,7 @@ class Elsewhere:
             options: what the user asked of the builder.
         """
         project = read_outline(request.folder)
+        are_typed = bool(names)
         names = names or [Reference.parse(image_name(project, request.name)[0])]
         platform = request.platform or next(iter(project.settings.platforms), None)
         label = smoke_label(project.settings.smoke)
@@ -62,8 +63,8 @@ class Elsewhere:
             platform=Platform.parse(platform) if platform else None,
             labels=((SMOKE_LABEL, label),) if label else (),
         )
-        if decision.value == AcrTasksBuilder.name:
-            work = AzureBuild(request.folder, tuple(names), project.settings, options, decision)
+        if decision.value == ACR:
+            work = AzureBuild(request.folder, tuple(names), project.settings, options, decision, are_typed=are_typed)
             return self._in_azure(work, request, targets)
         return self._on_engine(
             EngineBuild(request.folder, tuple(names), options, decision, _credentials_of_bases), request, targets

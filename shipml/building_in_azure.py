@@ -12,7 +12,7 @@ from shipml.azure import is_acr_host
 from shipml.azure.runs import Runs
 from shipml.builders.acr_tasks import AcrTasksBuilder, CloudBuild
 from shipml.builders.base import BuildContext
-from shipml.builders.docker_recipe import DockerOptions
+from shipml.builders.docker_options import DockerOptions
 from shipml.errors import NotAllowedError, UsageError
 from shipml.events import Emit, Notice
 from shipml.oci.digest import Digest
@@ -45,6 +45,8 @@ class AzureBuild:
     options: DockerOptions
     decision: Decision
     """Why the acr builder."""
+    are_typed: bool = True
+    """Whether the user chose the names; else a repository of the settings counts more."""
 
     @property
     def has_dockerfile(self) -> bool:
@@ -66,8 +68,9 @@ class AzureBuild:
             make_plan: gives the plan of a folder without Dockerfile.
         """
         started_at = time.monotonic()
-        login_server = self._login_server(azure)
-        references = tuple(_at(login_server, name) for name in self.names)
+        login_server, repository = self._place(azure)
+        names = self.names if self.are_typed or not repository else (Reference(DOCKER_HUB, repository),)
+        references = tuple(_at(login_server, name) for name in names)
         runs = Runs(azure.manager(), azure.registry(login_server))
         builder = AcrTasksBuilder(runs, references, home=store.home, options=self.options)
         context = BuildContext(self.folder, emit)
@@ -85,8 +88,8 @@ class AzureBuild:
             image = None
         return self._report(image, built, decisions, time.monotonic() - started_at)
 
-    def _login_server(self, azure: AzureSession) -> str:
-        """The registry of the names, else that of the settings, else the one of the subscription.
+    def _place(self, azure: AzureSession) -> tuple[str, str]:
+        """The registry of the names, else that of the settings with its repository, else the one of the subscription.
 
         Raises:
             UsageError: the names are of another kind of registry, or of several.
@@ -98,11 +101,12 @@ class AzureBuild:
                 hint="name the image as REGISTRY.azurecr.io/NAME:TAG, or NAME:TAG alone",
             )
         if named:
-            return azure.login_server(named.pop())
+            return azure.login_server(named.pop()), ""
         tables = [name for name, table in self.settings.registries if dict(table).get("kind") == "acr"]
         if len(tables) == 1:
-            return azure.login_server(locate(tables[0], self.settings).registry)
-        return azure.login_server()
+            found = locate(tables[0], self.settings)
+            return azure.login_server(found.registry), found.repository
+        return azure.login_server(), ""
 
     def _keep(self, built: CloudBuild, azure: AzureSession, store: Store, emit: Emit) -> Image:
         """Read manifest and config; the layers stay in the registry until someone needs them."""

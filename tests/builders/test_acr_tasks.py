@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from shipml.azure.runs import Run, RunLog, Runs
-from shipml.builders import AcrTasksBuilder, DockerOptions
+from shipml.builders import DockerOptions
+from shipml.builders.acr_tasks import AcrTasksBuilder
 from shipml.builders.acr_run import Patience
 from shipml.builders.base import BuildContext
 from shipml.building_in_azure import AzureBuild
@@ -233,6 +234,18 @@ def test_roles_of_repositories_take_the_callers_own_right(
     assert report.layers == ()
     notices = [event.message for event in seen if isinstance(event, Notice)]
     assert any("you may not look at it" in notice for notice in notices)
+
+
+def test_the_settings_say_where_to_when_nothing_was_typed(azure: AzureSession, project: Path, store: Store) -> None:
+    """Registry and repository of the only [registries.NAME] of Azure; a name that was typed keeps its own."""
+    table = (("kind", "acr"), ("name", "demoint"), ("repository", "team/churn"))
+    settings = Settings(registries=(("int", table),))
+    for typed, expected in ((False, "team/churn:latest"), (True, "churn:9")):
+        names = (Reference.parse("churn:9"),)
+        decision = Decision("builder", "acr", "asked")
+        build = AzureBuild(project, names, settings, DockerOptions(), decision, are_typed=typed)
+        report = build.run(azure, store, lambda _: None, _no_plan)
+        assert report.references == (str(Reference.parse(f"demoint.azurecr.io/{expected}")),)
 
 
 @pytest.mark.parametrize(
