@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 from shipml.builders import ACR, DockerOptions
 from shipml.builders.on_engine import EngineBuild, connect_to_build
 from shipml.building_in_azure import AzureBuild
-from shipml.events import Emit, Notice, step
-from shipml.oci.image import Image
+from shipml.events import Emit, Notice
 from shipml.oci.manifest import Platform
-from shipml.oci.output import Output
+from shipml.oci.output import Output, write_outputs
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.plan.model import Decision
@@ -24,7 +23,7 @@ from shipml.registries.azure_session import AzureSession
 from shipml.report import BuildReport
 from shipml.store import Store
 
-__all__ = ["Elsewhere", "write_outputs"]
+__all__ = ["Elsewhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +86,6 @@ class Elsewhere:
     def _tell_idle(self, request: PlanRequest, *, has_dockerfile: bool) -> None:
         if has_dockerfile and (idle := request.for_plans):
             self.emit(Notice(f"{', '.join(idle)} changes nothing here: the Dockerfile decides", "warning"))
-
-
-def write_outputs(image: Image, targets: Sequence[Output], names: Sequence[Reference], emit: Emit) -> None:
-    """Write an image to each of the targets, under its names."""
-    for target in targets:
-        with step(emit, "write", str(target)):
-            target.write(image, names)
 
 
 def _credentials_of_bases(reference: Reference) -> Mapping[str, str]:

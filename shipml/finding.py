@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shipml import docker_engine
-from shipml.builders.on_engine import built_on_engine
+from shipml.builders.built_folder import built_on_engine
 from shipml.errors import UsageError
 from shipml.events import Emit, step
 from shipml.oci.image import Image, read_config

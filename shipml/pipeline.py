@@ -11,10 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from shipml import docker_engine, runtimes
-from shipml.builders import DockerOptions, EmbeddedBuilder, decide_builder
+from shipml.builders import EMBEDDED, DockerOptions, decide_builder
 from shipml.builders.base import BuildContext
-from shipml.builders.dockerfile import dockerfile
-from shipml.building_elsewhere import Elsewhere, write_outputs
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ShipmlError, StoreError, UsageError
 from shipml.events import Emit, Notice, ignore, step
@@ -24,7 +22,7 @@ from shipml.lock_file import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
-from shipml.oci.output import Output
+from shipml.oci.output import Output, write_outputs
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.plan.model import SmokeCheck
@@ -64,7 +62,6 @@ class Shipml:
         self._planner = Planner(self.store, self._http, emit, self._puller.open_image)
         self._finder = Finder(self.store, emit)
         self._publisher = Publisher(self.store, self._finder, emit, self.run, self._azure)
-        self._elsewhere = Elsewhere(self.store, emit, self._azure, self.plan)
 
     def __enter__(self) -> Shipml:
         return self
@@ -86,6 +83,8 @@ class Shipml:
 
     def dockerfile(self, request: PlanRequest) -> str:
         """An equivalent Dockerfile."""
+        from shipml.builders.dockerfile import dockerfile  # noqa: PLC0415  (late: rarely asked)
+
         request = replace(request, no_dockerfile=True)
         prepared = self._planner.prepare(request)
         return dockerfile(
@@ -128,12 +127,17 @@ class Shipml:
             no_dockerfile=request.no_dockerfile,
             engine_is_there=self._has_engine,
         )
-        if decision.value != EmbeddedBuilder.name:
-            return self._elsewhere.build(request, names, targets, decision, docker or DockerOptions())
+        if decision.value != EMBEDDED:
+            from shipml.building_elsewhere import Elsewhere  # noqa: PLC0415  (late: engines' and Azure's builders)
+
+            elsewhere = Elsewhere(self.store, self.emit, self._azure, self.plan)
+            return elsewhere.build(request, names, targets, decision, docker or DockerOptions())
         ask = functools.cache(lambda platform: self._last_image(names, cache_from, platform))
         prepared = self._planner.prepare(replace(request, must_follow=True), lambda platform: ask(platform).facts)
         plan = self._planner.plan(request, prepared)
         names = names or [Reference.parse(plan.name)]
+        from shipml.builders.embedded import EmbeddedBuilder  # noqa: PLC0415  (late: only builds need it)
+
         chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
         chosen.check(plan)
         known = self.store.blob_digests()
@@ -290,7 +294,7 @@ class Shipml:
         aim = self._publisher.aim(destination or Destination(), name, request.folder)
         last = aim.references(name, {})[0]
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
-        target = built.references[0] if built.builder == EmbeddedBuilder.name else str(built.digest)
+        target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
         pushed = self._publisher.push(target, aim.destination, smoke=smoke, aim=aim)
         return Outcome(built, self.last_run(built.digest), pushed, time.monotonic() - started_at)
 

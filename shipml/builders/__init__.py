@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
 
-from shipml.builders.acr_tasks import AcrTasksBuilder
-from shipml.builders.base import Builder
-from shipml.builders.docker import DockerBuilder
-from shipml.builders.docker_recipe import DockerOptions
-from shipml.builders.embedded import EmbeddedBuilder
+from shipml.builders.docker_options import DockerOptions
 from shipml.errors import UsageError
 from shipml.plan.model import Decision
 from shipml.project import is_understood
 
-__all__ = ["BUILDERS", "AcrTasksBuilder", "DockerBuilder", "DockerOptions", "EmbeddedBuilder", "decide_builder"]
+__all__ = ["ACR", "BUILDERS", "DOCKER", "EMBEDDED", "DockerOptions", "decide_builder"]
 
-BUILDERS: Mapping[str, type[Builder]] = MappingProxyType(
-    {EmbeddedBuilder.name: EmbeddedBuilder, DockerBuilder.name: DockerBuilder}
-)
-"""By the name that `--builder` takes. `acr` takes it too, but its images are in a registry, not here."""
+EMBEDDED, DOCKER, ACR = "embedded", "docker", "acr"
+BUILDERS = (EMBEDDED, DOCKER, ACR)
+"""As `--builder` takes them. Their modules are imported where they are used: each command needs one at most."""
 
 
 def decide_builder(
@@ -43,19 +37,18 @@ def decide_builder(
     Raises:
         UsageError: there is no builder of that name, or it has not the options that were given.
     """
-    if name not in ("auto", *BUILDERS, AcrTasksBuilder.name):
-        known = ", ".join((*BUILDERS, AcrTasksBuilder.name))
-        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {known}")
+    if name not in ("auto", *BUILDERS):
+        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
     if name != "auto":
         decision = Decision("builder", name, "--builder says so")
     elif options.file is not None or ((folder / "Dockerfile").is_file() and not no_dockerfile):
-        decision = Decision("builder", DockerBuilder.name, "the project has a Dockerfile")
+        decision = Decision("builder", DOCKER, "the project has a Dockerfile")
         if not options.given and is_understood(folder) and not engine_is_there():
             because = "the project's Dockerfile is understood, and no Docker Engine runs here"
-            decision = Decision("builder", EmbeddedBuilder.name, because)
+            decision = Decision("builder", EMBEDDED, because)
     else:
-        decision = Decision("builder", EmbeddedBuilder.name, "there is no Dockerfile, and wheels need no build step")
-    if decision.value == EmbeddedBuilder.name and options.given:
+        decision = Decision("builder", EMBEDDED, "there is no Dockerfile, and wheels need no build step")
+    if decision.value == EMBEDDED and options.given:
         raise UsageError(
             f"{options.given[0]} is an option of the builder docker, not of {decision.value}",
             hint="add --builder docker",

@@ -19,7 +19,7 @@ from shipml.builders.acr_run import Patience, cancel, follow
 from shipml.builders.base import BuildContext
 from shipml.builders.build_log import BuildLog, log_file
 from shipml.builders.context import ContextEntry, folder_context, ignore_rules, plan_context, secrets_in, tar_stream
-from shipml.builders.docker_recipe import DockerOptions
+from shipml.builders.docker_options import DockerOptions
 from shipml.builders.dockerfile import dockerfile
 from shipml.builders.failures import explain_failure
 from shipml.errors import BuildError, TryAgainError, UnavailableError, UsageError

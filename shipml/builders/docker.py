@@ -21,7 +21,8 @@ from shipml.builders.build_log import BuildLog, log_file
 from shipml.builders.buildx import require_buildx, run_buildx
 from shipml.builders.built_image import BuiltImage
 from shipml.builders.context import ContextEntry, folder_context, ignore_rules, plan_context, secrets_in, tar_stream
-from shipml.builders.docker_recipe import DockerOptions, Recipe
+from shipml.builders.docker_options import DockerOptions
+from shipml.builders.docker_recipe import Recipe
 from shipml.builders.dockerfile import dockerfile
 from shipml.builders.failures import explain_failure
 from shipml.builders.host_access import host_access, with_host_access

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shipml.builders.base import BuildContext
 from shipml.builders.base_images import Credentials
+from shipml.builders.built_folder import BUILT_ON_ENGINE
 from shipml.builders.built_image import BuiltImage
 from shipml.builders.docker import DockerBuilder, DockerOptions
 from shipml.docker_engine import Engine, connect
@@ -20,9 +21,8 @@ from shipml.plan.model import Decision, Plan
 from shipml.report import BuildReport, LayerReport
 from shipml.store import Store
 
-__all__ = ["EngineBuild", "built_on_engine", "connect_to_build"]
+__all__ = ["EngineBuild", "connect_to_build"]
 
-_FACT = "built-on-engine"
 _SOURCE_CHARACTERS = 100
 
 
@@ -75,7 +75,7 @@ class EngineBuild:
         for reference in self.references:
             store.untag(str(reference))  # the name now means what the engine has
         value = {"id": str(image.id), "built_at_seconds": time.time()}
-        store.keep_fact(_FACT, str(self.folder.resolve()), value)
+        store.keep_fact(BUILT_ON_ENGINE, str(self.folder.resolve()), value)
 
     def _report(
         self, image: BuiltImage, before: frozenset[Digest], decisions: Sequence[Decision], elapsed_seconds: float
@@ -103,14 +103,6 @@ class EngineBuild:
             decisions=tuple(decisions),
             elapsed_seconds=elapsed_seconds,
         )
-
-
-def built_on_engine(store: Store, folder: Path, *, since_seconds: float = 0.0) -> str:
-    """The id of the image that was built from the folder on an engine after `since_seconds` (POSIX time), else ""."""
-    fact = store.fact(_FACT, str(folder.resolve()))
-    if not isinstance(fact, dict) or float(fact.get("built_at_seconds", 0.0)) <= since_seconds:
-        return ""
-    return str(fact.get("id", ""))
 
 
 def connect_to_build(decision: Decision) -> Engine:

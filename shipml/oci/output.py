@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from shipml.errors import UsageError
+from shipml.events import Emit, step
 from shipml.oci.archive import write_docker_archive
 from shipml.oci.image import Image
 from shipml.oci.layout import write_layout
 from shipml.oci.reference import Reference
 
-__all__ = ["Output"]
+__all__ = ["Output", "write_outputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +48,10 @@ class Output:
         """
         write = write_layout if self.kind == "oci" else write_docker_archive
         write(image, self.path, references)
+
+
+def write_outputs(image: Image, targets: Sequence[Output], names: Sequence[Reference], emit: Emit) -> None:
+    """Write an image to each of the targets, under its names."""
+    for target in targets:
+        with step(emit, "write", str(target)):
+            target.write(image, names)

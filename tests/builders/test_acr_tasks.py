@@ -11,8 +11,8 @@ import pytest
 
 from shipml.azure.runs import Run, RunLog, Runs
 from shipml.builders import DockerOptions
-from shipml.builders.acr_tasks import AcrTasksBuilder
 from shipml.builders.acr_run import Patience
+from shipml.builders.acr_tasks import AcrTasksBuilder
 from shipml.builders.base import BuildContext
 from shipml.building_in_azure import AzureBuild
 from shipml.errors import (

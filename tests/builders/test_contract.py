@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
-from shipml.builders import BUILDERS, DockerBuilder, DockerOptions, EmbeddedBuilder
+from shipml.builders import DockerOptions
 from shipml.builders.base import BuildContext, Builder
+from shipml.builders.docker import DockerBuilder
+from shipml.builders.embedded import EmbeddedBuilder
 from shipml.docker_engine import Engine as ConnectedEngine
 from shipml.docker_engine import connect
 from shipml.events import ignore
@@ -108,7 +110,7 @@ def engine(docker_28_overlay2: Engine, hub: Registry) -> Iterator[ConnectedEngin
         yield connected
 
 
-@pytest.fixture(scope="module", params=sorted(BUILDERS))
+@pytest.fixture(scope="module", params=["docker", "embedded"])
 def built(request: pytest.FixtureRequest, session: Shipml, plan: Plan, folder: Path, engine: ConnectedEngine) -> Built:
     """The plan's image by each builder, and what is seen inside."""
     builders: dict[str, Builder] = {
