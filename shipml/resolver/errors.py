@@ -94,7 +94,7 @@ def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declar
     if _NO_SOLUTION in text:
         return _unsolvable(text, suite, platform, declared)
     if _NETWORK.search(text):
-        return _unreachable(text)
+        return _unreachable(text, declared)
     return ResolutionError(f"uv cannot resolve the requirements: {_one_line(text)}", hint=_other_hint(text))
 
 
@@ -113,7 +113,15 @@ def _untrusted(url: str) -> ConfigurationError:
     )
 
 
-def _unreachable(text: str) -> TryAgainError:
+def _unreachable(text: str, declared: Declared | None) -> TryAgainError:
+    url = _first_url(text)
+    asked = (*declared.requirements, *declared.constraints) if declared is not None else ()
+    place = next((one.source for one in asked if url and url in _CREDENTIALS.sub("", one.line)), "")
+    if place:
+        return TryAgainError(
+            f"{place} asks for {url}, which cannot be reached: {_last_cause(text)}",
+            hint="check the network and the proxy settings, or name a release of the package index instead",
+        )
     return TryAgainError(
         f"the package index {_first_url(text)} cannot be reached: {_last_cause(text)}",
         hint="check the network and the proxy settings, then run it again",
@@ -125,11 +133,11 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
     reasons = {one.python.because for one in refused}
     first = refused[0].error
     if len(refused) > 1 and reasons == {first.short} and first.short.endswith(_NO_WHEEL_SHORT):
-        return ResolutionError(f"{first.short} for any Python that Debian has", hint=_ANYWHERE_HINT)
+        return ResolutionError(f"{first.short} for any Python that can be had", hint=_ANYWHERE_HINT)
     if len(reasons) == 1:
         return ResolutionError(first.message, hint=first.hint)
     each = "; ".join(f"{one.python.python}: {one.python.because}" for one in refused)
-    return ResolutionError(f"the requirements fit no Python that Debian has: {each}", hint=first.hint)
+    return ResolutionError(f"the requirements fit no Python that can be had: {each}", hint=first.hint)
 
 
 def _spelling(name: str) -> str:

@@ -371,8 +371,19 @@ def test_the_iris_project_resolves(resolving: Resolving, platform: Platform) -> 
 
 
 @pytest.mark.network
-def test_old_pins_find_an_old_python(resolving: Resolving) -> None:
-    """Pandas 1.5.3 has no wheel for 3.13, and the lock for 3.11 says so."""
-    candidate, lock = resolving("pandas==1.5.3\n")
-    assert candidate.suite.name == "bookworm"
-    assert lock.refused[0] == RefusedPython("3.13", "pandas==1.5.3 has no wheel")
+def test_the_tutorials_old_pins_meet_their_time(resolving: Resolving) -> None:
+    """scikit-learn 1.0.2 gets Python 3.9 and the numpy of December 2021: today's would not import."""
+    candidate, lock = resolving("scikit-learn==1.0.2\npandas==1.3.5\njoblib==1.1.0\n")
+    assert candidate.suite.name == "bullseye"
+    found = {wheel.name: wheel.version for wheel in lock.wheels}
+    assert (found["numpy"], found["scipy"]) == ("1.21.5", "1.7.3")
+    assert lock.decisions[0].value == "as of 2021-12-26"
+    assert lock.refused[0] == RefusedPython("3.13", "scikit-learn==1.0.2, pandas==1.3.5 has no wheel")
+
+
+@pytest.mark.network
+def test_an_old_flask_among_newer_pins_keeps_its_werkzeug(resolving: Resolving) -> None:
+    """The newest pin's date is too late for Flask 2.1; what it was released with tells."""
+    _, lock = resolving("Flask==2.1.0\nrequests==2.32.3\n")
+    assert next(wheel.version for wheel in lock.wheels if wheel.name == "werkzeug").startswith("2.")
+    assert "werkzeug<3" in [one.value for one in lock.decisions]
