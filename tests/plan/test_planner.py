@@ -15,6 +15,7 @@ from shipml.plan import PlanOptions, PythonCandidate, make_plan
 from shipml.plan.declared import Change, Declared, DeclaredRequirement, LeftAside
 from shipml.plan.facts import Lock, Project, RefusedPython, Revision, Settings
 from shipml.plan.model import ApplicationFile, BasePin, ImageBasePin, LockedWheel, Plan, SmokeCheck
+from shipml.plan.program import Program
 from shipml.plan.suites import HUB_PYTHONS, ImagePython, suite_named
 
 AMD64 = Platform("linux", "amd64")
@@ -27,6 +28,7 @@ LOCK = Lock((WHEEL,), "bookworm", "3.11", AMD64, Digest("2" * 64))
 PROJECT = Project(
     Path("/home/joe/My Project"),
     requirements=Declared("requirements.txt", (DeclaredRequirement("six", "requirements.txt:1", "six"),)),
+    programs=(Program("app.py", "script"),),
     files=(ApplicationFile("app.py", "file", 3, digest=Digest("3" * 64)),),
     revision=Revision("a" * 40, dirty=False, committed_at_seconds=1_600_000_000, source="https://example.org/iris"),
 )
