@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
@@ -23,7 +22,7 @@ from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 4
+RECIPE = 5
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
@@ -85,7 +84,7 @@ def resolve_first(
         return candidates[0], _empty(candidates[0].suite, platform, inputs)
     key = _cache_key(project, candidates, inputs)
     if not upgrade and (known := lock_from_json(store.fact("resolution", key), platform, inputs)) is not None:
-        _tell(known, emit)
+        _tell(known, emit, known_before=True)
         return next(one for one in candidates if one.suite.name == known.suite), known
     from shipml.resolver.attempts import find_lock  # noqa: PLC0415 - not needed where the resolution is known
 
@@ -101,14 +100,15 @@ def resolve_first(
     return fresh.candidate, fresh.lock
 
 
-def _tell(lock: Lock, emit: Emit) -> None:
-    """What was not taken as the project says it is said at each build."""
+def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
+    """What was not taken as the project says it is said at each build; what was decided besides, when it is new."""
     for change in lock.changes:
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
     for decision in lock.decisions:
-        if decision.what != "tried":
-            level: Literal["info", "warning"] = "warning" if decision.what == "model file" else "info"
-            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", level))
+        if decision.what == "model file":
+            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", "warning"))
+        elif decision.what != "tried" and not known_before:
+            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
 
 
 def _warn_of_pips_settings(emit: Emit) -> None:

@@ -57,8 +57,19 @@ def helped(work: Work, question: Question, lacking: Sequence[str], sources: Sour
         elif sources is not None:
             then = Pin(name, version_then(work.uv, requirement, question), "", declared=False)
             found = moved(work.uv, then, question) if then.version else None
-            if found is not None:
+            if found is not None and _allowed(work, found[0]):
                 versions[name] = found[0].version
             else:
                 let_in |= sources.let_in([requirement], question)
     return with_versions(question, versions) if versions or let_in else None
+
+
+def _allowed(work: Work, pin: Pin) -> bool:
+    """Whether the project's own line, if it has one, allows that version."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow to import
+
+    line = next((one.line for one in work.declared.requirements if one.name == pin.name), pin.name)
+    try:
+        return Requirement(line.split(" --")[0].strip()).specifier.contains(pin.version, prereleases=True)
+    except InvalidRequirement:
+        return True
