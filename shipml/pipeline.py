@@ -78,7 +78,7 @@ class Shipml:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
         prepared = self._planner.prepare(replace(request, locked=False))
         path = request.folder / "pylock.toml"
-        _write_atomically(path, dump_lock(prepared.lock, prepared.base))
+        _write_atomically(path, dump_lock(prepared.resolved, prepared.base))
         return path
 
     def dockerfile(self, request: PlanRequest) -> str:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from shipml import bases
 from shipml.bases.image_pin import OpenImage
-from shipml.errors import ConfigurationError, PlanError, ResolutionError, ShipmlError, TryAgainError
+from shipml.errors import ConfigurationError, PlanError, ShipmlError, TryAgainError
 from shipml.events import Emit, Notice
 from shipml.http import HttpClient
 from shipml.lock_file import locked_image
@@ -82,7 +82,10 @@ class Prepared:
     platform: Platform
     candidate: PythonCandidate
     lock: Lock
+    """All of it wheels: what had only source is built."""
     base: Base
+    resolved: Lock
+    """As a lock file has it: with sources."""
 
 
 LastFacts: TypeAlias = Callable[[Platform], Mapping[tuple[str, str], Any]]
@@ -134,7 +137,7 @@ class Planner:
             likely = None
             if project.lock_file is None or request.upgrade:
                 likely = pool.submit(self._pin, request, project, candidates[0], platform, image, extra=_named(project))
-            candidate, lock = resolve_first(
+            candidate, resolved = resolve_first(
                 project,
                 candidates,
                 platform=platform,
@@ -144,6 +147,9 @@ class Planner:
                 locked=request.locked,
                 obstacle=self._obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
             )
+            if request.strict:
+                _refuse_changes(resolved.changes)
+            lock = self._built(request, project, candidate, resolved, image)
             if _pins_base(lock, project, request):
                 base = lock.base
             else:
@@ -153,12 +159,36 @@ class Planner:
                 base = likely.result() if likely and candidate is candidates[0] else None
                 if base is None or extra != _named(project):
                     base = self._pin(request, project, candidate, platform, image, extra=extra)
-        if request.strict:
-            _refuse_changes(lock.changes)
-        _refuse_sources(lock)
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
-        return Prepared(project, platform, candidate, lock, base)
+        return Prepared(project, platform, candidate, lock, base, resolved)
+
+    def _built(
+        self,
+        request: PlanRequest,
+        project: Project,
+        candidate: PythonCandidate,
+        lock: Lock,
+        image: ImageBasePin | None,
+    ) -> Lock:
+        """The lock with its sources built into wheels."""
+        if not lock.sources:
+            return lock
+        from shipml.wheel_building import build_wheels  # noqa: PLC0415  (few projects need it)
+
+        if isinstance(candidate.suite, ImagePython):
+            image = image or self._pin_hub_python(candidate.suite, request, lock.platform)
+        return build_wheels(
+            lock,
+            project,
+            suite=candidate.suite,
+            image=image,
+            store=self._store,
+            http=self._http,
+            emit=self._emit,
+            allow_expired=request.allow_expired,
+            upgrade=request.upgrade,
+        )
 
     def _named_image(self, request: PlanRequest, project: Project, platform: Platform) -> ImageBasePin | None:
         """The image that is asked for as base, pinned: by the project's lock where that names it."""
@@ -262,16 +292,6 @@ class Planner:
                 hint="see which image SHIPML_HUB_MIRROR gives under that name",
             )
         return pin
-
-
-def _refuse_sources(lock: Lock) -> None:
-    """Only wheels can be installed."""
-    if lock.sources:
-        names = ", ".join(f"{one.name}=={one.version}" for one in lock.sources)
-        raise ResolutionError(
-            f"there is only source of {names}, which would have to be built for Python {lock.python}",
-            hint="choose versions that have wheels, or let an engine build: shipml build --builder docker",
-        )
 
 
 def _refuse_changes(changes: Sequence[Change]) -> None:

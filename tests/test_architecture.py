@@ -33,6 +33,7 @@ TIERS: tuple[frozenset[str], ...] = (
             "publishing",
             "pulling",
             "summary",
+            "wheel_building",
         }
     ),
     frozenset({"cli"}),

@@ -1,4 +1,4 @@
-"""Debian's Contents index: which package has a shared library (wiki.debian.org/DebianRepository/Format, "Contents").
+"""Debian's Contents index: which package has a library or header (wiki.debian.org/DebianRepository/Format, "Contents").
 
 An index has 1.85 million lines, 170 MB unpacked, and is read once for each that Debian publishes; what is kept is a
 table of the shared libraries that the loader finds.
@@ -20,10 +20,11 @@ from shipml.oci.manifest import Platform
 from shipml.plan.suites import Suite
 from shipml.store import Store
 
-__all__ = ["packages_with"]
+__all__ = ["packages_with", "packages_with_paths"]
 
 _FACT = "debian-libraries-1"
 _CURRENT_FACT = "debian-contents-1"
+_PATHS_FACT = "debian-paths-1"
 _LINE = re.compile(rb"^(?:usr/)?lib/(?:%s/)?(lib[^/\s]+\.so(?:\.[^/\s]*)?)\s+(\S+)$", re.MULTILINE)
 
 
@@ -47,6 +48,70 @@ def packages_with(
         return {}
     table = _table(suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired, upgrade=upgrade)
     return {soname: _best_first(soname, table.get(soname, [])) for soname in sonames}
+
+
+def packages_with_paths(
+    endings: Collection[str],
+    suite: Suite,
+    platform: Platform,
+    *,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+    allow_expired: bool = False,
+) -> Mapping[str, tuple[str, ...]]:
+    """The packages that have a file below /usr whose path ends so, as `/include/libpq-fe.h`: the likeliest first.
+
+    A header counts in a folder below that of headers, too, since pkg-config may name it: `/include/mariadb/mysql.h`.
+    The index is fetched and read once for each new question: that is for builds that have failed.
+
+    Raises:
+        TryAgainError, UntrustedInputError, BuildError: as `packages_with`.
+    """
+    key = json.dumps([suite.name, platform.architecture, find_mirror().debian])
+    known: dict[str, list[list[str]]] = store.fact(_PATHS_FACT, key) or {}
+    missing = [ending for ending in endings if ending not in known]
+    if missing:
+        with step(emit, "libraries", f"which packages of {suite.name} have {', '.join(missing)}"):
+            release = fetch_release(find_mirror().debian, suite.name, http=http, allow_expired=allow_expired)
+            found = _paths(fetch_file(release, f"main/Contents-{platform.architecture}", http), missing)
+        known |= found
+        store.keep_fact(_PATHS_FACT, key, known)
+    return {ending: _nearest_first(ending, known[ending]) for ending in endings}
+
+
+def _paths(pieces: Iterator[bytes], endings: Collection[str]) -> dict[str, list[list[str]]]:
+    """[path, owner] of each file whose path ends so; the owner without its section."""
+    found: dict[str, list[list[str]]] = {ending: [] for ending in endings}
+    lines = {ending: _line_of(ending) for ending in endings}
+    rest = b""
+    for piece in pieces:
+        text = rest + piece
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        for ending, line in lines.items():
+            for match in line.finditer(text, 0, end):
+                owners = match[2].decode().split(",")
+                found[ending] += [[match[1].decode(), owner.rpartition("/")[2]] for owner in owners]
+    return found
+
+
+def _line_of(ending: str) -> re.Pattern[bytes]:
+    folder, _, name = ending.removeprefix("/").partition("/")
+    below = rb"(?:\S+/)?" if folder == "include" else rb""
+    path = rb"usr/%s/%s%s" % (re.escape(folder.encode()), below, re.escape(name.encode()))
+    return re.compile(rb"^(%s)\s+(\S+)$" % path, re.MULTILINE)
+
+
+def _nearest_first(ending: str, rows: list[list[str]]) -> tuple[str, ...]:
+    """Where compilers look by themselves first, then the packages of headers with the shortest names."""
+
+    def rank(row: list[str]) -> tuple[int, bool, int, str]:
+        path, owner = row
+        depth = path.count("/") - ending.count("/") - ("-linux-gnu" in path)
+        return depth, not owner.endswith("-dev"), len(owner), owner
+
+    return tuple(dict.fromkeys(owner for _, owner in sorted(rows, key=rank)))
 
 
 def _table(

@@ -1,0 +1,259 @@
+"""All builds of one lock: build tools first, then two at a time, each until its failures are mended."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from shipml.bases.contents import packages_with, packages_with_paths
+from shipml.builders.build_log import log_file
+from shipml.errors import BuildError, ResolutionError
+from shipml.events import Emit, Notice, step
+from shipml.http import HttpClient
+from shipml.plan.facts import Lock, Project
+from shipml.plan.model import Base, BasePin, LockedSource, LockedWheel
+from shipml.plan.suites import PythonBase
+from shipml.resolver import UV_CACHE
+from shipml.resolver.errors import UnsolvableError
+from shipml.resolver.uv import Uv
+from shipml.store import Store
+from shipml.wheel_building.attempt import Attempt, Outcome, attempt
+from shipml.wheel_building.checking import checked_wheel
+from shipml.wheel_building.kept import keep, known_build
+from shipml.wheel_building.needs import HEADERS, Needs, as_of, bounds, compilers_for
+from shipml.wheel_building.remedies import Remedy, cause, remedies
+from shipml.wheel_building.roots import BuildRoots
+from shipml.wheel_building.source import SourceFacts, read_source
+from shipml.wheel_building.tools import ToolResolver
+
+__all__ = ["Building", "Built"]
+
+_AT_ONCE = 2
+_ROUNDS = 10
+_TIMEOUT_SECONDS = 3600.0
+_MEMORY_BYTES = 12 << 30
+_TOOLS = ("setuptools", "wheel", "cython", "numpy", "pybind11", "cffi", "scipy")
+"""What others are often built with, in the order in which they need each other."""
+_TAIL_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A wheel that was made of a source."""
+
+    wheel: LockedWheel
+    because: str
+
+
+class Building:
+    """Builds the sources of one lock."""
+
+    def __init__(
+        self,
+        lock: Lock,
+        project: Project,
+        suite: PythonBase,
+        image: Base | None,
+        *,
+        store: Store,
+        http: HttpClient,
+        emit: Emit,
+        allow_expired: bool,
+        upgrade: bool,
+    ) -> None:
+        self._lock, self._project, self._suite = lock, project, suite
+        self._store, self._http, self._emit = store, http, emit
+        self._allow_expired = allow_expired
+        base = image if image is not None and not isinstance(image, BasePin) else suite
+        self._roots = BuildRoots(base, lock.platform, store, http, emit, allow_expired)  # type: ignore[arg-type]
+        declared = project.requirements
+        self._pins = {one.name: one.version for one in lock.wheels} | {one.name: one.version for one in lock.sources}
+        self._tools = ToolResolver(
+            Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade),
+            suite,
+            lock.platform,
+            declared.options if declared is not None else (),
+            project.folder,
+            self._pins,
+            store,
+        )
+        self._sources = {one.name: one for one in lock.sources}
+        self._built: dict[str, Built] = {}
+        self._nesting = threading.RLock()
+
+    def run(self) -> list[Built]:
+        """Build all; returns them in the order of the lock. The first failure ends it."""
+        first = [name for name in _TOOLS if name in self._sources]
+        for name in first:
+            self._once(self._sources[name], ())
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
+            jobs = [pool.submit(self._once, one, ()) for one in self._lock.sources]
+            try:
+                return [job.result() for job in jobs]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _once(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
+        """The wheel of a source, built unless it was built before."""
+        if source.name in self._built:
+            return self._built[source.name]
+        known = known_build(source, self._suite, self._lock, self._pins, self._store)
+        if known is None:
+            self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
+            with step(self._emit, f"build {source.name}", source.version) as running:
+                known = self._build(source, (*stack, source.name))
+                running.detail = f"{source.version}, {(known.wheel.size_bytes or 0) / 1e3:,.0f} kB"
+        self._built[source.name] = known
+        return known
+
+    def _build(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
+        facts = read_source(self._store.blob_path(source.digest), source.filename)
+        if facts.needs_rust and not source.filename.endswith(".whl"):
+            self._refuse_rust(source)
+        needs = self._first_needs(source, facts)
+        for _ in range(_ROUNDS):
+            tools = self._resolved(source, needs, stack)
+            trees = self._roots.trees(needs.packages, tools)
+            work = Attempt(source, facts, needs.requirements, trees, _TIMEOUT_SECONDS, _MEMORY_BYTES)
+            outcome = attempt(work, self._store)
+            if outcome.digest is not None:
+                wheel = checked_wheel(source, outcome, self._suite, self._lock.platform, self._store)
+                because = self._because(needs)
+                keep(source, self._suite, self._lock, wheel, because, tools, self._pins, self._store)
+                return Built(wheel, because)
+            following = self._mended(source, needs, outcome)
+            if following == needs:
+                raise self._failed(source, outcome)
+            needs = following
+        raise self._failed(source, outcome)
+
+    def _first_needs(self, source: LockedSource, facts: SourceFacts) -> Needs:
+        packages: frozenset[str] = frozenset()
+        if facts.is_native:
+            wanted = {*HEADERS.get(source.name, ()), *self._named_headers()}
+            packages = frozenset((*compilers_for(self._roots.suite.python), *self._roots.known_packages(tuple(wanted))))
+        python = self._roots.python
+        constraints = tuple(bounds(source.uploaded_at, python, facts.text))
+        return Needs(facts.requires, constraints, packages)
+
+    def _named_headers(self) -> Iterator[str]:
+        """Headers that the project names for its own builds elsewhere."""
+        yield from (one.name for one in self._project.system_packages if one.name.endswith("-dev"))
+        yield from (name for name in self._project.settings.system_packages if name.endswith("-dev"))
+
+    def _resolved(self, source: LockedSource, needs: Needs, stack: tuple[str, ...]) -> tuple[LockedWheel, ...]:
+        """The tools; those of which there is only source are built first."""
+        moment = as_of(source.uploaded_at, self._roots.python)
+        wanted = [name for line in needs.requirements if (name := _name(line)) in self._sources]
+        for _ in range(_ROUNDS):
+            for name in dict.fromkeys(wanted):
+                if name not in stack:
+                    with self._nesting:
+                        self._once(self._sources[name], stack)
+            built = [one.wheel for name, one in self._built.items() if name != source.name]
+            try:
+                return self._tools.resolve(
+                    needs.requirements, needs.constraints, as_of=moment, built=built, name=source.name
+                )
+            except UnsolvableError as error:
+                more = [name for line in error.lacking if (name := _name(line)) in self._sources]
+                if set(more) <= {*wanted, *stack}:
+                    raise ResolutionError(
+                        f"{source.name}=={source.version} has no wheel, and what builds it cannot be had:"
+                        f" {error.message}",
+                        hint=f"choose another version of {source.name}, one that has a wheel",
+                    ) from error
+                wanted += more
+        raise ResolutionError(f"what builds {source.name} needs too much that must be built first")
+
+    def _mended(self, source: LockedSource, needs: Needs, outcome: Outcome) -> Needs:
+        """What to try next; the same where nothing is known to help."""
+        if outcome.requires:
+            return needs.plus(requirements=outcome.requires)
+        if outcome.ending:
+            return needs
+        for remedy in remedies(outcome.log):
+            following = self._with(needs, remedy)
+            if following != needs:
+                self._emit(Notice(f"{source.name} {source.version}: {remedy.because}: it is built again with that"))
+                return following
+        return needs
+
+    def _with(self, needs: Needs, remedy: Remedy) -> Needs:
+        packages = set(remedy.packages)
+        if remedy.path:
+            packages.update(self._owners(remedy.path)[:1])
+            if not packages:
+                return needs
+        if packages or remedy.compilers:
+            packages.update(compilers_for(self._roots.suite.python))
+        return needs.plus(
+            requirements=()
+            if any(_name(one) in map(_name, needs.requirements) for one in remedy.requirements)
+            else remedy.requirements,
+            constraints=remedy.constraints,
+            packages=frozenset(packages),
+            because=remedy.because,
+        )
+
+    def _owners(self, path: str) -> tuple[str, ...]:
+        suite, platform = self._roots.suite, self._lock.platform
+        if path.endswith(".so"):
+            name = path.rpartition("/")[2]
+            found: Mapping[str, tuple[str, ...]] = packages_with(
+                [name],
+                suite,
+                platform,
+                store=self._store,
+                http=self._http,
+                emit=self._emit,
+                allow_expired=self._allow_expired,
+            )
+            return tuple(sorted(found[name], key=lambda one: not one.endswith("-dev")))
+        return packages_with_paths(
+            [path],
+            suite,
+            platform,
+            store=self._store,
+            http=self._http,
+            emit=self._emit,
+            allow_expired=self._allow_expired,
+        )[path]
+
+    def _because(self, needs: Needs) -> str:
+        how = "with Debian's compilers" if needs.packages else "without a compiler"
+        more = f"; {'; '.join(needs.reasons)}" if needs.reasons else ""
+        return f"no wheel exists for Python {self._roots.python}: it was built from source {how}{more}"
+
+    def _refuse_rust(self, source: LockedSource) -> None:
+        raise BuildError(
+            f"{source.name}=={source.version} has no wheel for Python {self._roots.python}, and its source is in Rust,"
+            " whose crates a build without network cannot fetch",
+            hint=f"choose a version of {source.name} that has a wheel, or another Python: --python",
+        )
+
+    def _failed(self, source: LockedSource, outcome: Outcome) -> BuildError:
+        path = log_file(self._store.home, f"{source.name}-{source.version}")
+        path.touch(mode=0o600)
+        path.write_text(outcome.log, encoding="utf-8")
+        lines = [f"  {line.rstrip()[:200]}" for line in outcome.log.splitlines() if line.strip()][-_TAIL_LINES:]
+        shown = "\n" + "\n".join(lines) if lines and not outcome.ending else ""
+        wanted = next((one for one in remedies(outcome.log)), None)
+        lacks = f" ({wanted.because})" if wanted and not outcome.ending else ""
+        return BuildError(
+            f"{source.name}=={source.version} has no wheel for Python {self._roots.python}, and building it failed:"
+            f" {cause(outcome.log, outcome.ending)}{lacks}{shown}",
+            hint=f"choose a version of {source.name} that has a wheel, or another Python: --python; the whole log:"
+            f" {path}",
+        )
+
+
+def _name(line: str) -> str:
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  (slow to import)
+
+    for mark in "<>=!~[;@ ":
+        line = line.partition(mark)[0]
+    return canonicalize_name(line)
