@@ -12,7 +12,9 @@ from shipml.project import is_understood
 
 __all__ = ["ACR", "BUILDERS", "DOCKER", "EMBEDDED", "DockerOptions", "decide_builder"]
 
-EMBEDDED, DOCKER, ACR = "embedded", "docker", "acr"
+EMBEDDED = "embedded"
+DOCKER = "docker"
+ACR = "acr"
 BUILDERS = (EMBEDDED, DOCKER, ACR)
 """As `--builder` takes them. Their modules are imported where they are used: each command needs one at most."""
 
