@@ -13,7 +13,7 @@ from shipml.errors import PlanError, ResolutionError, ShipmlError
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.facts import Lock
-from shipml.plan.model import Base, BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedWheel
+from shipml.plan.model import Base, BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedSource, LockedWheel
 from shipml.plan.suites import ImagePython, PythonBase, suite_named
 from shipml.project.text import parse_toml
 
@@ -41,6 +41,20 @@ def select_wheels(
     Raises:
         ResolutionError: a package has no wheel that fits, or none that is pinned by SHA-256; names them all.
     """
+    wheels, sources = _select_files(document, suite, platform, folder)
+    if sources:
+        names = ", ".join(sorted(package.name for package, _, _ in sources))
+        raise ResolutionError(
+            f"no wheel for {names}: there is only source, which would have to be built",
+            hint="choose versions that have wheels, or let an engine build: shipml build --builder docker",
+        )
+    return wheels
+
+
+def _select_files(
+    document: Mapping[str, Any], suite: PythonBase, platform: Platform, folder: Path
+) -> tuple[list[LockedWheel], list[tuple[Any, Any, str]]]:
+    """`select_wheels`, and (package, what there is of it, file name) of each that has no wheel which fits."""
     from packaging.pylock import Pylock, PylockSelectError, PylockValidationError  # noqa: PLC0415 - slow to import
 
     try:
@@ -51,16 +65,11 @@ def select_wheels(
     wheels, sources = [], []
     for package, source in chosen:
         filename = _filename(source)
-        if not filename.endswith(".whl"):
-            sources.append(package.name)
-            continue
-        wheels.append(_locked(package, source, filename, folder))
-    if sources:
-        raise ResolutionError(
-            f"no wheel for {', '.join(sorted(sources))}: there is only source, which would have to be built",
-            hint="choose versions that have wheels, or let an engine build: shipml build --builder docker",
-        )
-    return sorted(wheels)
+        if filename.endswith(".whl"):
+            wheels.append(_locked(package, source, filename, folder))
+        else:
+            sources.append((package, source, filename))
+    return sorted(wheels), sources
 
 
 def _filename(source: Any) -> str:  # noqa: ANN401 - one of packaging's five kinds
@@ -71,22 +80,47 @@ def _filename(source: Any) -> str:  # noqa: ANN401 - one of packaging's five kin
 def _locked(package: Any, source: Any, filename: str, folder: Path) -> LockedWheel:  # noqa: ANN401
     from packaging.utils import parse_wheel_filename  # noqa: PLC0415 - slow to import
 
+    version = package.version or parse_wheel_filename(filename)[1]
+    return LockedWheel(
+        name=package.name,
+        version=str(version),
+        url=_url(source, folder),
+        size_bytes=source.size,
+        digest=_digest(source, filename),
+        filename=filename,
+        direct=package.is_direct,
+    )
+
+
+def _locked_source(package: Any, source: Any, filename: str, folder: Path) -> LockedSource:  # noqa: ANN401
+    if not hasattr(source, "hashes") or package.version is None:
+        raise ResolutionError(
+            f"{package.name} is neither a wheel nor a source distribution of an index",
+            hint="take a released version of it",
+        )
+    time = getattr(source, "upload_time", None)
+    return LockedSource(
+        name=package.name,
+        version=str(package.version),
+        url=_url(source, folder),
+        size_bytes=source.size,
+        digest=_digest(source, filename),
+        filename=filename,
+        uploaded_at="" if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def _url(source: Any, folder: Path) -> str:  # noqa: ANN401
+    return _without_credentials(source.url) if source.url else (folder.absolute() / source.path).as_uri()
+
+
+def _digest(source: Any, filename: str) -> Digest:  # noqa: ANN401
     sha256 = source.hashes.get("sha256")
     if not sha256:
         raise ResolutionError(
             f"the index gives no SHA-256 for {filename}", hint="use an index that does, as PEP 503 recommends"
         )
-    url = _without_credentials(source.url) if source.url else (folder.absolute() / source.path).as_uri()
-    version = package.version or parse_wheel_filename(filename)[1]
-    return LockedWheel(
-        name=package.name,
-        version=str(version),
-        url=url,
-        size_bytes=source.size,
-        digest=Digest(sha256.lower()),
-        filename=filename,
-        direct=package.is_direct,
-    )
+    return Digest(sha256.lower())
 
 
 def _without_credentials(url: str) -> str:
@@ -138,15 +172,15 @@ def dump_lock(lock: Lock, base: Base | None) -> str:
         f"environments = [{_string(marker)}]",
         'created-by = "shipml"',
     ]
-    for wheel in lock.wheels:
-        lines += ["", "[[packages]]", f"name = {_string(wheel.name)}", f"version = {_string(wheel.version)}"]
-        size = f", size = {wheel.size_bytes}" if wheel.size_bytes is not None else ""
-        hashes = f"hashes = {{ sha256 = {_string(wheel.digest.hex)} }}"
-        if wheel.direct:
-            lines.append(f"archive = {{ url = {_string(wheel.url)}{size}, {hashes} }}")
-        else:
-            name = f"name = {_string(wheel.filename)}, "
-            lines.append(f"wheels = [{{ {name}url = {_string(wheel.url)}{size}, {hashes} }}]")
+    packages: list[LockedWheel | LockedSource] = [*lock.wheels, *lock.sources]
+    for one in sorted(packages, key=lambda one: one.name):
+        lines += [
+            "",
+            "[[packages]]",
+            f"name = {_string(one.name)}",
+            f"version = {_string(one.version)}",
+            _dump_file(one),
+        ]
     lines += [
         "",
         "[tool.shipml]",
@@ -156,6 +190,18 @@ def dump_lock(lock: Lock, base: Base | None) -> str:
         *(_dump_base(base) if base is not None else ()),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _dump_file(one: LockedWheel | LockedSource) -> str:
+    """The file of a package, as a line."""
+    size = f", size = {one.size_bytes}" if one.size_bytes is not None else ""
+    hashes = f"hashes = {{ sha256 = {_string(one.digest.hex)} }}"
+    if isinstance(one, LockedSource):
+        uploaded = f", upload-time = {one.uploaded_at}" if one.uploaded_at else ""
+        return f"sdist = {{ name = {_string(one.filename)}{uploaded}, url = {_string(one.url)}{size}, {hashes} }}"
+    if one.direct:
+        return f"archive = {{ url = {_string(one.url)}{size}, {hashes} }}"
+    return f"wheels = [{{ name = {_string(one.filename)}, url = {_string(one.url)}{size}, {hashes} }}]"
 
 
 def _dump_base(base: Base) -> Iterator[str]:
@@ -227,8 +273,10 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
         platform = Platform.parse(str(table["platform"]))
         base = _load_base(table["base"], str(table["suite"]), platform) if "base" in table else None
         suite = _python_base(base, str(table["suite"]), source)
+        wheels, sources = _select_files(document, suite, platform, folder)
         return Lock(
-            wheels=tuple(select_wheels(document, suite, platform, folder)),
+            wheels=tuple(wheels),
+            sources=tuple(sorted(_locked_source(*one, folder) for one in sources)),
             suite=suite.name,
             python=suite.python,
             platform=platform,

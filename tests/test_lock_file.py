@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from shipml.lock_file import dump_lock, load_lock, locked_image, select_wheels
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.facts import Lock
-from shipml.plan.model import BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedWheel
+from shipml.plan.model import BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedSource, LockedWheel
 from shipml.plan.suites import suite_named
 
 AMD64 = Platform("linux", "amd64")
@@ -48,6 +49,23 @@ def test_what_is_written_is_read_again() -> None:
     without = load_lock(dump_lock(LOCK, None), HERE)
     assert without is not None
     assert without.base is None
+
+
+SOURCE = LockedSource(
+    "aa", "0.1", "https://example.org/aa-0.1.tar.gz", 9, Digest("8" * 64), "aa-0.1.tar.gz", "2019-02-03T04:05:06Z"
+)
+
+
+def test_sources_are_pinned_themselves() -> None:
+    """What must be built is in the file as the source that it is, with the day that its build tools are taken of."""
+    text = dump_lock(replace(LOCK, sources=(SOURCE,)), None)
+    assert Pylock.from_dict(tomllib.loads(text))
+    found = load_lock(text, HERE)
+    assert found is not None
+    assert (found.wheels, found.sources) == (WHEELS, (SOURCE,))
+    assert BOOKWORM is not None
+    with pytest.raises(ResolutionError, match="aa"):
+        select_wheels(tomllib.loads(text), BOOKWORM, AMD64, HERE)
 
 
 IMAGE = ImageBasePin(
