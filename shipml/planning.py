@@ -17,6 +17,7 @@ from shipml.http import HttpClient
 from shipml.lock_file import locked_image
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
+from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
 from shipml.plan.command import choose_command
 from shipml.plan.completing import complete
 from shipml.plan.declared import Change
@@ -126,6 +127,10 @@ class Planner:
         project, added = complete(project)
         if added is not None:
             self._emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
+        accelerator = choose_accelerator(project, request.accelerator)
+        project = without_gpu(project, accelerator)
+        if hint := gpu_hint(project, accelerator.name):
+            self._emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
         if request.strict and project.requirements is not None:
             _refuse_changes(project.requirements.changes)
         choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
@@ -146,6 +151,7 @@ class Planner:
                 upgrade=request.upgrade,
                 locked=request.locked,
                 obstacle=self._obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
+                accelerator=accelerator,
             )
             if request.strict:
                 _refuse_changes(resolved.changes)

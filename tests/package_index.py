@@ -13,12 +13,15 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote, unquote
 
 __all__ = ["PackageIndex", "make_source", "make_wheel", "serve_index"]
 
 
-def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = ()) -> tuple[str, bytes]:
-    """(file name, bytes) of a wheel with one module."""
+def make_wheel(
+    name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = (), *, ballast_bytes: int = 0
+) -> tuple[str, bytes]:
+    """(file name, bytes) of a wheel with one module, and `ballast_bytes` that do not get smaller."""
     stem = f"{name.replace('-', '_')}-{version}"
     lines = [
         "Metadata-Version: 2.1",
@@ -37,6 +40,8 @@ def make_wheel(name: str, version: str, tag: str = "py3-none-any", requires: Seq
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in files.items():
             archive.writestr(zipfile.ZipInfo(path), text)
+        if ballast_bytes:
+            archive.writestr(zipfile.ZipInfo(f"{stem}.dist-info/ballast"), bytes(ballast_bytes), zipfile.ZIP_STORED)
     return f"{stem}-{tag}.whl", out.getvalue()
 
 
@@ -89,9 +94,10 @@ class PackageIndex:
         requires: Sequence[str] = (),
         *,
         uploaded: str = "2024-01-01",
+        ballast_bytes: int = 0,
     ) -> None:
         """Publish a wheel, on the day `uploaded`."""
-        filename, data = make_wheel(name, version, tag, requires)
+        filename, data = make_wheel(name, version, tag, requires, ballast_bytes=ballast_bytes)
         self._publish(filename, data, uploaded)
 
     def add_source(
@@ -116,8 +122,21 @@ class PackageIndex:
             return self.status, "text/plain", b"no"
         if path.startswith("/simple/"):
             return self._project(path.removeprefix("/simple/").strip("/"))
-        data = self.files.get(path.removeprefix("/files/"))
+        if path.startswith("/whl/"):
+            return self._links(*path.removeprefix("/whl/").strip("/").partition("/")[::2])
+        data = self.files.get(unquote(path.removeprefix("/files/")))
         return (404, "text/plain", b"") if data is None else (200, "application/octet-stream", data)
+
+    def _links(self, build: str, name: str) -> tuple[int, str, bytes]:
+        """The page of PyTorch's index for one accelerator and package: links alone, to files of that build."""
+        links = [
+            f'<a href="/files/{quote(filename)}#sha256={hashlib.sha256(data).hexdigest()}">{filename}</a><br/>'
+            for filename, data in sorted(self.files.items())
+            if filename.startswith(f"{name}-") and f"+{build}-" in filename
+        ]
+        if not links:
+            return 404, "text/plain", b""
+        return 200, "text/html", f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode()
 
     def _project(self, name: str) -> tuple[int, str, bytes]:
         found = {

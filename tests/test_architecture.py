@@ -43,7 +43,7 @@ TIERS: tuple[frozenset[str], ...] = (
 
 UPWARDS = {
     ("project", f"shipml.plan.{values}")
-    for values in ("declared", "dockerfile", "facts", "following", "model", "program")
+    for values in ("declared", "dockerfile", "facts", "following", "gpu_packages", "model", "program")
 }
 """Values that a lower tier may use."""
 

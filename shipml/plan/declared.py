@@ -85,6 +85,8 @@ class Declared:
     inputs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(name, text) of what the resolution depends on besides `text` and `constraints_text`: uv's own settings in the
     project, digests of local wheels, and the parts of pyproject.toml that count where uv reads it itself."""
+    pytorch_backends: tuple[tuple[str, str], ...] = ()
+    """Parts of PyTorch's own index that options named, and where: ("cu113", "requirements.txt:1"); not in `options`."""
     unknown: tuple[ImportedModule, ...] = ()
     """Imports that nothing declared provides and for which no package is known."""
     source_folders: tuple[str, ...] = ()

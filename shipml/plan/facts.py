@@ -17,6 +17,7 @@ from shipml.plan.model import ApplicationFile, Base, Decision, LockedSource, Loc
 from shipml.plan.program import Program
 
 __all__ = [
+    "GpuUse",
     "Lock",
     "LockFile",
     "ModelFile",
@@ -121,6 +122,18 @@ class ModelFile:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuUse:
+    """A place in the project that speaks of a GPU."""
+
+    source: str
+    """`FILE:LINE`; of a notebook `FILE:CELL`."""
+    what: str
+    """What it does there: "starts from nvidia/cuda:11.8.0-base", "calls .cuda()"."""
+    is_sure: bool = False
+    """Whether the program is of no use without one."""
+
+
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """The project's own pylock.toml."""
 
@@ -151,6 +164,8 @@ class Project:
     processes: tuple[ProcessLine, ...] = ()
     system_packages: tuple[SystemPackage, ...] = ()
     """Of apt.txt, Aptfile and packages.txt."""
+    gpu_uses: tuple[GpuUse, ...] = ()
+    """In the order of the files, those that are sure first."""
     standard_modules: tuple[str, ...] = ()
     """Top-level modules of the standard library that the project's code imports, sorted."""
     revision: Revision | None = None

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shipml.plan.accelerator import gpu_hint
 from shipml.plan.command import Command
 from shipml.plan.declared import Declared
 from shipml.plan.dockerfile import NotUnderstood
@@ -108,6 +109,9 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for change in lock.changes:
         yield Decision("mended", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
+    accelerator = next((one.value for one in lock.decisions if one.what == "accelerator"), "cpu")
+    if hint := gpu_hint(project, accelerator):
+        yield hint
 
 
 def _asked(source: Declared) -> str:

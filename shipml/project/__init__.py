@@ -20,6 +20,7 @@ from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Re
 from shipml.plan.following import Following, follow_dockerfile
 from shipml.project.dockerfile import understand_dockerfile
 from shipml.project.files import FileRules, find_files
+from shipml.project.gpu import find_gpu_uses
 from shipml.project.imports import Code, scan_code
 from shipml.project.inputs import Taken, take
 from shipml.project.inputs.own_project import open_folder
@@ -72,7 +73,8 @@ def read_project(
     rules = _file_rules(folder, settings)
     found = find_files(folder, replace(rules, secret=_with_credentials(taken)), store=store, emit=emit)
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
-    code = scan_code(folder, [file.path for file in found.files if file.kind == "file"])
+    paths = [file.path for file in found.files if file.kind == "file"]
+    code = scan_code(folder, paths)
     imports = code.third_party(running_files(code, settings, processes), standard_library())
     requirements = read_requirements(opened, taken, imports, code)
     _tell(requirements, code, emit)
@@ -92,6 +94,7 @@ def read_project(
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
+        gpu_uses=find_gpu_uses(folder, paths, read_text(folder, "Dockerfile")),
         revision=read_revision(folder, emit),
         has_dockerfile=understood is not None,
         dockerfile=understood,

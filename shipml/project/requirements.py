@@ -18,6 +18,7 @@ from shipml.project.inputs.pyproject import uv_settings
 from shipml.project.mending.item import Item
 from shipml.project.mending.mend import Mended, mend, understand
 from shipml.project.mending.missing import add_missing
+from shipml.project.pytorch import split_options
 
 __all__ = ["read_requirements"]
 
@@ -45,7 +46,8 @@ def read_requirements(
     imported = {module.root for module in imports}
     settings = tuple(uv_settings(folder))
     expanded = expand(found.requirements, folder)
-    has_indexes = bool(settings) or any(_INDEX.fullmatch(option.text) for option in found.options)
+    options, pytorch_backends = split_options(found.options)
+    has_indexes = bool(settings) or any(_INDEX.fullmatch(option.text) for option in options)
     mended = mend(expanded.lines, folder.path, imported=imported, has_indexes=has_indexes)
     constraints = mend(found.constraints, folder.path, imported=imported, has_indexes=has_indexes)
     locked = _locked(taken, mended, folder, has_indexes=has_indexes)
@@ -58,7 +60,7 @@ def read_requirements(
         because=found.because,
         requirements=tuple(item.declared() for item in (*mended.items, *added)),
         constraints=tuple(item.declared() for item in (*constraints.items, *locked.items)),
-        options=tuple(option.text for option in found.options),
+        options=tuple(option.text for option in options),
         changes=_in_order(
             *(found.changes, expanded.changes, mended.changes, constraints.changes, locked.changes, additions)
         ),
@@ -67,6 +69,7 @@ def read_requirements(
         as_it_stands=found.as_it_stands,
         texts=found.texts,
         inputs=(*found.inputs, *settings, *_local_archives(folder.path, mended.items)),
+        pytorch_backends=pytorch_backends,
         unknown=tuple(unknown),
         source_folders=_source_folders(folder, expanded.folders),
     )

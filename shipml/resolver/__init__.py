@@ -13,6 +13,7 @@ from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
+from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.facts import Lock, Project
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.suites import PythonBase
@@ -24,6 +25,8 @@ __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
 RECIPE = 5
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
+_WARNINGS = ("model file", "PyTorch's index")
+"""What decisions are about that are worth a warning."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
 
@@ -55,6 +58,7 @@ def resolve_first(
     upgrade: bool = False,
     locked: bool = False,
     obstacle: Callable[[PythonBase], str] = lambda _: "",
+    accelerator: Accelerator = CPU,
 ) -> tuple[PythonCandidate, Lock]:
     """The first candidate for which every package has a wheel, and the lock for it.
 
@@ -67,6 +71,7 @@ def resolve_first(
         upgrade: ask the index again, whatever is known.
         locked: take the project's lock file or fail.
         obstacle: why a base cannot be had here, "" where it can: asked before a Python is tried that no suite has.
+        accelerator: what packages are taken for that exist for several.
 
     Raises:
         PlanError: `locked`, and the lock file is missing or stale.
@@ -75,14 +80,14 @@ def resolve_first(
         TryAgainError: the index cannot be reached.
         UnavailableError: there is no uv.
     """
-    inputs = inputs_digest(project, platform)
+    inputs = inputs_digest(project, platform, accelerator)
     if locked or (project.lock_file is not None and not upgrade):
         found = _from_lock_file(project, candidates, platform, inputs, emit, locked=locked)
         if found is not None:
             return found
     if project.requirements is None:
         return candidates[0], _empty(candidates[0].suite, platform, inputs)
-    key = _cache_key(project, candidates, inputs)
+    key = _cache_key(project, candidates, inputs, accelerator)
     if not upgrade and (known := lock_from_json(store.fact("resolution", key), platform, inputs)) is not None:
         _tell(known, emit, known_before=True)
         return next(one for one in candidates if one.suite.name == known.suite), known
@@ -92,7 +97,15 @@ def resolve_first(
     uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
     with step(emit, "resolve", project.requirements.path) as running:
         fresh = find_lock(
-            project, candidates, platform=platform, inputs=inputs, uv=uv, store=store, emit=emit, obstacle=obstacle
+            project,
+            candidates,
+            platform=platform,
+            inputs=inputs,
+            uv=uv,
+            store=store,
+            emit=emit,
+            obstacle=obstacle,
+            accelerator=accelerator,
         )
         running.detail = f"{len(fresh.lock.wheels)} packages for Python {fresh.lock.python}"
     store.keep_fact("resolution", key, lock_to_json(fresh.lock))
@@ -105,7 +118,7 @@ def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
     for change in lock.changes:
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
     for decision in lock.decisions:
-        if decision.what == "model file":
+        if decision.what in _WARNINGS:
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", "warning"))
         elif decision.what != "tried" and not known_before:
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
@@ -119,7 +132,7 @@ def _warn_of_pips_settings(emit: Emit) -> None:
             emit(Notice(f"{name} is for pip alone and was not used; for shipml: export {uv_name}=${name}", "warning"))
 
 
-def inputs_digest(project: Project, platform: Platform) -> Digest:
+def inputs_digest(project: Project, platform: Platform, accelerator: Accelerator = CPU) -> Digest:
     """Of all in the project that a resolution depends on: a lock file that carries it is up to date."""
     source = project.requirements
     texts: list[list[str]] = []
@@ -128,6 +141,8 @@ def inputs_digest(project: Project, platform: Platform) -> Digest:
         texts = asked + [[name, text] for name, text in source.inputs]
     if project.models:
         texts.append(["models", str([one.made_with for one in project.models])])
+    if (accelerator.name, accelerator.backend) != (CPU.name, CPU.backend):
+        texts.append(["accelerator", f"{accelerator.name} {accelerator.backend}"])
     return Digest.of(canonical_json({"path": source and source.path, "texts": texts, "platform": str(platform)}))
 
 
@@ -172,6 +187,10 @@ def _empty(suite: PythonBase, platform: Platform, inputs: Digest) -> Lock:
     return Lock((), suite.name, suite.python, platform, inputs)
 
 
-def _cache_key(project: Project, candidates: Sequence[PythonCandidate], inputs: Digest) -> str:
+def _cache_key(
+    project: Project, candidates: Sequence[PythonCandidate], inputs: Digest, accelerator: Accelerator
+) -> str:
     suites = [[one.suite.name, one.suite.release, one.suite.glibc] for one in candidates]
-    return str(Digest.of(canonical_json([RECIPE, str(inputs), suites, list(settings_of_uv(project.folder))])))
+    told = [accelerator.because, accelerator.asked, os.environ.get("SHIPML_PYTORCH_INDEX", "")]
+    asked = [RECIPE, str(inputs), suites, list(settings_of_uv(project.folder)), told]
+    return str(Digest.of(canonical_json(asked)))

@@ -18,6 +18,7 @@ from shipml.events import Emit, Notice
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.dating import OLD_PINS, Dating, datings
 from shipml.plan.declared import Change
 from shipml.plan.facts import Lock, Project, RefusedPython
@@ -26,6 +27,7 @@ from shipml.plan.model_evidence import model_pins
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.releases import Survey, cutoff
 from shipml.plan.suites import PythonBase
+from shipml.resolver.accelerated import fit
 from shipml.resolver.causes import cause
 from shipml.resolver.errors import ObstacleError, Refusal, UnsolvableError, explain
 from shipml.resolver.helping import helped, without_old_wheels
@@ -89,6 +91,7 @@ def find_lock(
     http: HttpClient | None = None,
     obstacle: Callable[[PythonBase], str] = lambda _: "",
     now: datetime | None = None,
+    accelerator: Accelerator = CPU,
 ) -> Found:
     """The first attempt that comes to something.
 
@@ -100,6 +103,7 @@ def find_lock(
     if declared is None:
         raise ResolutionError("nothing is asked for")
     work = Work(project, declared, candidates, platform, inputs, uv, store, http or HttpClient(), emit, obstacle)
+    work.accelerator = accelerator
     heed_models(work)
     moment = now or datetime.now(UTC)
     open_pins = model_pins(project)
@@ -228,7 +232,7 @@ def _moved_on(lock: Lock, question: Question, way: _Way, changes: tuple[Change, 
     if question.as_of is not None and question.as_of != way.dating.as_of:
         because = "the releases that stand for pins without wheels were uploaded by then"
         decisions = (Decision("index", f"as of {question.as_of:%Y-%m-%d}", because), *decisions)
-    return replace(lock, changes=changes, decisions=decisions)
+    return replace(lock, changes=(*changes, *lock.changes), decisions=decisions)
 
 
 def _held_pins(work: Work) -> Iterator[str]:
@@ -245,17 +249,27 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
     try:
         document = work.uv.resolve(question)
         held = hold_back(work.uv, question, document, work.survey)
+        fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:
         raise explain(error.stderr, base, work.platform, work.declared) from error
-    wheels = tuple(select_wheels(held.document, base, work.platform, work.project.folder))
+    wheels = tuple(select_wheels(fitted.document, base, work.platform, work.project.folder))
     built: tuple[LockedSource, ...] = ()
     if sources is not None:
         wheels, built = sources.taken(wheels)
-    decisions = held.decisions
+    decisions = (*fitted.decisions, *held.decisions)
     if built:
         names = ", ".join(f"{one.name}=={one.version}" for one in built)
         decisions = (*decisions, Decision("from source", names, f"there is no wheel for Python {base.python}"))
-    return Lock(wheels, base.name, base.python, work.platform, work.inputs, sources=built, decisions=decisions)
+    return Lock(
+        wheels,
+        base.name,
+        base.python,
+        work.platform,
+        work.inputs,
+        sources=built,
+        decisions=decisions,
+        changes=fitted.changes,
+    )
 
 
 def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,8 @@ class Question:
     """Taken whatever the project or a package says (uv's --overrides)."""
     links: Path | None = None
     """A folder of wheels that count as if the index had them."""
+    pages: tuple[str, ...] = field(default=(), repr=False)
+    """Addresses of lists of wheels that count likewise; may hold credentials."""
 
     def because_of(self, *constraints: str) -> Question:
         """The same question with more constraints."""
@@ -124,10 +126,11 @@ class Uv:
                 *dated_arguments(question),
                 *(("--find-links", str(question.links)) if question.links is not None else ()),
                 *(*files, *arguments),
+                pages=question.pages,
             )
 
-    def _compile(self, path: str, text: str, *arguments: str) -> bytes:
-        """Run `uv pip compile` once."""
+    def _compile(self, path: str, text: str, *arguments: str, pages: Sequence[str] = ()) -> bytes:
+        """Run `uv pip compile` once; `pages` may hold credentials, so they are no arguments."""
         done = subprocess.run(
             [
                 *(_program(), "pip", "compile", path, "--python", sys.executable, "--no-python-downloads"),
@@ -136,7 +139,7 @@ class Uv:
                 *arguments,
             ],
             cwd=self._folder,
-            env=self._environment(),
+            env=self._environment(pages),
             capture_output=True,
             check=False,
             input=text.encode(),
@@ -145,9 +148,12 @@ class Uv:
             raise UvError(done.stderr.decode("utf-8", "replace"))
         return done.stdout
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, pages: Sequence[str]) -> dict[str, str]:
         """The user's environment, without what speaks of this machine's Pythons."""
         kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_UV}
+        if pages:
+            links = [one for one in (os.environ.get("UV_FIND_LINKS"), *pages) if one]
+            kept["UV_FIND_LINKS"] = ",".join(links)
         return {"UV_CACHE_DIR": str(self._cache), **kept}
 
 

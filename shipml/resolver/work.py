@@ -11,6 +11,7 @@ from shipml.events import Emit
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.declared import Change, Declared
 from shipml.plan.facts import Project
 from shipml.plan.model import Decision
@@ -20,6 +21,7 @@ from shipml.plan.releases import Pin, Survey
 from shipml.plan.suites import PythonBase
 from shipml.resolver.errors import explain
 from shipml.resolver.pins import known_floors, known_pins, mended, nearest_newer
+from shipml.resolver.pytorch_index import PyTorchIndex
 from shipml.resolver.survey import survey_floors, survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
@@ -41,6 +43,8 @@ class Work:
     http: HttpClient
     emit: Emit
     obstacle: Callable[[PythonBase], str]
+    accelerator: Accelerator = CPU
+    pytorch: PyTorchIndex = field(default_factory=PyTorchIndex)
     survey: Survey = field(default_factory=Survey)
     overrides: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()

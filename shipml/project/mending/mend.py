@@ -11,6 +11,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from shipml.errors import ConfigurationError
 from shipml.plan.declared import Change
+from shipml.plan.gpu_packages import PYTORCH_BUILDS
 from shipml.project.data import module_names
 from shipml.project.inputs.base import Line
 from shipml.project.mending.duplicates import merge
@@ -57,8 +58,9 @@ def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_
             kept, change = mend_name(item, imported)
             mended.changes += [change] if change is not None else []
             if kept is not None and kept.local and not has_indexes:
+                is_pytorch = kept.name in PYTORCH_BUILDS  # the resolver looks for its builds, and says what comes of it
                 kept, lost = without_local(kept, _NO_BUILDS)
-                mended.changes.append(lost)
+                mended.changes += [] if is_pytorch else [lost]
             named += [kept] if kept is not None else []
     merged, changes = merge(named)
     mended.items, placed = place_models(merged)

@@ -1,0 +1,281 @@
+"""A resolution made to fit the accelerator.
+
+torch and its kin are taken from the index that has builds for it, and for the CPU packages without what only GPUs
+use. It happens when all versions are known, and changes none: whatever else was resolved is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from shipml.errors import ResolutionError
+from shipml.plan.accelerator import Accelerator
+from shipml.plan.declared import Change, Declared, DeclaredRequirement
+from shipml.plan.gpu_packages import CPU_TWINS, PYTORCH_BUILDS, gpu_extras, is_gpu_library
+from shipml.plan.model import Decision
+from shipml.resolver.fitting import fits
+from shipml.resolver.pytorch_index import MIRROR, PyTorchIndex
+from shipml.resolver.survey import filename
+from shipml.resolver.uv import Question, Uv, UvError
+
+__all__ = ["NOT_REACHED", "Fitted", "fit"]
+
+NOT_REACHED = "PyTorch's index"
+"""What the decision is called that tells of builds which cannot be had: it is worth a warning."""
+_GPU_PACKAGES = frozenset({*PYTORCH_BUILDS, *CPU_TWINS, *CPU_TWINS.values(), "jax", "jaxlib", "onnxruntime-gpu"})
+_LEAST_BYTES = 1_000_000
+"""A difference below is not worth a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A resolution for one accelerator."""
+
+    document: Mapping[str, Any]
+    decisions: tuple[Decision, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+@dataclass(slots=True)
+class _Fitting:
+    """What the steps share."""
+
+    uv: Uv
+    question: Question
+    accelerator: Accelerator
+    index: PyTorchIndex
+    document: Mapping[str, Any]
+    said: list[str]
+    decisions: list[Decision]
+    changes: list[Change]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """What is resolved so far, by name."""
+        return {str(one["name"]): str(one.get("version", "")) for one in self.document.get("packages", ())}
+
+    @property
+    def asked(self) -> dict[str, DeclaredRequirement]:
+        """What the project itself asks for, by name."""
+        return {one.name: one for one in self.question.declared.requirements if one.name}
+
+
+def fit(
+    uv: Uv, question: Question, document: Mapping[str, Any], accelerator: Accelerator, index: PyTorchIndex
+) -> Fitted:
+    """The resolution for `accelerator`; where builds for it cannot be had, the one there is, and why.
+
+    Args:
+        uv: of the project.
+        question: what led to the resolution.
+        document: the resolution (pylock.toml).
+        accelerator: for which it should be.
+        index: PyTorch's.
+    """
+    work = _Fitting(uv, question, accelerator, index, document, [], [], [])
+    concerned = not _GPU_PACKAGES.isdisjoint(work.versions) or any(map(is_gpu_library, work.versions))
+    before_bytes = _size_bytes(document, question)
+    if concerned:
+        _take_torch(work)
+        if accelerator.name == "cpu":
+            for name, twin in CPU_TWINS.items():
+                _take_twin(work, name, twin)
+        else:
+            _look_at_tensorflow(work)
+    saved_bytes = before_bytes - _size_bytes(work.document, question)
+    if concerned or accelerator.asked or accelerator.name == "cuda":
+        because = "; ".join([accelerator.because, *work.said])
+        because += f"; that saves {_shown(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
+        work.decisions.insert(0, Decision("accelerator", accelerator.name, because))
+    return Fitted(work.document, tuple(work.decisions), tuple(work.changes))
+
+
+def _take_torch(work: _Fitting) -> None:
+    """Torch and its kin from the part of PyTorch's index that fits, at the versions that were resolved."""
+    builds = {name: version for name, version in work.versions.items() if name in PYTORCH_BUILDS}
+    backend = work.accelerator.backend
+    if "torch" not in builds or any("+" in version for version in builds.values()):
+        return
+    if not backend or (backend == "cpu" and not _carries_cuda(work)):
+        _tell_cuda(work)
+        return
+    if any("--hash=" in work.asked[name].line for name in builds if name in work.asked):
+        work.said.append("torch is the file that its hash names")
+        return
+    because = work.index.unreachable(backend)
+    if because:
+        _without_index(work, backend, f"{work.index.name} cannot be asked: {because}")
+        return
+    names = [f"{name}=={version}+{backend}" for name, version in builds.items()]
+    pages = tuple(work.index.page(backend, name) for name in builds)
+    try:
+        document = _resolved_again(work, set(builds), overrides=names, pages=pages)
+    except (UvError, ResolutionError):
+        _without_index(work, backend, f"{work.index.name} has no {' and '.join(names)} for this Python and platform")
+        return
+    work.document = _with_sizes(document, work.index)
+    work.said.append(f"{_listed(names)} from PyTorch's index")
+    for one in _with_other_build(work, backend):
+        because = f"the accelerator is {work.accelerator.name}: {work.accelerator.because}"
+        work.changes.append(Change("version", _pinned(one), f"{_public(one)}+{backend}", because, one.source))
+
+
+def _carries_cuda(work: _Fitting) -> bool:
+    """Whether the ordinary index's torch is one for GPUs: on amd64 always, elsewhere where libraries say so."""
+    return work.question.platform.architecture == "amd64" or any(map(is_gpu_library, work.versions))
+
+
+def _tell_cuda(work: _Fitting) -> None:
+    libraries = {name for name in work.versions if is_gpu_library(name)}
+    if work.accelerator.name == "cuda" and libraries:
+        size_bytes = _size_bytes(work.document, work.question, libraries)
+        work.said.append(f"the wheels carry CUDA themselves ({_shown(size_bytes)}), so the base needs none")
+
+
+def _without_index(work: _Fitting, backend: str, because: str) -> None:
+    """Say what it costs that the builds cannot be had."""
+    torch = f"torch {work.versions['torch']}"
+    if backend == "cpu":
+        libraries = {name for name in work.versions if is_gpu_library(name)}
+        size_bytes = _size_bytes(work.document, work.question, libraries)
+        cost = f"{torch} is the build with CUDA"
+        cost += f", and links {_shown(size_bytes)} of NVIDIA's libraries that a CPU has no use for" if libraries else ""
+    else:
+        cost = f"{torch} is the build of the ordinary index, for the CUDA that it was made with"
+    remedy = f"name a mirror of it ({MIRROR}=URL) or let this machine reach it, then run with --upgrade"
+    work.decisions.append(Decision(NOT_REACHED, "not used", f"{because}; {cost}; {remedy}"))
+    for one in work.question.declared.requirements:
+        if one.name in PYTORCH_BUILDS and one.local:
+            work.changes.append(Change("version", _pinned(one), _public(one), because, one.source))
+
+
+def _with_other_build(work: _Fitting, backend: str) -> Iterator[DeclaredRequirement]:
+    """The pins that name another build than is taken."""
+    for one in work.question.declared.requirements:
+        if one.name in PYTORCH_BUILDS and one.local and one.local != backend:
+            yield one
+
+
+def _pinned(one: DeclaredRequirement) -> str:
+    return f"{_public(one)}+{one.local}"
+
+
+def _public(one: DeclaredRequirement) -> str:
+    return f"{one.name}=={one.version.partition('+')[0]}"
+
+
+def _take_twin(work: _Fitting, name: str, twin: str) -> None:
+    """The same release without what only GPUs use, where the project alone asks for it by name."""
+    version, asked = work.versions.get(name), work.asked.get(name)
+    if version is None or asked is None or work.question.declared.as_it_stands:
+        return
+    if "--hash=" in asked.line or " @ " in asked.line or gpu_extras(asked.line):
+        return
+    line = f"{twin}=={version}"
+    declared = _replaced(work.question.declared, asked, replace(asked, line=line, name=twin, version=version))
+    try:
+        document = _resolved_again(work, {name}, declared=declared)
+    except (UvError, ResolutionError):
+        return  # there is no such release of it: what there is stands
+    names = {str(one["name"]) for one in document.get("packages", ())}
+    if name in names:
+        work.said.append(f"{name} stays: others ask for it by that name")
+        return
+    saved_bytes = _size_bytes(work.document, work.question) - _size_bytes(document, work.question)
+    if saved_bytes <= _LEAST_BYTES:
+        return
+    work.document = document
+    work.question = replace(work.question, declared=declared)
+    work.said.append(f"{twin} {version} stands for {name}")
+    because = f"it is the same without what only GPUs use, {_shown(saved_bytes)} less"
+    work.changes.append(Change("name", asked.line.split(" ;")[0].strip(), line, because, asked.source))
+
+
+def _look_at_tensorflow(work: _Fitting) -> None:
+    """TensorFlow's wheels leave out CUDA: from 2.14 on an extra brings it, before that the base must have it."""
+    version = work.versions.get("tensorflow")
+    if version is None or any(name.startswith("nvidia-cudnn") for name in work.versions):
+        return
+    series = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    asked = work.asked.get("tensorflow")
+    if series < (2, 14) or asked is None:
+        work.said.append(f"tensorflow {version} takes CUDA from the base, and Debian's has none: it runs on the CPU")
+        return
+    line = f"tensorflow[and-cuda]=={version}"
+    remedy = f"{asked.source}: write {line} for wheels that bring it"
+    if not work.accelerator.asked or work.question.declared.as_it_stands:
+        work.said.append(f"tensorflow {version} finds no CUDA in the base: {remedy}")
+        return
+    declared = _replaced(work.question.declared, asked, replace(asked, line=line))
+    try:
+        work.document = _resolved_again(work, set(), declared=declared)
+    except (UvError, ResolutionError):
+        work.said.append(f"tensorflow {version} finds no CUDA in the base: {remedy}")
+        return
+    work.question = replace(work.question, declared=declared)
+    work.changes.append(Change("name", asked.line, line, "its wheels bring CUDA only so", asked.source))
+
+
+def _replaced(declared: Declared, old: DeclaredRequirement, new: DeclaredRequirement) -> Declared:
+    return replace(declared, requirements=tuple(new if one is old else one for one in declared.requirements))
+
+
+def _resolved_again(
+    work: _Fitting,
+    open_names: set[str],
+    *,
+    declared: Declared | None = None,
+    overrides: Sequence[str] = (),
+    pages: tuple[str, ...] = (),
+) -> dict[str, Any]:
+    """The same resolution but for `open_names` and what they alone need.
+
+    Raises:
+        UvError: there is none.
+        ResolutionError: uv's answer cannot be read.
+    """
+    held = [f"{name}=={version}" for name, version in work.versions.items() if version and name not in open_names]
+    held = [line for line in held if "+" not in line]
+    others = [line for line in work.question.overrides if line.partition("==")[0] not in open_names]
+    asked = replace(
+        work.question,
+        declared=declared or work.question.declared,
+        constraints=(*work.question.constraints, *held),
+        exempt=tuple(dict.fromkeys([*work.question.exempt, *work.versions])),
+        overrides=(*others, *overrides),
+        pages=(*work.question.pages, *pages),
+    )
+    document = work.uv.resolve(asked)
+    work.question = replace(work.question, pages=asked.pages, overrides=asked.overrides)
+    return document
+
+
+def _with_sizes(document: dict[str, Any], index: PyTorchIndex) -> dict[str, Any]:
+    """The document with the sizes of torch's own builds, which lists of links do not tell."""
+    for package in document.get("packages", ()):
+        for wheel in package.get("wheels", ()) if package["name"] in PYTORCH_BUILDS else ():
+            if "size" not in wheel and (size_bytes := index.size_bytes(str(wheel.get("url", "")))) is not None:
+                wheel["size"] = size_bytes
+    return document
+
+
+def _size_bytes(document: Mapping[str, Any], question: Question, names: set[str] | None = None) -> int:
+    """Of the wheels for the target, as far as they are known."""
+    fitting = fits(question.base, question.platform)
+    return sum(
+        max((one.get("size") or 0 for one in package.get("wheels", ()) if fitting(filename(one))), default=0)
+        for package in document.get("packages", ())
+        if names is None or package["name"] in names
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = [name.replace("==", " ") for name in names]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _shown(size_bytes: int) -> str:
+    """In decimal units, as docker prints sizes."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 10**9 else f"{size_bytes / 1e6:.0f} MB"
