@@ -174,7 +174,17 @@ def fetch_packages(
         UntrustedInputError: a file is not the one of the pin.
         BuildError, TryAgainError: a file cannot be had.
     """
-    missing = [package for package in packages if not store.has_blob(package.digest, package.size_bytes)]
+
+    def missing_now() -> list[DebianPackagePin]:
+        return [package for package in packages if not store.has_blob(package.digest, package.size_bytes)]
+
+    if missing_now():
+        with store.lock("debian-packages"):  # the base and its interpreter want the same: one fetches, the other waits
+            _fetch_missing(missing_now(), store=store, http=http, emit=emit)
+    return {package.name: store.blob_path(package.digest) for package in packages}
+
+
+def _fetch_missing(missing: Sequence[DebianPackagePin], *, store: Store, http: HttpClient, emit: Emit) -> None:
     if missing:
         mirror = find_mirror()
         total_bytes = sum(package.size_bytes for package in missing)
@@ -197,7 +207,6 @@ def fetch_packages(
             for job in [pool.submit(fetch, package) for package in largest_first]:
                 job.result()
             running.detail = f"{len(missing)} Debian packages, {total_bytes / 1e6:.1f} MB"
-    return {package.name: store.blob_path(package.digest) for package in packages}
 
 
 def write_base(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from pathlib import Path
 
+from shipml.bases.assemble import fetch_packages
 from shipml.bases.image_pin import image_layers
 from shipml.bases.image_tree import image_tree, inside
 from shipml.bases.interpreter import ENVIRONMENT, LOADERS, OPTIONS, host_platform, installed, interpreter_of
@@ -59,6 +60,8 @@ def bytecode_interpreter(
         ShipmlError: it cannot be fetched, as the class says.
     """
     suite = bytecode_suite(base)
+    if not isinstance(base, ImageBasePin) and base.platform == host_platform():
+        fetch_packages(base.packages, store=store, http=http, emit=emit)  # all at once, not first what compiling takes
     if suite is not None:
         return interpreter_of(suite, store=store, http=http, emit=emit, allow_expired=allow_expired)
     if isinstance(base, ImageBasePin) and base.platform == host_platform():
