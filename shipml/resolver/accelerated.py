@@ -6,7 +6,7 @@ use. It happens when all versions are known, and changes none: whatever else was
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,6 +100,7 @@ def _take_torch(work: _Fitting) -> None:
         return
     if not backend or (backend == "cpu" and not _carries_cuda(work)):
         _tell_cuda(work)
+        _tell_other_builds(work, "")
         return
     if any("--hash=" in work.asked[name].line for name in builds if name in work.asked):
         work.said.append("torch is the file that its hash names")
@@ -117,9 +118,7 @@ def _take_torch(work: _Fitting) -> None:
         return
     work.document = _with_sizes(document, work.index)
     work.said.append(f"{_listed(names)} from PyTorch's index")
-    for one in _with_other_build(work, backend):
-        because = f"the accelerator is {work.accelerator.name}: {work.accelerator.because}"
-        work.changes.append(Change("version", _pinned(one), f"{_public(one)}+{backend}", because, one.source))
+    _tell_other_builds(work, backend)
 
 
 def _carries_cuda(work: _Fitting) -> bool:
@@ -151,11 +150,13 @@ def _without_index(work: _Fitting, backend: str, because: str) -> None:
             work.changes.append(Change("version", _pinned(one), _public(one), because, one.source))
 
 
-def _with_other_build(work: _Fitting, backend: str) -> Iterator[DeclaredRequirement]:
-    """The pins that name another build than is taken."""
+def _tell_other_builds(work: _Fitting, backend: str) -> None:
+    """The pins that name another build than is taken; "": the ordinary index's."""
+    because = f"the accelerator is {work.accelerator.name}: {work.accelerator.because}"
     for one in work.question.declared.requirements:
-        if one.name in PYTORCH_BUILDS and one.local and one.local != backend:
-            yield one
+        if one.name in PYTORCH_BUILDS and one.local not in ("", backend):
+            taken = f"{_public(one)}+{backend}" if backend else _public(one)
+            work.changes.append(Change("version", _pinned(one), taken, because, one.source))
 
 
 def _pinned(one: DeclaredRequirement) -> str:
@@ -239,11 +240,13 @@ def _resolved_again(
     held = [f"{name}=={version}" for name, version in work.versions.items() if version and name not in open_names]
     held = [line for line in held if "+" not in line]
     others = [line for line in work.question.overrides if line.partition("==")[0] not in open_names]
+    declared = declared or work.question.declared
+    names = [*work.versions, *(one.name for one in declared.requirements if one.name)]
     asked = replace(
         work.question,
-        declared=declared or work.question.declared,
+        declared=declared,
         constraints=(*work.question.constraints, *held),
-        exempt=tuple(dict.fromkeys([*work.question.exempt, *work.versions])),
+        exempt=tuple(dict.fromkeys([*work.question.exempt, *names])),
         overrides=(*others, *overrides),
         pages=(*work.question.pages, *pages),
     )

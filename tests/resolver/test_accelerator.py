@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
 from shipml import resolver
-from shipml.events import Notice
-from shipml.lock_file import dump_lock
 from shipml.oci.manifest import Platform
 from shipml.plan import python_candidates
 from shipml.plan.accelerator import choose_accelerator, without_gpu
-from shipml.plan.facts import Lock
+from shipml.plan.facts import Lock, Project
 from shipml.project import read_project
 from tests.package_index import PackageIndex, serve_index
 from tests.resolver.conftest import Resolving
@@ -50,10 +47,15 @@ def ordinary(index: PackageIndex) -> PackageIndex:
     return index
 
 
+def read(resolving: Resolving, requirements: str) -> Project:
+    """The project with these requirements."""
+    (resolving.folder / "requirements.txt").write_text(requirements)
+    return read_project(resolving.folder, resolving.store)
+
+
 def resolve(resolving: Resolving, requirements: str, *, asked: str | None = None, platform: Platform = AMD64) -> Lock:
     """The lock for Python 3.11 and the accelerator that the project comes to."""
-    (resolving.folder / "requirements.txt").write_text(requirements)
-    project = read_project(resolving.folder, resolving.store, resolving.heard.append)
+    project = read(resolving, requirements)
     accelerator = choose_accelerator(project, asked)
     return resolver.resolve_first(
         without_gpu(project, accelerator),
@@ -78,7 +80,7 @@ def decided(lock: Lock, what: str) -> tuple[str, str]:
 def test_torch_comes_from_the_index_for_the_cpu_whoever_asks_for_it(
     ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving
 ) -> None:
-    """A package that needs torch gets the build without CUDA, of the version that it would have got; the bytes are told."""
+    """A package that needs torch gets the build without CUDA, of the same version; the bytes are told."""
     lock = resolve(resolving, "embedder==1.0\n")
     assert named(lock) == {"embedder": "1.0", "filelock": "3.0", "torch": "2.1.0+cpu"}
     assert lock.changes == ()
@@ -94,3 +96,143 @@ def test_torch_comes_from_the_index_for_the_cpu_whoever_asks_for_it(
         "nothing in the project says that it needs a GPU; torch 2.1.0+cpu from PyTorch's index; that saves 2 MB",
     )
     assert not any("filelock" in request for request in pytorch.requests), "nothing else is taken from there"
+
+
+def test_kin_of_torch_comes_with_it(ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving) -> None:
+    """Torchvision is taken for the same accelerator: its build for another does not load."""
+    lock = resolve(resolving, "torchvision==0.16.0\n")
+    assert named(lock) == {"filelock": "3.0", "torch": "2.1.0+cpu", "torchvision": "0.16.0+cpu"}
+
+
+def test_other_builds_are_asked_for_by_pins(
+    ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving
+) -> None:
+    """A pin with +cu118 is evidence for a GPU and is met; PyTorch's index in an option is no index for the rest."""
+    lines = "--extra-index-url https://download.pytorch.org/whl/cu118\ntorch==2.1.0+cu118\n"
+    lock = resolve(resolving, lines)
+    assert named(lock) == {"filelock": "3.0", "torch": "2.1.0+cu118"}
+    assert lock.changes == ()
+    assert decided(lock, "accelerator")[1].startswith("requirements.txt:2 asks for torch==2.1.0+cu118")
+
+
+def test_an_accelerator_that_is_asked_for_outdoes_pins(
+    ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving
+) -> None:
+    """The build is another than the line says, which is a change."""
+    lock = resolve(resolving, "torch==2.1.0+cu118\n", asked="cpu")
+    assert named(lock)["torch"] == "2.1.0+cpu"
+    (change,) = lock.changes
+    assert change.value == "torch==2.1.0+cu118 → torch==2.1.0+cpu"
+    lock = resolve(resolving, "torch==2.1.0+cpu\n", asked="cuda")
+    assert named(lock)["torch"] == "2.1.0"
+    assert [change.value for change in lock.changes] == ["torch==2.1.0+cpu → torch==2.1.0"]
+
+
+def test_an_index_that_cannot_be_reached_is_asked_once_and_told(
+    ordinary: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ordinary build stands, and its cost and the remedy are said; a pin of a build loses it, which is a change."""
+    monkeypatch.setenv("SHIPML_PYTORCH_INDEX", "http://someone:marked-secret@127.0.0.1:9/whl")
+    lock = resolve(resolving, "torch==2.1.0+cpu\n")
+    assert named(lock) == {"filelock": "3.0", "nvidia-cublas-cu12": "12.1", "torch": "2.1.0", "triton": "2.1"}
+    assert [change.value for change in lock.changes] == ["torch==2.1.0+cpu → torch==2.1.0"]
+    value, because = decided(lock, "PyTorch's index")
+    assert value == "not used"
+    assert because == (
+        "http://127.0.0.1:9/whl cannot be asked: 127.0.0.1: Connection refused; torch 2.1.0 is the build with CUDA, "
+        "and links 2 MB of NVIDIA's libraries that a CPU has no use for; name a mirror of it "
+        "(SHIPML_PYTORCH_INDEX=URL) or let this machine reach it, then run with --upgrade"
+    )
+    assert any("cannot be asked" in notice for notice in resolving.notices)
+    assert "marked-secret" not in str(resolving.heard) + repr(lock)
+
+
+def test_a_version_that_the_index_lacks_is_taken_from_the_ordinary_one(
+    ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving
+) -> None:
+    """It is said which builds were looked for."""
+    lock = resolve(resolving, "torch==2.5.0\n")
+    assert named(lock)["torch"] == "2.5.0"
+    assert "has no torch==2.5.0+cpu" in decided(lock, "PyTorch's index")[1]
+
+
+def test_hashes_name_a_file(ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving) -> None:
+    """A torch that is pinned by hash is that file, whatever the accelerator."""
+    data = ordinary.files[f"torch-2.1.0-{TAG}.whl"]
+    lock = resolve(resolving, f"torch==2.1.0 --hash=sha256:{hashlib.sha256(data).hexdigest()}\n")
+    assert named(lock)["torch"] == "2.1.0"
+
+
+def test_cuda_needs_no_other_index_and_no_other_base(
+    ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving
+) -> None:
+    """The ordinary index's torch is the build with CUDA, and brings it in wheels."""
+    lock = resolve(resolving, "torch==2.1.0\n", asked="cuda")
+    assert named(lock)["torch"] == "2.1.0"
+    assert decided(lock, "accelerator") == (
+        "cuda",
+        "--accelerator says so; the wheels carry CUDA themselves (2 MB), so the base needs none",
+    )
+    assert pytorch.requests == []
+
+
+def test_a_platform_whose_torch_has_no_cuda_is_left_alone(
+    index: PackageIndex, pytorch: PackageIndex, resolving: Resolving
+) -> None:
+    """On arm64 the ordinary index's torch is for the CPU."""
+    index.add("torch", "2.1.0", "cp311-cp311-manylinux_2_17_aarch64")
+    lock = resolve(resolving, "torch==2.1.0\n", platform=ARM64)
+    assert named(lock) == {"torch": "2.1.0"}
+    assert pytorch.requests == []
+
+
+@pytest.mark.parametrize(("name", "twin"), [("tensorflow", "tensorflow-cpu"), ("xgboost", "xgboost-cpu")])
+def test_what_only_gpus_use_is_left_away(name: str, twin: str, index: PackageIndex, resolving: Resolving) -> None:
+    """The release for the CPU alone takes the place of the one for both, which --strict refuses."""
+    index.add(name, "2.11.0", TAG, ["numpy"], uploaded="2022-11-01", ballast_bytes=3_000_000)
+    index.add(twin, "2.11.0", TAG, ["numpy"], uploaded="2022-11-02")
+    index.add("numpy", "1.0", uploaded="2022-01-01")
+    index.add("numpy", "2.0", uploaded="2024-06-01")
+    lock = resolve(resolving, f"{name}==2.11.0\n")
+    assert named(lock) == {"numpy": "1.0", twin: "2.11.0"}
+    assert [change.value for change in lock.changes] == [f"{name}==2.11.0 → {twin}==2.11.0"]
+    assert "that saves 3 MB" in decided(lock, "accelerator")[1]
+    assert named(resolve(resolving, f"{name}==2.11.0\n", asked="cuda"))[name] == "2.11.0"
+
+
+def test_a_name_that_others_ask_for_stays(index: PackageIndex, resolving: Resolving) -> None:
+    """Two packages with the same modules would overwrite each other; where there is no other, nothing is done."""
+    index.add("tensorflow", "2.11.0", TAG, ballast_bytes=3_000_000)
+    index.add("deep", "1.0", requires=["tensorflow"])
+    assert named(resolve(resolving, "tensorflow\n")) == {"tensorflow": "2.11.0"}
+    index.add("tensorflow-cpu", "2.11.0", TAG)
+    lock = resolve(resolving, "tensorflow\ndeep\n")
+    assert named(lock) == {"deep": "1.0", "tensorflow": "2.11.0"}
+    assert "tensorflow stays: others ask for it by that name" in decided(lock, "accelerator")[1]
+
+
+def test_a_processor_that_is_asked_for_replaces_what_is_for_gpus_alone(
+    index: PackageIndex, resolving: Resolving
+) -> None:
+    """onnxruntime-gpu is evidence for CUDA; with --accelerator cpu, onnxruntime stands for it, and extras fall away."""
+    index.add("onnxruntime-gpu", "1.16.0")
+    index.add("onnxruntime", "1.16.0")
+    index.add("tensorflow", "2.16.1", TAG)
+    lines = "onnxruntime-gpu==1.16.0\nnvidia-cudnn-cu12==9\ntensorflow[and-cuda]==2.16.1\n"
+    assert choose_accelerator(read(resolving, lines)).because == (
+        "requirements.txt:1 asks for onnxruntime-gpu==1.16.0, which is for GPUs"
+    )
+    lock = resolve(resolving, lines, asked="cpu")
+    assert named(lock) == {"onnxruntime": "1.16.0", "tensorflow": "2.16.1"}
+
+
+def test_tensorflow_gets_cuda_by_its_extra(index: PackageIndex, resolving: Resolving) -> None:
+    """For CUDA that is asked for, the extra is added from 2.14 on; older ones find none in the base, which is said."""
+    index.add("tensorflow", "2.16.1", TAG, ['nvidia-cudnn-cu12; extra == "and-cuda"'])
+    index.add("tensorflow", "2.11.0", TAG)
+    index.add("nvidia-cudnn-cu12", "9")
+    lock = resolve(resolving, "tensorflow==2.16.1\n", asked="cuda")
+    assert named(lock) == {"nvidia-cudnn-cu12": "9", "tensorflow": "2.16.1"}
+    assert [change.value for change in lock.changes] == ["tensorflow==2.16.1 → tensorflow[and-cuda]==2.16.1"]
+    lock = resolve(resolving, "tensorflow==2.11.0\n", asked="cuda")
+    assert "takes CUDA from the base, and Debian's has none" in decided(lock, "accelerator")[1]
