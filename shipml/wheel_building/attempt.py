@@ -8,12 +8,15 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from shipml.errors import CancelledError
 from shipml.oci.digest import Digest
 from shipml.plan.model import PREFIX, USER_ID, LockedSource
 from shipml.runtimes.confined import Confined
@@ -30,6 +33,8 @@ _FIRST_DAY_OF_ZIP = 315_532_800
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/tmp")  # noqa: S108  (only the sandbox sees what is mounted there)
 _LOG_BYTES = 8 << 20
 _GRACE_SECONDS = 3.0
+_LOOK_SECONDS = 1.0
+"""Between two looks whether the build is still wanted."""
 _LINKS = {"usr/bin/cc": "gcc", "usr/bin/c++": "g++", "usr/bin/awk": "mawk"}
 """What update-alternatives would make."""
 _PERMISSIVE = (
@@ -51,7 +56,8 @@ class Attempt:
     """Topmost first."""
     timeout_seconds: float
     memory_bytes: int
-    environment: Mapping[str, str] = field(default_factory=dict)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    """Set where nobody wants the wheel any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,11 @@ def _run(work: Attempt, folder: Path, store: Store) -> Outcome:
     try:
         with store.draft() as draft, Confined(spec) as program:
             listener.write = draft.stream.write
-            ended = program.listen(work.timeout_seconds, listener.received)
+            deadline, ended = time.monotonic() + work.timeout_seconds, False
+            while not ended and time.monotonic() < deadline and not work.cancelled.is_set():
+                ended = program.listen(min(_LOOK_SECONDS, work.timeout_seconds), listener.received)
+            if work.cancelled.is_set():
+                raise CancelledError(f"stopped while {work.source.name} was built")
             if not ended:
                 program.send_signal(signal.SIGTERM)
                 program.listen(_GRACE_SECONDS, listener.received)
@@ -178,7 +188,7 @@ def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
         layers=tuple(str(tree.resolve()) for tree in (folder, *work.trees)),
         mount_point=next(point for point in _MOUNT_POINTS if Path(point).is_dir() and not home.is_relative_to(point)),
         command=(f"/{PREFIX}/bin/python", "-u", "-c", _START, json.dumps(orders)),
-        environment={**_environment(work.source), **work.environment},
+        environment=_environment(work.source),
         working_dir="/tmp",  # noqa: S108  (the sandbox's)
         user_id=USER_ID,
         group_id=USER_ID,
@@ -194,9 +204,9 @@ _START = "import runpy; runpy.run_path('/build/inside.py', run_name='__main__')"
 def _environment(source: LockedSource) -> dict[str, str]:
     """Variables of the build: nothing of this machine's, and what makes two builds the same bytes."""
     try:
-        time = max(_FIRST_DAY_OF_ZIP, int(datetime.fromisoformat(source.uploaded_at).timestamp()))
+        made_at = max(_FIRST_DAY_OF_ZIP, int(datetime.fromisoformat(source.uploaded_at).timestamp()))
     except ValueError:
-        time = _FIRST_DAY_OF_ZIP
+        made_at = _FIRST_DAY_OF_ZIP
     flags = f"-g0 -ffile-prefix-map=/tmp/build=. {_PERMISSIVE}"
     return {
         "PATH": f"/{PREFIX}/bin:/usr/local/bin:/usr/bin:/bin",
@@ -216,5 +226,5 @@ def _environment(source: LockedSource) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "SETUPTOOLS_SCM_PRETEND_VERSION": source.version,
         "PBR_VERSION": source.version,
-        "SOURCE_DATE_EPOCH": str(time),
+        "SOURCE_DATE_EPOCH": str(made_at),
     }

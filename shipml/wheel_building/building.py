@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from shipml.bases.contents import packages_with, packages_with_paths
@@ -17,6 +17,7 @@ from shipml.plan.model import Base, BasePin, LockedSource, LockedWheel
 from shipml.plan.suites import PythonBase
 from shipml.resolver import UV_CACHE
 from shipml.resolver.errors import UnsolvableError
+from shipml.resolver.source_metadata import requirements_of_source
 from shipml.resolver.uv import Uv
 from shipml.store import Store
 from shipml.wheel_building.attempt import Attempt, Outcome, attempt
@@ -26,7 +27,7 @@ from shipml.wheel_building.needs import HEADERS, Needs, as_of, bounds, compilers
 from shipml.wheel_building.remedies import Remedy, cause, remedies
 from shipml.wheel_building.roots import BuildRoots
 from shipml.wheel_building.source import SourceFacts, read_source
-from shipml.wheel_building.tools import ToolResolver
+from shipml.wheel_building.tools import ToolResolver, name_of
 
 __all__ = ["Building", "Built"]
 
@@ -82,6 +83,7 @@ class Building:
         self._sources = {one.name: one for one in lock.sources}
         self._built: dict[str, Built] = {}
         self._nesting = threading.RLock()
+        self._cancelled = threading.Event()
 
     def run(self) -> list[Built]:
         """Build all; returns them in the order of the lock. The first failure ends it."""
@@ -91,8 +93,11 @@ class Building:
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="build") as pool:
             jobs = [pool.submit(self._once, one, ()) for one in self._lock.sources]
             try:
+                for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
+                    job.result()
                 return [job.result() for job in jobs]
             except BaseException:
+                self._cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
@@ -117,7 +122,7 @@ class Building:
         for _ in range(_ROUNDS):
             tools = self._resolved(source, needs, stack)
             trees = self._roots.trees(needs.packages, tools)
-            work = Attempt(source, facts, needs.requirements, trees, _TIMEOUT_SECONDS, _MEMORY_BYTES)
+            work = Attempt(source, facts, needs.requirements, trees, _TIMEOUT_SECONDS, _MEMORY_BYTES, self._cancelled)
             outcome = attempt(work, self._store)
             if outcome.digest is not None:
                 wheel = checked_wheel(source, outcome, self._suite, self._lock.platform, self._store)
@@ -147,19 +152,25 @@ class Building:
     def _resolved(self, source: LockedSource, needs: Needs, stack: tuple[str, ...]) -> tuple[LockedWheel, ...]:
         """The tools; those of which there is only source are built first."""
         moment = as_of(source.uploaded_at, self._roots.python)
-        wanted = [name for line in needs.requirements if (name := _name(line)) in self._sources]
+        wanted = [name for line in needs.requirements if (name := name_of(line)) in self._sources]
         for _ in range(_ROUNDS):
             for name in dict.fromkeys(wanted):
                 if name not in stack:
                     with self._nesting:
                         self._once(self._sources[name], stack)
-            built = [one.wheel for name, one in self._built.items() if name != source.name]
+            built = [one.wheel for name, one in dict(self._built).items() if name != source.name]
+            buildable = self._sources.keys() - self._built.keys() - set(stack)
             try:
                 return self._tools.resolve(
-                    needs.requirements, needs.constraints, as_of=moment, built=built, name=source.name
+                    needs.requirements,
+                    needs.constraints,
+                    as_of=moment,
+                    built=built,
+                    buildable=buildable,
+                    name=source.name,
                 )
             except UnsolvableError as error:
-                more = [name for line in error.lacking if (name := _name(line)) in self._sources]
+                more = [name for line in error.lacking if (name := name_of(line)) in self._sources]
                 if set(more) <= {*wanted, *stack}:
                     raise ResolutionError(
                         f"{source.name}=={source.version} has no wheel, and what builds it cannot be had:"
@@ -176,24 +187,31 @@ class Building:
         if outcome.ending:
             return needs
         for remedy in remedies(outcome.log):
-            following = self._with(needs, remedy)
+            following = self._with(source, needs, remedy)
             if following != needs:
                 self._emit(Notice(f"{source.name} {source.version}: {remedy.because}: it is built again with that"))
                 return following
         return needs
 
-    def _with(self, needs: Needs, remedy: Remedy) -> Needs:
-        packages = set(remedy.packages)
+    def _tools_of(self, source: LockedSource, remedy: Remedy) -> tuple[str, ...]:
+        """What the remedy adds; all that the package needs at run time, where its build imports one of these."""
+        path = self._store.blob_path(source.digest)
+        own = [line for line in requirements_of_source(path, source.filename) if "extra ==" not in line]
+        if {name_of(line) for line in remedy.requirements} & {name_of(line) for line in own}:
+            return (*remedy.requirements, *own)
+        return remedy.requirements
+
+    def _with(self, source: LockedSource, needs: Needs, remedy: Remedy) -> Needs:
+        wanted, packages = self._tools_of(source, remedy), set(remedy.packages)
         if remedy.path:
             packages.update(self._owners(remedy.path)[:1])
             if not packages:
                 return needs
         if packages or remedy.compilers:
             packages.update(compilers_for(self._roots.suite.python))
+        there = {name_of(line) for line in needs.requirements}
         return needs.plus(
-            requirements=()
-            if any(_name(one) in map(_name, needs.requirements) for one in remedy.requirements)
-            else remedy.requirements,
+            requirements=tuple(line for line in wanted if name_of(line) not in there),
             constraints=remedy.constraints,
             packages=frozenset(packages),
             because=remedy.because,
@@ -249,11 +267,3 @@ class Building:
             hint=f"choose a version of {source.name} that has a wheel, or another Python: --python; the whole log:"
             f" {path}",
         )
-
-
-def _name(line: str) -> str:
-    from packaging.utils import canonicalize_name  # noqa: PLC0415  (slow to import)
-
-    for mark in "<>=!~[;@ ":
-        line = line.partition(mark)[0]
-    return canonicalize_name(line)

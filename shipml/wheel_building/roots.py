@@ -82,7 +82,7 @@ class BuildRoots:
             tools: of Python, for the virtual environment.
         """
         with self._lock:
-            layers = [*self._base_layers(packages), self._environment(tools)]
+            layers = [*self._base_layers(packages), *self._environment(tools)]
             return layer_trees(layers, self.store, self.emit)
 
     def _base_layers(self, packages: frozenset[str]) -> list[LayerValue]:
@@ -114,14 +114,14 @@ class BuildRoots:
     def _layers(self, pin: BasePin | ImageBasePin) -> list[LayerValue]:
         return bases.base_layers(pin, store=self.store, http=self.http, emit=self.emit)
 
-    def _environment(self, tools: Sequence[LockedWheel]) -> LayerValue:
+    def _environment(self, tools: Sequence[LockedWheel]) -> list[LayerValue]:
+        """A layer for each tool, so that no other build has to unpack it again."""
         venv = None
         version = self._pin(frozenset()).python if isinstance(self.base, Suite) else self.base.python
         if isinstance(self.base, ImageBasePin):
             venv = wheels.Venv(self.base.interpreter, self.base.python)
-        return wheels.layer(
-            tools,
-            kind="packages",
+        return wheels.layers(
+            [("packages", ()), *(("wheel", (tool,)) for tool in tools)],
             python=self.python,
             interpreter=None,
             python_version=version,

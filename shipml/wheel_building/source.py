@@ -55,7 +55,7 @@ def read_source(path: Path, filename: str) -> SourceFacts:
     setup = members.get("setup.py", b"").decode("utf-8", "replace")
     text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
     system = _build_system(members.get("pyproject.toml", b""))
-    if system is None and not setup and "setup.cfg" not in members:
+    if system is None and not {"setup.py", "setup.cfg"} & members.keys():
         if "pyproject.toml" not in members:
             raise UntrustedInputError(f"{filename} has neither pyproject.toml nor setup.py: it cannot be built")
         system = {"build-backend": "setuptools.build_meta"}  # PEP 517: what is meant where nothing is said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,10 @@ from shipml.resolver.errors import UnsolvableError, explain
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.store import Store
 
-__all__ = ["ToolResolver"]
+__all__ = ["ToolResolver", "name_of"]
+
+_NOT_OF_LOCK = ("setuptools", "wheel", "pip")
+"""What runs has no part in what is built with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class ToolResolver:
         *,
         as_of: datetime | None,
         built: Sequence[LockedWheel],
+        buildable: Collection[str],
         name: str,
     ) -> tuple[LockedWheel, ...]:
         """The tools as wheels, by the first way that comes to something.
@@ -55,10 +59,11 @@ class ToolResolver:
             constraints: limits.
             as_of: what was uploaded later does not count.
             built: wheels that were built here: they count as if the index had them.
+            buildable: names of sources that could be built first.
             name: of the package that is built, for messages.
 
         Raises:
-            UnsolvableError: there are none.
+            UnsolvableError: there are none, or one of `buildable` is among those that are lacking.
             NotAllowedError, TryAgainError, UnavailableError: as the resolver.
         """
         declared = Declared(
@@ -87,21 +92,22 @@ class ToolResolver:
                     if not isinstance(problem, UnsolvableError):
                         raise problem from error
                     first = first or problem
+                    if not {name_of(line) for line in problem.lacking}.isdisjoint(buildable):
+                        raise problem from error
         raise first or ResolutionError(f"nothing is known of what builds {name}")
 
     def _ways(
         self, name: str, constraints: Sequence[str], as_of: datetime | None
     ) -> Iterator[tuple[tuple[str, ...], datetime | None]]:
         """(limits, date) in order."""
-        named = {_name(line) for line in constraints if "==" in line}
-        pinned = (f"{one}=={version}" for one, version in self.pins.items() if one not in {name, *named})
-        of_lock = tuple(line for line in pinned if not line.startswith(("setuptools==", "wheel==", "pip==")))
         asked = tuple(constraints)
+        named = {name, *_NOT_OF_LOCK, *(name_of(line) for line in asked if "==" in line)}
+        of_lock = {one: f"{one}=={version}" for one, version in self.pins.items() if one not in named}
         # limits by date alone say less than the lock: numpy<2 where the lock has numpy 2 would exclude each other
-        limits = tuple(line for line in asked if _name(line) not in self.pins or "==" in line)
+        limits = tuple(line for line in asked if name_of(line) not in of_lock)
         seen = set()
         for moment in (as_of, None):
-            for way in ((*limits, *of_lock), asked, ()):
+            for way in ((*limits, *of_lock.values()), asked, ()):
                 if (way, moment) not in seen:
                     seen.add((way, moment))
                     yield way, moment
@@ -118,7 +124,10 @@ class ToolResolver:
         return folder if built else None
 
 
-def _name(line: str) -> str:
-    for mark in "<>=!~[; ":
+def name_of(line: str) -> str:
+    """The name in a requirement, normalised."""
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  (slow to import)
+
+    for mark in "<>=!~[;@ ":
         line = line.partition(mark)[0]
-    return line
+    return canonicalize_name(line)
