@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.azure_fixtures import act_as
-from tests.engines_table import pytest_addoption, pytest_collection_modifyitems, pytest_configure
+from tests.engines_table import note_features, pytest_addoption, pytest_configure
 from tests.fault_cases import count_cases, pytest_terminal_summary
 from tests.image_fixtures import make_image, make_layer, store
+from tests.long_first import long_files_first
 from tests.peers.azure_cloud import AzureCloud, start_azure_cloud
 from tests.peers.engine import Engine, engine_28, engine_2010
 from tests.peers.hub import Hub
@@ -27,7 +29,6 @@ __all__ = [  # found by pytest here
     "make_image",
     "make_layer",
     "pytest_addoption",
-    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_terminal_summary",
     "store",
@@ -35,6 +36,22 @@ __all__ = [  # found by pytest here
 
 # Who starts the tests in the background (nohup, &) lets them ignore Ctrl-C, and so every program that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What tests report, and their order."""
+    note_features(items)
+    long_files_first(items)
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One SHIPML_HOME for the session, of all its processes: a base is made once for those to whom it is no matter.
+
+    Images and facts of other tests are in there, too. Whoever shows what an empty home does has one of their own.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    return (folder.parent if folder.name.startswith("popen-") else folder) / "shared-home"  # xdist's are popen-gw0, …
 
 
 @pytest.fixture(scope="session")

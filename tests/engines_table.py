@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-__all__ = ["ENGINES", "pytest_addoption", "pytest_collection_modifyitems", "pytest_configure", "rows_of"]
+__all__ = ["ENGINES", "note_features", "pytest_addoption", "pytest_configure", "rows_of"]
 
 ENGINES = {
     "docker_20": "Docker 20.10",
@@ -43,8 +43,8 @@ _FOOT = """
 - podman tells nothing of a push before its end, keeps no record of the digest (`identity` is "not checked"), and reads
   archives only whole: each load sends all layers. It has no BuildKit; Dockerfiles are built without.
 - buildx is a program of the docker client, not of the engine.
-- The Docker Engines of the tests have no bridge network: a published port is there the same port of the machine, and the
-  run says so. That one is mapped, on 127.0.0.1 alone, was shown with podman.
+- The Docker Engines of the tests have no bridge network: a published port is there the same port of the machine, and
+  the run says so. That one is mapped, on 127.0.0.1 alone, was shown with podman.
 """
 
 
@@ -60,7 +60,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Table(path))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def note_features(items: list[pytest.Item]) -> None:
     """Write feature and engines into what a test reports."""
     for item in items:
         if marker := item.get_closest_marker("feature"):

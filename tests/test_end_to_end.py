@@ -48,10 +48,10 @@ class Built:
 
 
 @pytest.fixture(scope="module", params=["small", pytest.param("example", marks=pytest.mark.network)])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Built:
     """An image made by shipml that prints an accuracy."""
-    make: Callable[[Path], Built] = {"small": small_image, "example": example_image}[request.param]
-    return make(tmp_path_factory.mktemp(request.param))
+    folder = tmp_path_factory.mktemp(request.param)
+    return small_image(folder) if request.param == "small" else example_image(folder, shared_home)
 
 
 def small_image(folder: Path) -> Built:
@@ -97,14 +97,14 @@ def layer_of(fill: Callable[[LayerWriter], None]) -> LayerValue:
     return LayerValue(written.digest, written.diff_id, written.size_bytes, lambda: io.BytesIO(out.getvalue()))
 
 
-def example_image(folder: Path) -> Built:
-    """The example project, built by the command that a user types, in an empty home."""
+def example_image(folder: Path, home: Path) -> Built:
+    """The example project, built by the command that a user types; the README's session does so in an empty home."""
     layout, archive = folder / "oci", folder / "image.tar"
     made = run(
         [sys.executable, "-m", "shipml", "build", str(EXAMPLE), "-t", "iris:1", "--json",
          "--output", f"oci:{layout}", "--output", f"docker-archive:{archive}"],
         timeout_seconds=280,
-        SHIPML_HOME=str(folder / "home"),
+        SHIPML_HOME=str(home),
     )  # fmt: skip
     report = json.loads(made.stdout)
     return Built("iris:1", report["digest"], [layer["diff_id"] for layer in report["layers"]], layout, archive)

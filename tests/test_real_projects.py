@@ -15,16 +15,10 @@ from shipml.pipeline import PlanRequest, Shipml
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for all: they share what they have in common."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
-def session(home: Path) -> Iterator[Shipml]:
-    """A session there."""
-    with Shipml(home=home) as opened:
+def session(shared_home: Path) -> Iterator[Shipml]:
+    """A session where the base is: they share what they have in common."""
+    with Shipml(home=shared_home) as opened:
         yield opened
 
 

@@ -70,9 +70,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipml]:
-    """A home of its own."""
-    with Shipml(home=tmp_path_factory.mktemp("home")) as opened:
+def session(shared_home: Path) -> Iterator[Shipml]:
+    """A session where the base is."""
+    with Shipml(home=shared_home) as opened:
         yield opened
 
 

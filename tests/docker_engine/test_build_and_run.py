@@ -17,12 +17,6 @@ from tests.runtimes.images import shell_image
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store that keeps the base between the tests of this file."""
-    return tmp_path_factory.mktemp("home")
-
-
 @pytest.fixture
 def heard() -> list[Event]:
     """The events of the session."""
@@ -30,9 +24,9 @@ def heard() -> list[Event]:
 
 
 @pytest.fixture
-def session(home: Path, heard: list[Event]) -> Iterator[Shipml]:
-    """A session of shipml."""
-    with Shipml(home, heard.append) as opened:
+def session(shared_home: Path, heard: list[Event]) -> Iterator[Shipml]:
+    """A session of shipml, where the base is."""
+    with Shipml(shared_home, heard.append) as opened:
         yield opened
 
 

@@ -1,0 +1,38 @@
+"""The order of files: those that take long start first, so that no process is left alone with one at the end.
+
+xdist gives files to its processes in this order (`--no-loadscope-reorder`); by itself it starts those with many tests
+first, and the tutorial, which has three, last.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+__all__ = ["long_files_first"]
+
+_SECONDS = {
+    "tests/test_crash.py": 70,
+    "tests/runtimes/test_docker.py": 60,
+    "tests/test_tutorial.py": 60,
+    "tests/test_end_to_end.py": 60,
+    "tests/test_reproducible.py": 50,
+    "tests/test_real_projects.py": 40,
+    "tests/runtimes/test_smoke.py": 30,
+    "tests/test_docs.py": 25,
+    "tests/builders/test_docker.py": 25,
+    "tests/docker_engine/test_load.py": 25,
+    "tests/docker_engine/test_transfer.py": 25,
+    "tests/runtimes/test_sandbox.py": 20,
+    "tests/docker_engine/test_push.py": 20,
+    "tests/builders/test_contract_dockerfile.py": 15,
+    "tests/builders/test_contract.py": 15,
+    "tests/test_secrets.py": 15,
+    "tests/cli/test_commands.py": 15,
+    "tests/docker_engine/test_build_and_run.py": 15,
+}
+"""How long a file takes alone on a quiet machine, roughly; files that are not named come after these, as found."""
+
+
+def long_files_first(items: list[pytest.Item]) -> None:
+    """Sort files by how long they take; tests of a file keep their order."""
+    items.sort(key=lambda item: -_SECONDS.get(item.nodeid.partition("::")[0], 0))
