@@ -11,6 +11,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan.declared import Declared
 from shipml.plan.facts import RefusedPython
 from shipml.plan.suites import PythonBase
+from shipml.resolver.address_errors import explain_address
 
 __all__ = ["ObstacleError", "Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
 
@@ -85,16 +86,16 @@ def is_about_packages(stderr: str) -> bool:
 def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declared | None = None) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
     text = _CREDENTIALS.sub("", _essence(stderr))
-    if _AUTHENTICATION.search(text):
-        return _refused(_first_url(text))
     if _CERTIFICATE.search(text):
         return _untrusted(_first_url(text))
-    if _OFFLINE.search(text):
-        return TryAgainError("the package index may not be asked: uv is told to stay offline", hint="unset UV_OFFLINE")
+    if (by_address := explain_address(text, declared)) is not None:
+        return by_address
+    if _AUTHENTICATION.search(text):
+        return _refused(_first_url(text))
+    if _OFFLINE.search(text) or (_NETWORK.search(text) and _NO_SOLUTION not in text):
+        return _unreachable(text)
     if _NO_SOLUTION in text:
         return _unsolvable(text, suite, platform, declared)
-    if _NETWORK.search(text):
-        return _unreachable(text, declared)
     return ResolutionError(f"uv cannot resolve the requirements: {_one_line(text)}", hint=_other_hint(text))
 
 
@@ -113,15 +114,9 @@ def _untrusted(url: str) -> ConfigurationError:
     )
 
 
-def _unreachable(text: str, declared: Declared | None) -> TryAgainError:
-    url = _first_url(text)
-    asked = (*declared.requirements, *declared.constraints) if declared is not None else ()
-    place = next((one.source for one in asked if url and url in _CREDENTIALS.sub("", one.line)), "")
-    if place:
-        return TryAgainError(
-            f"{place} asks for {url}, which cannot be reached: {_last_cause(text)}",
-            hint="check the network and the proxy settings, or name a release of the package index instead",
-        )
+def _unreachable(text: str) -> TryAgainError:
+    if _OFFLINE.search(text):
+        return TryAgainError("the package index may not be asked: uv is told to stay offline", hint="unset UV_OFFLINE")
     return TryAgainError(
         f"the package index {_first_url(text)} cannot be reached: {_last_cause(text)}",
         hint="check the network and the proxy settings, then run it again",
