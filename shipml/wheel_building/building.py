@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from shipml.bases.contents import packages_with, packages_with_paths
@@ -82,7 +82,9 @@ class Building:
         )
         self._sources = {one.name: one for one in lock.sources}
         self._built: dict[str, Built] = {}
-        self._nesting = threading.RLock()
+        self._jobs: dict[str, Future[Built]] = {}
+        self._waiting: dict[str, str] = {}
+        self._lock_of_jobs = threading.Lock()
         self._cancelled = threading.Event()
 
     def run(self) -> list[Built]:
@@ -102,17 +104,47 @@ class Building:
                 raise
 
     def _once(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
-        """The wheel of a source, built unless it was built before."""
-        if source.name in self._built:
-            return self._built[source.name]
-        known = known_build(source, self._suite, self._lock, self._pins, self._store)
-        if known is None:
-            self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
-            with step(self._emit, f"build {source.name}", source.version) as running:
-                known = self._build(source, (*stack, source.name))
-                running.detail = f"{source.version}, {(known.wheel.size_bytes or 0) / 1e3:,.0f} kB"
-        self._built[source.name] = known
-        return known
+        """The wheel of a source, built by whoever wants it first; the others wait.
+
+        Raises:
+            ResolutionError: two sources need each other.
+        """
+        with self._lock_of_jobs:
+            job = self._jobs.get(source.name)
+            if job is None:
+                mine = self._jobs[source.name] = Future()
+            elif stack:
+                self._waiting[stack[-1]] = source.name
+                self._refuse_circle(source.name, stack)
+        if job is not None:
+            return job.result()
+        try:
+            built = known_build(source, self._suite, self._lock, self._pins, self._store) or self._step(source, stack)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        self._built[source.name] = built
+        mine.set_result(built)
+        return built
+
+    def _refuse_circle(self, wanted: str, stack: tuple[str, ...]) -> None:
+        """Follow who waits for whom from `wanted`: back to who asks, nobody would ever get on."""
+        seen = {wanted}
+        while (following := self._waiting.get(wanted)) is not None and following not in seen:
+            seen.add(following)
+            wanted = following
+        if not seen.isdisjoint(stack):
+            raise ResolutionError(
+                f"the sources of {', '.join(sorted(seen))} need each other to be built",
+                hint="choose versions that have wheels, or another Python: --python",
+            )
+
+    def _step(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
+        self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
+        with step(self._emit, f"build {source.name}", source.version) as running:
+            built = self._build(source, (*stack, source.name))
+            running.detail = f"{source.version}, {(built.wheel.size_bytes or 0) / 1e3:,.0f} kB"
+        return built
 
     def _build(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
         facts = read_source(self._store.blob_path(source.digest), source.filename)
@@ -156,8 +188,7 @@ class Building:
         for _ in range(_ROUNDS):
             for name in dict.fromkeys(wanted):
                 if name not in stack:
-                    with self._nesting:
-                        self._once(self._sources[name], stack)
+                    self._once(self._sources[name], stack)
             built = [one.wheel for name, one in dict(self._built).items() if name != source.name]
             buildable = self._sources.keys() - self._built.keys() - set(stack)
             try:

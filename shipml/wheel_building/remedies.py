@@ -67,6 +67,8 @@ _PROGRAMS = {
     "unzip": "unzip",
 }
 _COMPILERS = ("gcc", "g++", "cc", "c++", "make", "sh", "ld", "ar", "x86_64-linux-gnu-gcc", "aarch64-linux-gnu-gcc")
+_ASKED_FOR = re.compile(r"^(?!.*No module named).*\b(?:required|requires|install)\b.*$", re.MULTILINE | re.IGNORECASE)
+_TOOLS_BY_NAME = re.compile(r"\b(numpy|cython|scipy|pybind11|cffi)\b", re.IGNORECASE)
 _MODULE = re.compile(r"No module named '?(?P<module>[\w.]+)'?")
 _HEADER = re.compile(r"fatal error: (?P<header>[\w./+-]+): No such file or directory")
 _LIBRARY = re.compile(r"cannot find -l(?P<library>[\w.+-]+)")
@@ -102,6 +104,9 @@ def remedies(log: str) -> Iterator[Remedy]:
     for library in dict.fromkeys(match["library"] for match in _LIBRARY.finditer(tail)):
         yield Remedy(f"it is linked with lib{library}", path=f"/lib{library}.so")
     yield from _of_programs(tail)
+    named = {tool.lower() for line in _ASKED_FOR.findall(tail)[-3:] for tool in _TOOLS_BY_NAME.findall(line)}
+    if named:
+        yield Remedy(f"it says that it needs {' and '.join(sorted(named))}", requirements=tuple(sorted(named)))
     if _OLD_CYTHON.search(tail):
         yield Remedy("its Cython code is of a time before Cython 3", constraints=("cython<3",))
 

@@ -92,6 +92,7 @@ def test_older_tools_are_taken_where_a_newer_one_broke_it(log: str, constraint: 
         ("ModuleNotFoundError: No module named 'Cython'", "cython"),
         ("ModuleNotFoundError: No module named 'sklearn.base'", "scikit-learn"),
         ("ModuleNotFoundError: No module named 'numpy.distutils'", "numpy<1.26"),
+        ("error: Cython>=0.22 and NumPy are required.", "cython"),
     ],
 )
 def test_what_a_build_imports_is_added(log: str, requirement: str) -> None:
