@@ -31,6 +31,7 @@ from shipml.resolver.accelerated import fit
 from shipml.resolver.causes import cause
 from shipml.resolver.errors import ObstacleError, Refusal, UnsolvableError, explain
 from shipml.resolver.helping import helped, without_old_wheels
+from shipml.resolver.seeds import seed_decisions, seed_wheels
 from shipml.resolver.sources import Sources
 from shipml.resolver.survey import newest_source
 from shipml.resolver.together import hold_back
@@ -291,9 +292,12 @@ def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], ref
     if dating.as_of is not None and all(one.what != "index" for one in found.lock.decisions):
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
         decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because))
+    seeds = seed_wheels(work.uv, found.lock, found.candidate.suite, way.dating.as_of, work.declared.options)
+    decisions += seed_decisions(seeds, found.lock.python)
     decisions += [Decision("tried", one.way.words, f"nothing fits: {_because(one)}") for one in failures]
     lock = replace(
         found.lock,
+        wheels=tuple(sorted((*found.lock.wheels, *seeds))),
         refused=tuple(one.python for one in refusals),
         decisions=(*decisions, *found.lock.decisions),
         changes=(

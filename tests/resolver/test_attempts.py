@@ -267,3 +267,15 @@ def test_a_pin_with_wheels_of_the_past_alone_is_moved_to_the_next_release(
     assert candidate.suite.python == "3.9"
     assert "as of 2020-12-23" in [one.value for one in lock.decisions]
     assert lock.sources == ()
+
+
+def test_an_old_python_brings_setuptools_of_its_time(index: PackageIndex, resolving: Resolving) -> None:
+    """Its virtual environments had it; from Python 3.12 on, and for today's index, nothing is added."""
+    index.add("setuptools", "60.0", uploaded="2021-12-01")
+    index.add("setuptools", "75.0", uploaded="2024-09-01")
+    index.add("old", "1.0", OLD_BINARY, uploaded="2022-01-01")
+    index.add("pure", "1.0", uploaded="2022-01-01")
+    assert versions(resolving, "old==1.0\n") == {"old": "1.0", "setuptools": "60.0"}
+    assert values(resolving, "old==1.0\n")["seed"] == "setuptools 60.0"
+    assert versions(resolving, "pure==1.0\n") == {"pure": "1.0"}
+    assert versions(resolving, "pure\n") == {"pure": "1.0"}
