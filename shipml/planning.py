@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ from shipml.plan.python_version import base_image
 from shipml.plan.suites import SUITES, ImagePython, PythonBase
 from shipml.project import read_project
 from shipml.resolver import resolve_first
+from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.store import Store
 from shipml.wheels.facts import are_known
 
@@ -127,6 +129,8 @@ class Planner:
         project, added = complete(project)
         if added is not None:
             self._emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
+        logins = index_logins(project.requirements, project.folder)
+        self._http.logins.learn(logins, keyring=asked_keyring(project.folder))
         accelerator = choose_accelerator(project, request.accelerator)
         project = without_gpu(project, accelerator)
         if hint := gpu_hint(project, accelerator.name):
@@ -142,20 +146,18 @@ class Planner:
             likely = None
             if project.lock_file is None or request.upgrade:
                 likely = pool.submit(self._pin, request, project, candidates[0], platform, image, extra=_named(project))
-            candidate, resolved = resolve_first(
+            resolve = functools.partial(
+                resolve_first,
                 project,
                 candidates,
                 platform=platform,
                 store=self._store,
                 emit=self._emit,
-                upgrade=request.upgrade,
                 locked=request.locked,
                 obstacle=self._obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
                 accelerator=accelerator,
             )
-            if request.strict:
-                _refuse_changes(resolved.changes)
-            lock = self._built(request, project, candidate, resolved, image)
+            candidate, resolved, lock = self._resolved(resolve, request, project, image)
             if _pins_base(lock, project, request):
                 base = lock.base
             else:
@@ -168,6 +170,30 @@ class Planner:
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
         return Prepared(project, platform, candidate, lock, base, resolved)
+
+    def _resolved(
+        self,
+        resolve: Callable[..., tuple[PythonCandidate, Lock]],
+        request: PlanRequest,
+        project: Project,
+        image: ImageBasePin | None,
+    ) -> tuple[PythonCandidate, Lock, Lock]:
+        """The lock, and the same with its sources built; resolved again where a build shows what else it needs."""
+        upgrade = request.upgrade
+        while True:
+            candidate, resolved = resolve(upgrade=upgrade)
+            if request.strict:
+                _refuse_changes(resolved.changes)
+            lock = self._built(request, project, candidate, resolved, image)
+            if lock is resolved or resolved.source:
+                return candidate, resolved, lock
+            from shipml.wheel_building.requirements import unmet_requirements  # noqa: PLC0415  (few projects need it)
+
+            unmet = unmet_requirements(resolved, lock, candidate.suite, self._store)
+            if not unmet:
+                return candidate, resolved, lock
+            self._emit(Notice(f"{'; '.join(unmet)}: that came out when it was built, so all is resolved again"))
+            upgrade = True
 
     def _built(
         self,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shipml.errors import BuildError, TryAgainError, UntrustedInputError
 from shipml.http.download import Download, failure
+from shipml.http.logins import Logins
 from shipml.http.pools import Pools
 from shipml.http.settings import redacted
 from shipml.oci.digest import Digest
@@ -32,6 +33,8 @@ class HttpClient:
 
     def __init__(self, *, connections: int = 8, first_pause_seconds: float = 0.5) -> None:
         self._first_pause_seconds = first_pause_seconds
+        self.logins = Logins()
+        """Who one is to which server, besides ~/.netrc."""
         self._pools = Pools(connections=connections, block_bytes=_BLOCK_BYTES, timeout_seconds=_TIMEOUT_SECONDS)
 
     def read(self, url: str, *, limit_bytes: int) -> bytes:
@@ -116,7 +119,7 @@ class HttpClient:
         if url.startswith("file:"):
             read_file(url, take)
             return
-        download = Download(url, take, start_over)
+        download = Download(url, take, start_over, authorization=self.logins.authorization)
         attempt = 0
         while True:
             attempt = 1 if download.will_resume() else attempt + 1

@@ -25,11 +25,18 @@ _FORBIDDEN = (401, 403, 407)
 class Download:
     """One body on its way, over as many responses as it takes."""
 
-    def __init__(self, url: str, take: Callable[[bytes], None], start_over: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        url: str,
+        take: Callable[[bytes], None],
+        start_over: Callable[[], None],
+        *,
+        authorization: Callable[[str], str] = lambda _: "",
+    ) -> None:
         self.url, self._credentials = split_credentials(url)
         if not self.url.lower().startswith(("http://", "https://")):
             raise BuildError(f"{redacted(url)} is no URL that can be downloaded")
-        self._credentials = self._credentials or netrc_credentials(self.url)
+        self._credentials = self._credentials or authorization(self.url) or netrc_credentials(self.url)
         self._take = take
         self._start_over = start_over
         self._received_bytes = self._resumed_at_bytes = 0

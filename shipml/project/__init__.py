@@ -18,11 +18,12 @@ from shipml.plan.declared import Declared
 from shipml.plan.dockerfile import NotUnderstood, Understood
 from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Revision, Settings
 from shipml.plan.following import Following, follow_dockerfile
+from shipml.project.credentials import files_with_credentials
 from shipml.project.dockerfile import understand_dockerfile
 from shipml.project.files import FileRules, find_files
 from shipml.project.gpu import find_gpu_uses
 from shipml.project.imports import Code, scan_code
-from shipml.project.inputs import Taken, take
+from shipml.project.inputs import take
 from shipml.project.inputs.own_project import open_folder
 from shipml.project.mending.names import standard_library
 from shipml.project.model_files import read_model_files
@@ -37,7 +38,6 @@ from shipml.store import Store
 
 __all__ = ["Declared", "Project", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
 
-_PASSWORD = re.compile(r"://[^/\s:@]*:(?!\$\{)[^/\s@]+@")
 LOCK_NAME = "pylock.toml"
 
 
@@ -71,7 +71,8 @@ def read_project(
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, Understood))
     taken = take(opened, understood if follows and isinstance(understood, Understood) else None)
     rules = _file_rules(folder, settings)
-    found = find_files(folder, replace(rules, secret=_with_credentials(taken)), store=store, emit=emit)
+    secret = files_with_credentials(folder, taken.texts if taken is not None else ())
+    found = find_files(folder, replace(rules, secret=secret), store=store, emit=emit)
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
     paths = [file.path for file in found.files if file.kind == "file"]
     code = scan_code(folder, paths)
@@ -142,12 +143,6 @@ def is_understood(folder: Path) -> bool:
 def _dockerfile(folder: Path) -> Understood | NotUnderstood | None:
     text = read_text(folder, "Dockerfile")
     return None if text is None else understand_dockerfile(text)
-
-
-def _with_credentials(taken: Taken | None) -> frozenset[str]:
-    """The requirements files that hold the password of an index: programs do not need them, and images are shared."""
-    texts = taken.texts if taken is not None else ()
-    return frozenset(name for name, text in texts if _PASSWORD.search(text))
 
 
 def _tell(requirements: Declared | None, code: Code, emit: Emit) -> None:

@@ -31,6 +31,7 @@ from shipml.resolver.accelerated import fit
 from shipml.resolver.causes import cause
 from shipml.resolver.errors import ObstacleError, Refusal, UnsolvableError, explain
 from shipml.resolver.helping import helped, without_old_wheels
+from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.resolver.seeds import seed_decisions, seed_wheels
 from shipml.resolver.sources import Sources
 from shipml.resolver.survey import newest_source
@@ -103,7 +104,9 @@ def find_lock(
     declared = project.requirements
     if declared is None:
         raise ResolutionError("nothing is asked for")
-    work = Work(project, declared, candidates, platform, inputs, uv, store, http or HttpClient(), emit, obstacle)
+    client = http or HttpClient()
+    client.logins.learn(index_logins(declared, project.folder), keyring=asked_keyring(project.folder))
+    work = Work(project, declared, candidates, platform, inputs, uv, store, client, emit, obstacle)
     work.accelerator = accelerator
     heed_models(work)
     moment = now or datetime.now(UTC)
