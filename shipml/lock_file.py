@@ -20,7 +20,7 @@ from shipml.project.text import parse_toml
 if TYPE_CHECKING:
     from packaging.markers import Environment
 
-__all__ = ["dump_lock", "load_lock", "locked_image", "select_wheels", "wheel_tags"]
+__all__ = ["dump_lock", "load_lock", "locked_image", "marker_environment", "select_wheels", "wheel_tags"]
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _OLDEST_GLIBC = 5
@@ -59,7 +59,9 @@ def _select_files(
 
     try:
         lock = Pylock.from_dict(document)
-        chosen = list(lock.select(environment=_environment(suite, platform), tags=list(wheel_tags(suite, platform))))
+        chosen = list(
+            lock.select(environment=marker_environment(suite, platform), tags=list(wheel_tags(suite, platform)))
+        )
     except (PylockValidationError, PylockSelectError, ValueError) as error:
         raise ResolutionError(f"the lock does not fit Python {suite.python} on {platform}: {error}") from error
     wheels, sources = [], []
@@ -128,7 +130,7 @@ def _without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
 
 
-def _environment(suite: PythonBase, platform: Platform) -> Environment:
+def marker_environment(suite: PythonBase, platform: Platform) -> Environment:
     """The marker environment of the image (PEP 508)."""
     return {
         "implementation_name": "cpython",

@@ -20,9 +20,10 @@ from shipml.resolver.survey import filename, uploaded_at
 from shipml.resolver.uv import Question, Uv, UvError, dated_arguments, python_arguments
 from shipml.store import Store
 
-__all__ = ["Sources"]
+__all__ = ["Sources", "keep_requirements"]
 
 _WHEEL = "Wheel-Version: 1.0\nGenerator: shipml\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+_FACT = "requirements-of-source-1"
 _BUILDABLE = (".tar.gz", ".zip", ".tar.bz2", ".tgz")
 
 
@@ -88,7 +89,8 @@ class Sources:
     def _stand_in(self, source: LockedSource) -> None:
         """Write the wheel that uv is shown."""
         path = self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
-        requirements = requirements_of_source(path, source.filename)
+        known = self._store.fact(_FACT, str(source.digest))
+        requirements = requirements_of_source(path, source.filename) if known is None else tuple(known)
         stem = f"{source.name.replace('-', '_')}-{source.version.replace('-', '_')}"
         lines = ["Metadata-Version: 2.1", f"Name: {source.name}", f"Version: {source.version}"]
         lines += [f"Requires-Dist: {one}" for one in requirements]
@@ -101,6 +103,13 @@ class Sources:
         with zipfile.ZipFile(self.links / f"{stem}-py3-none-any.whl", "w") as archive:
             for name, text in files.items():
                 archive.writestr(zipfile.ZipInfo(name), text)
+
+
+def keep_requirements(source: LockedSource, requirements: Sequence[str], store: Store) -> bool:
+    """Remember what a source turned out to need when it was built; returns whether that is news."""
+    known = store.fact(_FACT, str(source.digest))
+    store.keep_fact(_FACT, str(source.digest), list(requirements))
+    return bool(known != list(requirements))
 
 
 def _extras(requirements: Iterable[str]) -> set[str]:

@@ -127,7 +127,7 @@ def _of_modules(tail: str) -> Iterator[Remedy]:
             yield Remedy("it needs distutils, which setuptools brings", requirements=("setuptools",))
         elif root == "numpy" and module.startswith("numpy.distutils"):
             yield Remedy("it needs numpy.distutils", requirements=("numpy<1.26",), constraints=("setuptools<60",))
-        else:
+        elif not root.startswith("_"):
             name = _DISTRIBUTIONS.get(root) or distribution_of(module)
             yield Remedy(f"its build imports {root}", requirements=(name,))
 

@@ -127,6 +127,8 @@ def _imported(setup: str, members: set[str]) -> Iterator[str]:
         tree = ast.parse(setup)
     except (SyntaxError, ValueError, RecursionError):
         return
+    # setup.py puts folders of its own on the path, wherever they are
+    own = {part.removesuffix(".py") for name in members for part in name.split("/")}
     for node in tree.body:
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -134,6 +136,5 @@ def _imported(setup: str, members: set[str]) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             names = [node.module or ""]
         for root in {name.partition(".")[0] for name in names} - set(_OURS):
-            own = f"{root}.py" in members or any(name.startswith(f"{root}/") for name in members)
-            if root and not own and root not in standard_library():
+            if root and root not in own and not root.startswith("_") and root not in standard_library():
                 yield distribution_of(root)

@@ -19,7 +19,8 @@ from shipml.plan.model import LockedSource, LockedWheel
 from shipml.plan.suites import suite_named
 from shipml.store import Store
 from shipml.wheel_building import build_wheels
-from tests.wheel_building.conftest import MakeSource
+from tests.package_index import serve_index
+from tests.wheel_building.conftest import MakeSource, archive
 
 HERE = Platform.of_this_machine()
 BOOKWORM = suite_named("bookworm")
@@ -228,3 +229,25 @@ def test_a_project_with_an_sdist_only_package_is_built_and_runs(home: Path, tmp_
         assert "sdist = " in session.lock(PlanRequest(folder=folder, python="3.11")).read_text()
         locked = session.plan(PlanRequest(folder=folder, locked=True))
         assert {one.name: one.filename for one in locked.wheels}["docopt"] == "docopt-0.6.2-py2.py3-none-any.whl"
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_what_a_source_needs_without_saying_is_resolved_too(home: Path, tmp_path: Path) -> None:
+    """Requirements that setup.py computes come out when it is built: then all is resolved again, and said."""
+    setup = (
+        "from setuptools import setup\n"
+        "setup(name='sly', version='1.0', py_modules=['sly'], install_requires=['idna' + '==3.7'])\n"
+    )
+    folder = tmp_path / "sly"
+    folder.mkdir()
+    (folder / "app.py").write_text("import sly\n")
+    with serve_index() as index, Shipml(home=home) as session:
+        index.files["sly-1.0.tar.gz"] = archive("sly", "1.0", {"setup.py": setup, "sly.py": "import idna\n"})
+        (folder / "requirements.txt").write_text(f"--extra-index-url {index.url}\nsly==1.0\n")
+        heard: list[Event] = []
+        session.emit = session._planner._emit = heard.append
+        plan = session.plan(PlanRequest(folder=folder, python="3.11"))
+        assert {f"{one.name}=={one.version}" for one in plan.wheels} >= {"sly==1.0", "idna==3.7"}
+        said = [one.message for one in heard if isinstance(one, Notice) and "resolved again" in one.message]
+        assert said == ["sly 1.0 needs idna==3.7: that came out when it was built, so all is resolved again"]

@@ -29,12 +29,15 @@ def test_a_backend_and_its_requirements_are_read(make_source: MakeSource) -> Non
 def test_what_setup_py_cannot_do_without_is_required(make_source: MakeSource) -> None:
     """Imports of third parties at its top, but none in a `try`, none of the standard library and none of its own."""
     setup = (
-        "import os, versioneer\nfrom own.version import v\nimport numpy as np\nfrom sklearn import x\n"
+        "import os, versioneer, deeper, _private\nfrom own.version import v\n"
+        "import numpy as np\nfrom sklearn import x\n"
         "try:\n    import Cython\nexcept ImportError:\n    pass\n"
         "def f():\n    import scipy\n"
         "import distutils.core, pkg_resources\nfrom setuptools import setup\n"
     )
-    found = facts(make_source("a", "1", {"setup.py": setup, "versioneer.py": "", "own/version.py": "v = 1"}))
+    found = facts(
+        make_source("a", "1", {"setup.py": setup, "versioneer.py": "", "own/version.py": "v = 1", "lib/deeper.py": ""})
+    )
     assert found.requires == ("setuptools", "wheel", "numpy", "scikit-learn")
     assert found.backend == ""
 
