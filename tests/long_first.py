@@ -12,6 +12,7 @@ __all__ = ["long_files_first"]
 
 _SECONDS = {
     "tests/test_crash.py": 70,
+    "tests/docker_engine/test_faults.py": 60,
     "tests/runtimes/test_docker.py": 60,
     "tests/test_tutorial.py": 60,
     "tests/test_end_to_end.py": 60,

@@ -187,7 +187,7 @@ def serve_index(tls: ssl.SSLContext | None = None) -> Iterator[PackageIndex]:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
         index.scheme = "https"
     index.host = f"127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield index

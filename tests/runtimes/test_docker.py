@@ -39,6 +39,8 @@ Run = Callable[..., SmokeResult]
 _ENGINES = ["docker_20", "docker_28_overlay2", "docker_28_containerd", "podman_service"]
 _PORT = 18_091
 _OTHER_PORT = 18_092
+_SERVES = f"trap exit TERM; httpd -f -p {_PORT} -h /roots & wait"
+"""A server that ends as soon as it is told to: the first process of a container does not by itself."""
 _SAYS_HELLO = f"echo hello | nc -l -p {_PORT}; echo answered: 1"
 """To whom asks first, and ends then."""
 
@@ -114,8 +116,15 @@ def test_memory_runs_out(run: Run, engine: Engine) -> None:
 @pytest.mark.feature("run: time limit")
 def test_the_time_limit_ends_a_program(run: Run) -> None:
     """What still runs at the time limit fails, unless the check wants it alive."""
-    assert "still running" in run("echo begun; sleep 60", timeout_seconds=1.0).because
-    assert run("sleep 60", timeout_seconds=0.5, alive=True).passed
+    assert "still running" in run("trap exit TERM; sleep 60 & wait", timeout_seconds=0.5).because
+    assert run("trap exit TERM; sleep 60 & wait", timeout_seconds=0.5, alive=True).passed
+
+
+@pytest.mark.parametrize("engine", ["docker_20", "podman_service"], indirect=True)
+def test_a_program_that_does_not_listen_is_killed(run: Run, engine: Engine) -> None:
+    """What takes no notice of SIGTERM is ended all the same."""
+    assert "still running" in run("trap '' TERM; sleep 60", timeout_seconds=0.5).because
+    assert _containers(engine) == []
 
 
 @pytest.mark.feature("run: no network unless asked")
@@ -149,7 +158,7 @@ def test_private_ca_and_proxy_reach_the_program(
 @pytest.mark.feature("run: a server by HTTP")
 def test_a_server_answers(run: Run) -> None:
     """A server passes as soon as its path answers, and is ended then."""
-    result = run(f"echo up; httpd -f -p {_PORT} -h /roots", http="/public", port=_PORT)
+    result = run(f"echo up; {_SERVES}", http="/public", port=_PORT)
     assert result.passed, result
     assert "answered 200" in result.because
     assert result.output == "up\n"
@@ -157,7 +166,7 @@ def test_a_server_answers(run: Run) -> None:
 
 def test_a_server_that_answers_badly(run: Run) -> None:
     """404 at the path until the time is over fails, with the answer named."""
-    result = run(f"httpd -f -p {_PORT} -h /roots", http="/none", port=_PORT, timeout_seconds=2.0)
+    result = run(_SERVES, http="/none", port=_PORT, timeout_seconds=1.0)
     assert not result.passed
     assert "answered 404" in result.because
 
@@ -165,7 +174,7 @@ def test_a_server_that_answers_badly(run: Run) -> None:
 def test_the_port_of_a_server_is_told_to_it(run: Run) -> None:
     """The port comes from the image's exposed ports and is in $PORT."""
     settings = {"ExposedPorts": {f"{_PORT}/tcp": {}}, "http": "/public"}
-    assert run("httpd -f -p $PORT -h /roots", **settings).passed
+    assert run(_SERVES.replace(str(_PORT), "$PORT"), **settings).passed
 
 
 @pytest.mark.feature("run: variables, volumes, CPU limit")
@@ -230,9 +239,8 @@ def test_a_published_port(run: Run, engine: Engine, host_port: int | None) -> No
 @pytest.mark.feature("run: published ports")
 def test_a_port_that_is_published_and_asked(run: Run) -> None:
     """The check asks the published port where that is the one that the server listens at, else its own beside it."""
-    line = f"httpd -f -p {_PORT} -h /roots"
     for port in (PublishedPort(_PORT, _PORT), PublishedPort(_OTHER_PORT)):
-        result = run(line, http="/public", port=_PORT, ports=(port,))
+        result = run(_SERVES, http="/public", port=_PORT, ports=(port,))
         assert result.passed, result
 
 
