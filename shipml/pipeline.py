@@ -10,24 +10,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipml import docker_engine, runtimes
+from shipml import docker_engine
 from shipml.builders import EMBEDDED, DockerOptions, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import ShipmlError, StoreError, UsageError
+from shipml.errors import ShipmlError, StoreError
 from shipml.events import Emit, Notice, ignore, step
 from shipml.finding import Finder
 from shipml.http import HttpClient
 from shipml.lock_file import dump_lock
 from shipml.oci.digest import Digest
-from shipml.oci.image import Image, read_config
+from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
 from shipml.oci.output import Output, write_outputs
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.plan.model import SmokeCheck
 from shipml.plan.planner import image_name
-from shipml.plan.smoke_label import smoke_from_labels
 from shipml.planning import Planner, PlanRequest
 from shipml.project import read_outline
 from shipml.promoting import Promoter
@@ -39,8 +38,8 @@ from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.registries.named import Location, locate
 from shipml.registries.promotion import Promoted
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
+from shipml.running import Runner
 from shipml.runtimes.base import RunOptions, SmokeResult
-from shipml.runtimes.docker import DockerRuntime
 from shipml.runtimes.import_check import check_imports
 from shipml.store import Store, default_home
 from shipml.summary import Outcome
@@ -61,6 +60,7 @@ class Shipml:
         self.store.open_remote = self._puller.open_blob
         self._planner = Planner(self.store, self._http, emit, self._puller.open_image)
         self._finder = Finder(self.store, emit)
+        self._runner = Runner(self.store, self._finder, emit)
         self._publisher = Publisher(self.store, self._finder, emit, self.run, self._azure)
 
     def __enter__(self) -> Shipml:
@@ -196,27 +196,11 @@ class Shipml:
         wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
         if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
-        elsewhere = self._finder.newest_on_engine(target)
-        try:
-            image = self._finder.image(target, elsewhere)
-        except UsageError:
-            name = elsewhere or target or ""
-            if runtime == "sandbox" or (result := self._run_what_the_engine_has(name, wanted, adjust)) is None:
-                raise
-            return result
-        check = adjust(smoke_from_labels(read_config(image).get("config", {}).get("Labels") or {}))
-        chosen = runtimes.choose(runtime, image, self.store)
-        result = chosen.run(image, replace(wanted, check=check), self.emit)
-        if not check.command:
-            self.store.keep_fact("smoke", str(result.digest), result.to_json())
-        return result
+        return self._runner.run(target, wanted, runtime, adjust)
 
     def run_image(self, image: Image) -> SmokeResult:
         """Run an image from anywhere as its labels demand, and judge it; its layers are fetched as they are needed."""
-        check = smoke_from_labels(read_config(image).get("config", {}).get("Labels") or {})
-        result = runtimes.choose("auto", image, self.store).run(image, RunOptions(check), self.emit)
-        self.store.keep_fact("smoke", str(result.digest), result.to_json())
-        return result
+        return self._runner.run_image(image)
 
     def tag(self, target: str | None, reference: str) -> tuple[Reference, Digest]:
         """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
@@ -360,23 +344,6 @@ class Shipml:
             if must:
                 raise
             self.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
-
-    def _run_what_the_engine_has(
-        self, target: str, wanted: RunOptions, adjust: Callable[[SmokeCheck], SmokeCheck]
-    ) -> SmokeResult | None:
-        """Run an image that is not in the store but in the user's engine; None where it is not there either."""
-        engine = docker_engine.find(emit=self.emit) if target else None
-        if engine is None or not target:
-            return None
-        with engine:
-            found = engine.find_image(target)
-            if found is None:
-                return None
-            check = adjust(smoke_from_labels(found.config.get("Labels") or {}))
-            result = DockerRuntime(engine, self.store).run_named(str(found.id), replace(wanted, check=check), self.emit)
-            if not check.command:
-                self.store.keep_fact("smoke", str(found.id), result.to_json())
-            return result
 
 
 def _write_atomically(path: Path, text: str) -> None:

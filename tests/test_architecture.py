@@ -28,11 +28,12 @@ TIERS: tuple[frozenset[str], ...] = (
             "finding",
             "pipeline",
             "planning",
-            "system_packages",
             "promoting",
             "publishing",
             "pulling",
+            "running",
             "summary",
+            "system_packages",
             "wheel_building",
         }
     ),
