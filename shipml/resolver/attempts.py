@@ -37,7 +37,7 @@ from shipml.resolver.sources import Sources
 from shipml.resolver.survey import newest_source
 from shipml.resolver.together import hold_back
 from shipml.resolver.uv import Question, Uv, UvError
-from shipml.resolver.work import Work, heed_models, look_at_pins, stances
+from shipml.resolver.work import Work, heed_models, heed_pytorch, look_at_pins, stances
 from shipml.store import Store
 
 __all__ = ["Found", "find_lock"]
@@ -109,6 +109,7 @@ def find_lock(
     work = Work(project, declared, candidates, platform, inputs, uv, store, client, emit, obstacle)
     work.accelerator = accelerator
     heed_models(work)
+    heed_pytorch(work)
     moment = now or datetime.now(UTC)
     open_pins = model_pins(project)
     for stance in stances(work, open_pins):

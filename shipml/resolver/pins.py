@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from shipml.errors import ResolutionError
 from shipml.plan.declared import Change, Declared, DeclaredRequirement
+from shipml.plan.gpu_packages import PYTORCH_BUILDS
 from shipml.plan.releases import MissingPin, Pin, Survey
 from shipml.plan.suites import PythonBase
 from shipml.resolver.survey import nearest_versions, series
@@ -89,7 +90,9 @@ def _pin(one: DeclaredRequirement) -> Pin | None:
     fixed = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===")]
     if len(fixed) != 1 or fixed[0].endswith(".*"):
         return None
-    return Pin(_normalised(requirement.name), fixed[0], one.source)
+    name = _normalised(requirement.name)
+    public = fixed[0].partition("+")[0] if name in PYTORCH_BUILDS else fixed[0]  # their builds are of another index
+    return Pin(name, public, one.source)
 
 
 def _requirement(one: DeclaredRequirement) -> Requirement | None:

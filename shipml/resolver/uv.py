@@ -79,6 +79,8 @@ class Uv:
         self._folder = folder
         self._cache = cache
         self._upgrade = upgrade
+        self.without_sources: tuple[str, ...] = ()
+        """Packages for which the project's own [tool.uv.sources] do not count."""
 
     def resolve(self, question: Question) -> dict[str, Any]:
         """The answer as a pylock.toml document.
@@ -125,6 +127,7 @@ class Uv:
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
                 *(("--find-links", str(question.links)) if question.links is not None else ()),
+                *(part for name in self.without_sources for part in ("--no-sources-package", name)),
                 *(*files, *arguments),
                 pages=question.pages,
             )

@@ -14,6 +14,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.declared import Change, Declared
 from shipml.plan.facts import Project
+from shipml.plan.gpu_packages import PYTORCH_BUILDS
 from shipml.plan.model import Decision
 from shipml.plan.model_evidence import added_requirements, by_number, contradictions, keras_2_bounds
 from shipml.plan.python_version import PythonCandidate
@@ -22,11 +23,12 @@ from shipml.plan.suites import PythonBase
 from shipml.resolver.errors import explain
 from shipml.resolver.pins import known_floors, known_pins, mended, nearest_newer
 from shipml.resolver.pytorch_index import PyTorchIndex
+from shipml.resolver.pytorch_sources import without_pytorch_sources
 from shipml.resolver.survey import survey_floors, survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
 
-__all__ = ["Said", "Work", "heed_models", "look_at_pins", "stances"]
+__all__ = ["Said", "Work", "heed_models", "heed_pytorch", "look_at_pins", "stances"]
 
 
 @dataclass(slots=True)
@@ -71,6 +73,14 @@ def heed_models(work: Work) -> None:
     bounds = dict(keras_2_bounds(work.project))
     work.bounds = tuple(bounds)
     work.said = Said((*contradictions(work.project), *bounds.values()), tuple(change for _, change in added))
+
+
+def heed_pytorch(work: Work) -> None:
+    """Where the project sends uv to PyTorch's index and that cannot be asked, the ordinary one must do."""
+    work.declared, change = without_pytorch_sources(work.declared, work.pytorch)
+    if change is not None:
+        work.uv.without_sources = PYTORCH_BUILDS
+        work.said = replace(work.said, changes=(*work.said.changes, change))
 
 
 def stances(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:

@@ -236,3 +236,34 @@ def test_tensorflow_gets_cuda_by_its_extra(index: PackageIndex, resolving: Resol
     assert [change.value for change in lock.changes] == ["tensorflow==2.16.1 → tensorflow[and-cuda]==2.16.1"]
     lock = resolve(resolving, "tensorflow==2.11.0\n", asked="cuda")
     assert "takes CUDA from the base, and Debian's has none" in decided(lock, "accelerator")[1]
+
+
+def test_a_project_that_names_the_index_itself_is_met_without_it(
+    ordinary: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the index cannot be asked, the sources for torch alone are left aside, which is a change."""
+    monkeypatch.setenv("SHIPML_PYTORCH_INDEX", "http://127.0.0.1:9/whl")
+    (resolving.folder / "pyproject.toml").write_text(
+        '[project]\nname = "app"\nversion = "1"\ndependencies = ["torch==2.1.0"]\n'
+        '[tool.uv.sources]\ntorch = {index = "pytorch"}\n'
+        '[[tool.uv.index]]\nname = "pytorch"\nurl = "https://download.pytorch.org/whl/cpu"\nexplicit = true\n'
+    )
+    (resolving.folder / "uv.lock").write_text(
+        'version = 1\nrequires-python = ">=3.11"\n[[package]]\nname = "torch"\nversion = "2.1.0+cpu"\n'
+        'source = {registry = "https://download.pytorch.org/whl/cpu"}\n'
+    )
+    project = read_project(resolving.folder, resolving.store)
+    _, lock = resolver.resolve_first(
+        project,
+        python_candidates(project, "3.11"),
+        platform=AMD64,
+        store=resolving.store,
+        emit=resolving.heard.append,
+        accelerator=choose_accelerator(project),
+    )
+    assert named(lock)["torch"] == "2.1.0"
+    (change,) = lock.changes
+    assert change.value == (
+        "torch, torchvision, torchaudio from https://download.pytorch.org/whl/cpu → those of the ordinary index"
+    )
+    assert decided(lock, "PyTorch's index")[0] == "not used"
