@@ -28,6 +28,7 @@ class Accelerator:
     """The part of PyTorch's own index that has the builds: "cpu", "cu111"; "" for what the ordinary index has."""
 
 
+_PYTORCH_INDEX = re.compile(r"download\.pytorch\.org/whl/(cu\d+)")
 CPU = Accelerator("cpu", "nothing in the project says that it needs a GPU")
 
 
@@ -81,9 +82,16 @@ def _of_requirements(declared: Declared) -> Iterator[str]:
         name = re.split(r"[^A-Za-z0-9._-]", change.before, maxsplit=1)[0].lower().replace("_", "-")
         if is_for_gpus(name):
             yield f"{change.source} asks for {change.before}, which is for GPUs"
-    for backend, source in declared.pytorch_backends:
+    for backend, source in _named_backends(declared):
         if is_cuda(backend):
             yield f"{source} names PyTorch's index for {backend}"
+
+
+def _named_backends(declared: Declared) -> Iterator[tuple[str, str]]:
+    """Parts of PyTorch's index that options name, or the project's settings for uv; and where."""
+    yield from declared.pytorch_backends
+    for name, text in declared.inputs if declared.as_it_stands else ():
+        yield from ((backend, name) for backend in _PYTORCH_INDEX.findall(text))
 
 
 def _backend(project: Project) -> str:
@@ -93,7 +101,7 @@ def _backend(project: Project) -> str:
         return ""
     named = [one.local for one in declared.requirements if one.name == "torch"]
     named += [one.local for one in declared.requirements]
-    named += [backend for backend, _ in declared.pytorch_backends]
+    named += [backend for backend, _ in _named_backends(declared)]
     return next((one for one in named if is_cuda(one)), "")
 
 

@@ -96,7 +96,10 @@ def _take_torch(work: _Fitting) -> None:
     """Torch and its kin from the part of PyTorch's index that fits, at the versions that were resolved."""
     builds = {name: version for name, version in work.versions.items() if name in PYTORCH_BUILDS}
     backend = work.accelerator.backend
-    if "torch" not in builds or any("+" in version for version in builds.values()):
+    if "torch" not in builds:
+        return
+    if any("+" in version for version in builds.values()):
+        work.said.append(f"torch {builds['torch']} is what the project's own index has")
         return
     if not backend or (backend == "cpu" and not _carries_cuda(work)):
         _tell_cuda(work)
