@@ -56,6 +56,8 @@ class Attempt:
     """Topmost first."""
     timeout_seconds: float
     memory_bytes: int
+    library_path: str = ""
+    """Where the interpreter's own library lies, if the loader must be told."""
     cancelled: threading.Event = field(default_factory=threading.Event)
     """Set where nobody wants the wheel any more."""
 
@@ -188,7 +190,7 @@ def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
         layers=tuple(str(tree.resolve()) for tree in (folder, *work.trees)),
         mount_point=next(point for point in _MOUNT_POINTS if Path(point).is_dir() and not home.is_relative_to(point)),
         command=(f"/{PREFIX}/bin/python", "-u", "-c", _START, json.dumps(orders)),
-        environment=_environment(work.source),
+        environment=_environment(work.source) | ({"LD_LIBRARY_PATH": work.library_path} if work.library_path else {}),
         working_dir="/tmp",  # noqa: S108  (the sandbox's)
         user_id=USER_ID,
         group_id=USER_ID,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -34,7 +35,8 @@ __all__ = ["Building", "Built"]
 _AT_ONCE = 2
 _ROUNDS = 10
 _TIMEOUT_SECONDS = 3600.0
-_MEMORY_BYTES = 12 << 30
+_SHARE_OF_MEMORY = 0.75
+"""Of this machine's: what all processes of a build may hold together."""
 _TOOLS = ("setuptools", "wheel", "cython", "numpy", "pybind11", "cffi", "scipy")
 """What others are often built with, in the order in which they need each other."""
 _TAIL_LINES = 12
@@ -154,7 +156,16 @@ class Building:
         for _ in range(_ROUNDS):
             tools = self._resolved(source, needs, stack)
             trees = self._roots.trees(needs.packages, tools)
-            work = Attempt(source, facts, needs.requirements, trees, _TIMEOUT_SECONDS, _MEMORY_BYTES, self._cancelled)
+            work = Attempt(
+                source,
+                facts,
+                needs.requirements,
+                trees,
+                _TIMEOUT_SECONDS,
+                int(_SHARE_OF_MEMORY * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
+                self._roots.library_path,
+                self._cancelled,
+            )
             outcome = attempt(work, self._store)
             if outcome.digest is not None:
                 wheel = checked_wheel(source, outcome, self._suite, self._lock.platform, self._store)

@@ -60,6 +60,13 @@ class BuildRoots:
             )
         return found
 
+    @property
+    def library_path(self) -> str:
+        """Where an image has its interpreter's library: above it Debian's table for the loader lies."""
+        if isinstance(self.base, Suite):
+            return ""
+        return f"{self.base.interpreter.rpartition('/bin/')[0]}/lib"
+
     def known_packages(self, names: Sequence[str]) -> frozenset[str]:
         """Those of `names` that the suite has."""
         from shipml.bases.pin import existing_packages  # noqa: PLC0415  (late: its compressors)

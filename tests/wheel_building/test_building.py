@@ -20,6 +20,8 @@ from shipml.plan.suites import suite_named
 from shipml.store import Store
 from shipml.wheel_building import build_wheels
 from tests.package_index import serve_index
+from tests.peers.python_image import push_hub_python
+from tests.peers.registry import Registry
 from tests.wheel_building.conftest import MakeSource, archive
 
 HERE = Platform.of_this_machine()
@@ -251,3 +253,30 @@ def test_what_a_source_needs_without_saying_is_resolved_too(home: Path, tmp_path
         assert {f"{one.name}=={one.version}" for one in plan.wheels} >= {"sly==1.0", "idna==3.7"}
         said = [one.message for one in heard if isinstance(one, Notice) and "resolved again" in one.message]
         assert said == ["sly 1.0 needs idna==3.7: that came out when it was built, so all is resolved again"]
+
+
+@pytest.mark.engine
+@pytest.mark.network
+@pytest.mark.slow
+def test_an_image_as_base_gets_debian_s_compilers(
+    registry: Registry, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own Python builds, with the compilers of the suite that it is made of."""
+    name = push_hub_python(registry, "3.12")
+    monkeypatch.setenv("SHIPML_HUB_MIRROR", registry.host)
+    folder = tmp_path / "based"
+    folder.mkdir()
+    (folder / "app.py").write_text("import _native\n")
+    setup = (
+        "from setuptools import Extension, setup\n"
+        "native = Extension('_native', ['native.c'], libraries=['lzma'])\n"
+        "setup(name='native', version='1.0', ext_modules=[native])\n"
+    )
+    code = (
+        "#include <lzma.h>\nconst char *PyInit__native(void) { return lzma_version_string(); }\n"  # no Python.h there
+    )
+    with serve_index() as index, Shipml(home=home) as session:
+        index.files["native-1.0.tar.gz"] = archive("native", "1.0", {"setup.py": setup, "native.c": code})
+        (folder / "requirements.txt").write_text(f"--extra-index-url {index.url}\nnative==1.0\n")
+        plan = session.plan(PlanRequest(folder=folder, base=name))
+        assert "cp312" in next(one.filename for one in plan.wheels if one.name == "native")
