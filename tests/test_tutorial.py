@@ -1,4 +1,7 @@
-"""The tutorial that many follow, step by step, with shipml's commands: from the Iris project to a registry and back."""
+"""The tutorial that many follow, step by step, with shipml's commands: from the Iris project to a registry and back.
+
+Iris itself, with 100 MB of packages, goes to 20.10; to the other engines a project with one small package goes.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ pytestmark = [pytest.mark.engine, pytest.mark.network, pytest.mark.slow, pytest.
 EXAMPLE = Path(__file__).parent.parent / "example_project"
 ENGINES = ["docker_20", "docker_28_containerd", "podman_service"]
 """28.5 with overlay2 stores as 20.10 does, and speaks as the other 28.5 does."""
-ACCURACY = re.compile(r"^accuracy: (0\.9\d*|1\.0*)$", re.MULTILINE)
+ACCURACY = re.compile(r"^accuracy: (0\.9\d*|1\.0*)(?: 3\.7)?$", re.MULTILINE)
 DOCKERFILE = f"""\
 FROM {PYTHON_BASE}
 WORKDIR /app
@@ -32,6 +35,7 @@ RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
 CMD ["python", "app.py"]
 """
+SMALL = {"requirements.txt": "idna==3.7\n", "app.py": "import idna\nprint('accuracy: 0.97', idna.__version__)\n"}
 PASSWORD = "a-good-password"
 HTPASSWD = "username:$2y$05$abcdefghijklmnopqrstuuOcxJew.7PcUcLTkSpIxDnA.SkQFXjFm\n"
 """The bcrypt hash of PASSWORD."""
@@ -80,10 +84,15 @@ def locked() -> Iterator[Registry]:
 
 @pytest.fixture(params=ENGINES)
 def desk(request: pytest.FixtureRequest, hub: Registry, tmp_path: Path) -> Desk:
-    """The Iris project with the tutorial's Dockerfile, at each engine in turn."""
+    """The project with the tutorial's Dockerfile, at each engine in turn."""
     assert hub
     project = tmp_path / "iris"
-    shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("__pycache__"))
+    if request.param == "docker_20":
+        shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("__pycache__"))
+    else:
+        project.mkdir()
+        for name, text in SMALL.items():
+            (project / name).write_text(text)
     (project / "Dockerfile").write_text(DOCKERFILE)
     environment = {
         "DOCKER_HOST": request.getfixturevalue(request.param).host,
@@ -109,7 +118,7 @@ def test_the_tutorial(desk: Desk, locked: Registry) -> None:
     refused = desk.type(*argv, SHIPML_USERNAME="username", SHIPML_PASSWORD="not-the-password")
     error = json.loads(refused.stdout)["error"]
     assert (refused.returncode, error["kind"]) == (4, "not-allowed"), refused.stderr
-    assert f"docker login localhost:{port}" in error["hint"]
+    assert f"shipml login localhost:{port}" in error["hint"]
     assert "those of username from SHIPML_USERNAME" in error["message"]
     assert "not-the-password" not in refused.stdout + refused.stderr
 
