@@ -86,7 +86,8 @@ ENVIRONMENT = """\
 | `SHIPML_DEBIAN_MIRROR` | the Debian mirror; default: the one that apt uses on this machine, else Debian's own |
 | `SOURCE_DATE_EPOCH` | time of everything in the image, in seconds since 1970 |
 | `NO_COLOR`, `TERM=dumb` | no colours |
-| `UV_DEFAULT_INDEX`, `UV_INDEX`, … | package indexes and their credentials, as uv reads them |
+| `UV_DEFAULT_INDEX`, `UV_INDEX`, `UV_INDEX_NAME_USERNAME`, `UV_KEYRING_PROVIDER`, … | package indexes and their credentials, as uv reads them |
+| `SHIPML_PYTORCH_INDEX` | a mirror of PyTorch's own index, which has the builds of torch for one accelerator each; it has the same layout: `URL/cpu/torch/` |
 | `HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`, … | proxies and certificate authorities |
 """  # noqa: E501
 

@@ -126,7 +126,9 @@ class Choices:
     ] = None
     accelerator: Annotated[
         Literal["cpu", "cuda"] | None,
-        typer.Option(help="Which builds of packages to take that exist for both", show_default="cpu"),
+        typer.Option(
+            help="Which builds of packages to take that exist for both", show_default="cpu, unless the project says GPU"
+        ),
     ] = None
     locked: Annotated[
         bool, typer.Option("--locked", help="Fail unless the lock file is there and up to date", rich_help_panel="Lock")
