@@ -35,6 +35,8 @@ def make_wheel(
         f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     record = "".join(f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in files.items())
+    if ballast_bytes:
+        record += f"{stem}.dist-info/ballast,sha256={_hash(chr(0) * ballast_bytes)},{ballast_bytes}\n"
     files[f"{stem}.dist-info/RECORD"] = f"{record}{stem}.dist-info/RECORD,,\n"
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

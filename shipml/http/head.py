@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shipml.errors import BuildError, ConfigurationError
+from shipml.http.logins import Logins
 from shipml.http.pools import Pools
 from shipml.http.settings import netrc_credentials, split_credentials
 
@@ -28,14 +29,14 @@ class Answer:
     """Of the body that a GET would bring."""
 
 
-def head(pools: Pools, url: str) -> Answer:
-    """Ask once, without a second attempt. `url` may hold credentials; else those of ~/.netrc are sent."""
+def head(pools: Pools, url: str, logins: Logins) -> Answer:
+    """Ask once, without a second attempt. `url` may hold credentials; else `logins` and ~/.netrc are looked into."""
     import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
 
     try:
         bare, credentials = split_credentials(url)
         headers = {"User-Agent": "shipml", "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
-        if credentials := credentials or netrc_credentials(bare):
+        if credentials := credentials or logins.authorization(bare) or netrc_credentials(bare):
             headers["Authorization"] = credentials
         once = urllib3.Retry(_REDIRECTS, connect=0, read=0, status=0, other=0, redirect=_REDIRECTS)
         answer = pools.pool_for(bare).request("HEAD", bare, headers=headers, retries=once)

@@ -85,6 +85,8 @@ def fit(
         else:
             _look_at_tensorflow(work)
     saved_bytes = before_bytes - _size_bytes(work.document, question)
+    if not _knows_sizes(work.document):
+        saved_bytes = _size_bytes(document, question, set(map(str, filter(is_gpu_library, _names(document)))))
     if concerned or accelerator.asked or accelerator.name == "cuda":
         because = "; ".join([accelerator.because, *work.said])
         because += f"; that saves {_shown(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
@@ -265,6 +267,16 @@ def _with_sizes(document: dict[str, Any], index: PyTorchIndex) -> dict[str, Any]
             if "size" not in wheel and (size_bytes := index.size_bytes(str(wheel.get("url", "")))) is not None:
                 wheel["size"] = size_bytes
     return document
+
+
+def _knows_sizes(document: Mapping[str, Any]) -> bool:
+    """Whether torch's own builds tell theirs: if not, what is saved is the libraries alone, and perhaps more."""
+    torch = [one for one in document.get("packages", ()) if one["name"] in PYTORCH_BUILDS]
+    return all("size" in wheel for one in torch for wheel in one.get("wheels", ()))
+
+
+def _names(document: Mapping[str, Any]) -> list[str]:
+    return [str(one["name"]) for one in document.get("packages", ())]
 
 
 def _size_bytes(document: Mapping[str, Any], question: Question, names: set[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import os
 
 from shipml.http import Pools, redacted
 from shipml.http.head import head
+from shipml.http.logins import Login, Logins
 
 __all__ = ["MIRROR", "PyTorchIndex"]
 
@@ -27,6 +28,7 @@ class PyTorchIndex:
     def __init__(self, address: str = "", *, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         self._address = (address or os.environ.get(MIRROR) or _ADDRESS).rstrip("/")
         self._pools = Pools(connections=2, block_bytes=1 << 16, timeout_seconds=timeout_seconds)
+        self._logins = Logins([Login(self._address)])
         self._unreachable: dict[str, str] = {}
 
     @property
@@ -46,13 +48,13 @@ class PyTorchIndex:
 
     def size_bytes(self, url: str) -> int | None:
         """Of one of its files, which the lists do not tell; None where the server does not either."""
-        answer = head(self._pools, url)
+        answer = head(self._pools, url, self._logins)
         return answer.size_bytes if answer.status == _FOUND else None
 
     def _ask(self, backend: str) -> str:
         if os.environ.get("UV_OFFLINE", "").lower() in ("1", "true", "yes"):
             return "UV_OFFLINE is set"
-        answer = head(self._pools, self.page(backend, "torch"))
+        answer = head(self._pools, self.page(backend, "torch"), self._logins)
         if answer.status in (0, _FOUND):
             return answer.because
         return f"it has no builds for {backend}" if answer.status in _MISSING else f"it answered {answer.status}"

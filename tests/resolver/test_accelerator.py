@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from shipml import resolver
+from shipml.lock_file import dump_lock
 from shipml.oci.manifest import Platform
 from shipml.plan import python_candidates
 from shipml.plan.accelerator import choose_accelerator, without_gpu
@@ -145,6 +146,20 @@ def test_an_index_that_cannot_be_reached_is_asked_once_and_told(
     )
     assert any("cannot be asked" in notice for notice in resolving.notices)
     assert "marked-secret" not in str(resolving.heard) + repr(lock)
+
+
+def test_a_mirror_for_some_alone_is_asked_with_its_login(
+    ordinary: PackageIndex, pytorch: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The login in its address counts for lists and files, and is neither in the lock nor in what is said or kept."""
+    pytorch.credentials = ("joe", "marked-secret")
+    monkeypatch.setenv("SHIPML_PYTORCH_INDEX", f"http://joe:marked-secret@{pytorch.host}/whl")
+    lock = resolve(resolving, "torch==2.1.0\n")
+    torch = next(wheel for wheel in lock.wheels if wheel.name == "torch")
+    assert (torch.version, torch.size_bytes) == ("2.1.0+cpu", len(pytorch.files[torch.filename]))
+    assert "marked-secret" not in str(resolving.heard) + repr(lock) + dump_lock(lock, None)
+    kept = [path.read_bytes() for path in resolving.store.home.rglob("*") if path.is_file()]
+    assert not any(b"marked-secret" in data for data in kept)
 
 
 def test_a_version_that_the_index_lacks_is_taken_from_the_ordinary_one(
