@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ SHIPML = [sys.executable, "-m", "shipml"]
 KILLS = int(os.environ.get("SHIPML_TEST_KILLS", "20"))
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one large wheel, some small ones, weights and code."""
-    folder = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("crash") / "project"
     folder.mkdir()
     (folder / "requirements.txt").write_text("numpy==2.2.6\njoblib==1.5.2\n")
     (folder / "app.py").write_text("import joblib, numpy\nprint('accuracy:', numpy.ones(1)[0])\n")
@@ -45,8 +46,41 @@ def shipml(*arguments: str, home: Path) -> dict[str, Any]:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Builds that were started together in one home: exit code, stdout and stderr of each."""
+
+    home: Path
+    ended: list[tuple[int, bytes, bytes]]
+
+
+@pytest.fixture(scope="module")
+def four_builds(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Together:
+    """Four builds, in a home that was empty."""
+    home = tmp_path_factory.mktemp("together") / "home"
+    builds = [
+        subprocess.Popen(
+            [*SHIPML, "build", str(project), "--json", "--progress", "quiet"],
+            env={**os.environ, "SHIPML_HOME": str(home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    outputs = [build.communicate() for build in builds]
+    return Together(home, [(build.returncode, *output) for build, output in zip(builds, outputs, strict=True)])
+
+
+@pytest.mark.timeout(300)
+def test_four_builds_at_once_share_a_store(four_builds: Together) -> None:
+    """Four builds started together in one empty SHIPML_HOME all succeed with the same digest."""
+    assert [code for code, _, _ in four_builds.ended] == [0] * 4, four_builds.ended
+    assert len({json.loads(stdout)["digest"] for _, stdout, _ in four_builds.ended}) == 1
+    assert shipml("cache", "info", "--verify", home=four_builds.home)["damaged"] == []
+
+
 @pytest.mark.timeout(600)
-def test_builds_killed_at_any_moment_leave_a_whole_store(project: Path, tmp_path: Path) -> None:
+def test_builds_killed_at_any_moment_leave_a_whole_store(project: Path, tmp_path: Path, four_builds: Together) -> None:
     """After builds killed with SIGKILL at random moments, a build succeeds and every blob is whole."""
     seed = int(os.environ.get("SHIPML_TEST_SEED", random.SystemRandom().randrange(1 << 30)))
     dice = random.Random(seed)  # noqa: S311  (a dice, no secret)
@@ -76,24 +110,4 @@ def test_builds_killed_at_any_moment_leave_a_whole_store(project: Path, tmp_path
     built = shipml("build", str(project), home=home)
     assert shipml("cache", "info", "--verify", home=home)["damaged"] == []
     assert not list((home / "tmp").iterdir())
-    clean = shipml("build", str(project), home=tmp_path / "clean-home")
-    assert built["digest"] == clean["digest"]
-
-
-@pytest.mark.timeout(300)
-def test_four_builds_at_once_share_a_store(project: Path, tmp_path: Path) -> None:
-    """Four builds started together in one empty SHIPML_HOME all succeed with the same digest."""
-    home = tmp_path / "home"
-    builds = [
-        subprocess.Popen(
-            [*SHIPML, "build", str(project), "--json", "--progress", "quiet"],
-            env={**os.environ, "SHIPML_HOME": str(home)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for _ in range(4)
-    ]
-    results = [build.communicate() for build in builds]
-    assert [build.returncode for build in builds] == [0] * 4, results
-    assert len({json.loads(stdout)["digest"] for stdout, _ in results}) == 1
-    assert shipml("cache", "info", "--verify", home=home)["damaged"] == []
+    assert built["digest"] == json.loads(four_builds.ended[0][1])["digest"], "of a home where nothing was killed"
