@@ -43,9 +43,9 @@ print(json.dumps({{
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """One store for all: the suites' lists are fetched once."""
-    opened = Store(tmp_path_factory.mktemp("debian"))
+def store(shared_home: Path) -> Iterator[Store]:
+    """One store for all: suites' lists are fetched, and bases made, once."""
+    opened = Store(shared_home)
     yield opened
     opened.close()
 
@@ -60,7 +60,9 @@ def base(store: Store) -> Base:
     def make(name: str, architecture: str, *extra: str) -> tuple[BasePin, list[LayerValue]]:
         http = HttpClient()
         target = Platform("linux", architecture)
-        pin = bases.pin_base(_suite(name), target, extra=dict.fromkeys(extra, "asked for"), store=store, http=http, emit=ignore)
+        pin = bases.pin_base(
+            _suite(name), target, extra=dict.fromkeys(extra, "asked for"), store=store, http=http, emit=ignore
+        )
         return pin, bases.base_layers(pin, store=store, http=http, emit=ignore)
 
     return make
