@@ -6,6 +6,7 @@ use. It happens when all versions are known, and changes none: whatever else was
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -179,7 +180,7 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
         return
     if "--hash=" in asked.line or " @ " in asked.line or gpu_extras(asked.line):
         return
-    line = f"{twin}=={version}"
+    line = _of_version(asked.line, twin, version)
     declared = _replaced(work.question.declared, asked, replace(asked, line=line, name=twin, version=version))
     try:
         document = _resolved_again(work, {name}, declared=declared)
@@ -196,7 +197,14 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
     work.question = replace(work.question, declared=declared)
     work.said.append(f"{twin} {version} stands for {name}")
     because = f"it is the same without what only GPUs use, {_shown(saved_bytes)} less"
-    work.changes.append(Change("name", asked.line.split(" ;")[0].strip(), line, because, asked.source))
+    work.changes.append(Change("name", asked.line, line, because, asked.source))
+
+
+def _of_version(line: str, name: str, version: str) -> str:
+    """A requirement under another name, at one version, with its extras and marker."""
+    extras = re.match(r"[\w.-]+\s*(\[[^\]]*\])?", line)
+    _, semicolon, marker = line.partition(";")
+    return f"{name}{(extras[1] if extras else None) or ''}=={version}" + (f" ;{marker}" if semicolon else "")
 
 
 def _look_at_tensorflow(work: _Fitting) -> None:

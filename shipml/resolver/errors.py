@@ -34,6 +34,7 @@ _NO_WHEEL = re.compile(
 _WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 _DEMAND = re.compile(r"(?P<by>\S+) depends on (?P<name>[A-Za-z0-9][\w.-]*?)(?P<range>[<>=!~]\S*?),? (?:and|we)\b")
 _NO_SOLUTION = "No solution found"
+_PYTORCH = "download.pytorch.org"
 _WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
 
 _ANYWHERE_HINT = "choose a version that has one, or let an engine build it from source"
@@ -117,10 +118,12 @@ def _untrusted(url: str) -> ConfigurationError:
 def _unreachable(text: str) -> TryAgainError:
     if _OFFLINE.search(text):
         return TryAgainError("the package index may not be asked: uv is told to stay offline", hint="unset UV_OFFLINE")
-    return TryAgainError(
-        f"the package index {_first_url(text)} cannot be reached: {_last_cause(text)}",
-        hint="check the network and the proxy settings, then run it again",
-    )
+    url, hint = _first_url(text), "check the network and the proxy settings, then run it again"
+    if _PYTORCH in url:
+        hint += (
+            f"; or let the settings of uv not name {_PYTORCH}: shipml finds its builds itself, where they can be had"
+        )
+    return TryAgainError(f"the package index {url} cannot be reached: {_last_cause(text)}", hint=hint)
 
 
 def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:

@@ -215,6 +215,15 @@ def test_what_only_gpus_use_is_left_away(name: str, twin: str, index: PackageInd
     assert named(resolve(resolving, f"{name}==2.11.0\n", asked="cuda"))[name] == "2.11.0"
 
 
+def test_extras_and_markers_stay(index: PackageIndex, resolving: Resolving) -> None:
+    """The other name is asked for with what else the line says."""
+    index.add("xgboost", "2.1.0", TAG, ballast_bytes=3_000_000)
+    index.add("xgboost-cpu", "2.1.0", TAG, ['table; extra == "frames"'])
+    index.add("table", "1.0")
+    lock = resolve(resolving, 'xgboost[frames]==2.1.0 ; sys_platform == "linux"\n')
+    assert named(lock) == {"table": "1.0", "xgboost-cpu": "2.1.0"}
+
+
 def test_a_name_that_others_ask_for_stays(index: PackageIndex, resolving: Resolving) -> None:
     """Two packages with the same modules would overwrite each other; where there is no other, nothing is done."""
     index.add("tensorflow", "2.11.0", TAG, ballast_bytes=3_000_000)
