@@ -167,7 +167,7 @@ def _from_lock_file(
     elif lock.platform != platform:
         stale = f"is for {lock.platform}, not for {platform}"
     elif lock.inputs != inputs:
-        stale = "is stale: the requirements have changed since it was written"
+        stale = "is stale: the requirements or the accelerator have changed since it was written"
     elif candidate is None:
         stale = f"is stale: it is for Python {lock.python}, which the project does not ask for any more"
     else:
