@@ -14,7 +14,7 @@ from shipml import docker_engine
 from shipml.builders import EMBEDDED, DockerOptions, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import ShipmlError, StoreError
+from shipml.errors import ShipmlError, StoreError, UnavailableError
 from shipml.events import Emit, Notice, ignore, step
 from shipml.finding import Finder
 from shipml.http import HttpClient
@@ -87,6 +87,12 @@ class Shipml:
 
         request = replace(request, no_dockerfile=True)
         prepared = self._planner.prepare(request)
+        if prepared.resolved.sources:
+            names = ", ".join(f"{one.name}=={one.version}" for one in prepared.resolved.sources)
+            raise UnavailableError(
+                f"a Dockerfile cannot have what is built from source on this machine: {names}",
+                hint="build it with: shipml build --builder embedded; or choose versions that have wheels",
+            )
         return dockerfile(
             self._planner.plan(request, prepared), ignored=[path for path, _ in prepared.project.left_out]
         )

@@ -23,7 +23,7 @@ from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 5
+RECIPE = 6
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 _WARNINGS = ("model file", "PyTorch's index")
 """What decisions are about that are worth a warning."""

@@ -156,10 +156,17 @@ def _ways(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[_
 
 
 def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterator[Dating]:
-    """Where nothing is pinned: as of the day of a package that was given up before there were wheels of it."""
+    """Where nothing is pinned: as of the day of a package that was given up before there were wheels of it.
+
+    One that needs no other package (docopt) works with those of any day.
+    """
     if work.survey.newest_upload is not None:
         return
-    found = (newest_source(work.uv, name, work.declared.options) for name in dict.fromkeys(lacking))
+    question = Question(work.declared, work.candidates[0].suite, work.platform)
+    with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
+        sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http)
+        dependent = [name for name in dict.fromkeys(lacking) if not sources.needs_nothing(name, question)]
+    found = (newest_source(work.uv, name, work.declared.options) for name in dependent)
     old = [(one.uploaded_at, one) for one in found if one and one.uploaded_at and now - one.uploaded_at > OLD_PINS]
     if old:
         uploaded_at, release = max(old, key=lambda one: one[0])

@@ -56,6 +56,15 @@ class Sources:
                 news = True
         return news
 
+    def needs_nothing(self, requirement: str, question: Question) -> bool:
+        """Whether there is a source that fits and names no requirements: then the time of others is not its own.
+
+        Raises:
+            TryAgainError, NotAllowedError, BuildError, UntrustedInputError: as `let_in`.
+        """
+        source = self._newest(requirement, question)
+        return source is not None and not self._requirements(source)
+
     def taken(self, wheels: Sequence[LockedWheel]) -> tuple[tuple[LockedWheel, ...], tuple[LockedSource, ...]]:
         """`wheels` without the stand-ins, and the sources that these stand for."""
         prefix = self.links.absolute().as_uri()
@@ -86,11 +95,15 @@ class Sources:
             uploaded_at="" if time is None else time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         )
 
-    def _stand_in(self, source: LockedSource) -> None:
-        """Write the wheel that uv is shown."""
+    def _requirements(self, source: LockedSource) -> tuple[str, ...]:
+        """What the source names, or turned out to need when it was built."""
         path = self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
         known = self._store.fact(_FACT, str(source.digest))
-        requirements = requirements_of_source(path, source.filename) if known is None else tuple(known)
+        return requirements_of_source(path, source.filename) if known is None else tuple(known)
+
+    def _stand_in(self, source: LockedSource) -> None:
+        """Write the wheel that uv is shown."""
+        requirements = self._requirements(source)
         stem = f"{source.name.replace('-', '_')}-{source.version.replace('-', '_')}"
         lines = ["Metadata-Version: 2.1", f"Name: {source.name}", f"Version: {source.version}"]
         lines += [f"Requires-Dist: {one}" for one in requirements]

@@ -189,6 +189,15 @@ def test_a_project_is_no_older_than_its_lower_bounds(index: PackageIndex, resolv
     assert "the oldest ranged that requirements.txt:2 allows" in lock.decisions[0].because
 
 
+def test_a_source_that_needs_nothing_leaves_others_their_time(index: PackageIndex, resolving: Resolving) -> None:
+    """What stands alone works with packages of any day: the newest are taken."""
+    index.add_source("docs", "0.6", uploaded="2014-06-16")
+    index.add("lib", "1.0", uploaded="2014-01-01")
+    index.add("lib", "2.0", uploaded="2024-01-01")
+    _, lock = resolving("docs\nlib\n")
+    assert ([one.name for one in lock.sources], lock.wheels[0].version) == (["docs"], "2.0")
+
+
 def test_an_abandoned_source_brings_its_time_with_it(index: PackageIndex, resolving: Resolving) -> None:
     """Where nothing is pinned, a package that never got a wheel says as of when."""
     index.add_source("prophet", "0.7", requires=["stan"], uploaded="2020-09-05")

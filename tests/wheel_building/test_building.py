@@ -229,6 +229,8 @@ def test_a_project_with_an_sdist_only_package_is_built_and_runs(home: Path, tmp_
         assert result.passed, result.output
         assert "version: 0.6.2" in result.output
         assert "sdist = " in session.lock(PlanRequest(folder=folder, python="3.11")).read_text()
+        with pytest.raises(UnavailableError, match=r"built from source on this machine: docopt==0\.6\.2"):
+            session.dockerfile(PlanRequest(folder=folder, python="3.11"))
         locked = session.plan(PlanRequest(folder=folder, locked=True))
         assert {one.name: one.filename for one in locked.wheels}["docopt"] == "docopt-0.6.2-py2.py3-none-any.whl"
 
