@@ -81,9 +81,17 @@ class UntrustedInputError(BuildError):
 
 
 class ImportCheckError(BuildError):
-    """What the program imports cannot be imported in the image."""
+    """What the program imports cannot be imported in the image.
+
+    Attributes:
+        failures: (`FILE:LINE`, module, text of the exception, module that was not found) of each.
+    """
 
     kind = "import-check"
+
+    def __init__(self, message: str, *, hint: str = "", failures: tuple[tuple[str, str, str, str], ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.failures = failures
 
 
 class StoreError(BuildError):

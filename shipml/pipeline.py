@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from shipml import docker_engine
 from shipml.builders import EMBEDDED, DockerOptions, decide_builder
 from shipml.builders.base import BuildContext
 from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import ShipmlError, StoreError, UnavailableError
+from shipml.errors import ImportCheckError, ShipmlError, StoreError, UnavailableError
 from shipml.events import Emit, Notice, ignore, step
 from shipml.finding import Finder
 from shipml.http import HttpClient
@@ -45,6 +45,21 @@ from shipml.store import Store, default_home
 from shipml.summary import Outcome
 
 __all__ = ["PlanRequest", "Shipml"]
+
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """An image of the embedded builder, before it has names."""
+
+    plan: Plan
+    image: Image
+    known: frozenset[Digest]
+    """What the store, or the last image, had before."""
+    is_here: bool
+    """Whether all its layers can be read without a registry."""
 
 
 class Shipml:
@@ -139,11 +154,31 @@ class Shipml:
             elsewhere = Elsewhere(self.store, self.emit, self._azure, self.plan)
             return elsewhere.build(request, names, targets, decision, docker or DockerOptions())
         ask = functools.cache(lambda platform: self._last_image(names, cache_from, platform))
-        prepared = self._planner.prepare(replace(request, must_follow=True), lambda platform: ask(platform).facts)
-        plan = self._planner.plan(request, prepared)
-        names = names or [Reference.parse(plan.name)]
+        built = self._assemble(replace(request, must_follow=True), ask, load=load is None, check=check)
+        plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
+        write_outputs(image, targets, names, self.emit)
+        for name in names:
+            self.store.tag(str(name), image.digest, source=str(request.folder.resolve()))
+        if load or (load is None and built.is_here):
+            self._load(image, names, must=load is True)
+        elapsed_seconds = time.monotonic() - started_at
+        plan = replace(plan, decisions=(decision, *plan.decisions))
+        return report_build(plan, image, names, builder=EMBEDDED, known=built.known, elapsed_seconds=elapsed_seconds)
+
+    def _assemble(
+        self,
+        request: PlanRequest,
+        ask: Callable[[Platform], LastImage],
+        *,
+        load: bool,
+        check: bool,
+        attempts: int = _ATTEMPTS,
+    ) -> _Built:
+        """Plan, build and check the imports; what a failed check teaches is heeded in another attempt."""
         from shipml.builders.embedded import EmbeddedBuilder  # noqa: PLC0415  (late: only builds need it)
 
+        prepared = self._planner.prepare(request, lambda platform: ask(platform).facts)
+        plan = self._planner.plan(request, prepared)
         chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
         chosen.check(plan)
         known = self.store.blob_digests()
@@ -151,21 +186,18 @@ class Shipml:
         with self.store.borrowing(last.facts), step(self.emit, "layers") as running:
             image = chosen.build(plan, BuildContext(request.folder, self.emit))
             running.detail = f"{len(image.layers)} layers"
-        digest = self.store.keep_image(image)
+        self.store.keep_image(image)
         is_here = last.is_here(image, self.store)
         if not is_here:
-            self.emit(Notice(last.advice(load=load is None, check=check)))
-        if check and is_here:
-            check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
-        write_outputs(image, targets, names, self.emit)
-        for name in names:
-            self.store.tag(str(name), digest, source=str(request.folder.resolve()))
-        if load or (load is None and is_here):
-            self._load(image, names, must=load is True)
-        elapsed_seconds = time.monotonic() - started_at
-        plan = replace(plan, decisions=(decision, *plan.decisions))
-        known |= last.digests
-        return report_build(plan, image, names, builder=chosen.name, known=known, elapsed_seconds=elapsed_seconds)
+            self.emit(Notice(last.advice(load=load, check=check)))
+        elif check:
+            try:
+                check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
+            except ImportCheckError as error:
+                if attempts > 1 and self._planner.learn(request, prepared, error):
+                    return self._assemble(request, ask, load=load, check=check, attempts=attempts - 1)
+                raise
+        return _Built(plan, image, known | last.digests, is_here=is_here)
 
     def _last_image(self, names: Sequence[Reference], cache_from: Sequence[str], platform: Platform) -> LastImage:
         """What the repositories say that the image goes to, or that the user names, so that nothing is made twice."""

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from shipml import bases
 from shipml.bases.image_pin import OpenImage
-from shipml.errors import ConfigurationError, PlanError, ShipmlError, TryAgainError
+from shipml.errors import ConfigurationError, ImportCheckError, PlanError, ShipmlError, TryAgainError
 from shipml.events import Emit, Notice
 from shipml.http import HttpClient
 from shipml.lock_file import locked_image
@@ -23,16 +23,19 @@ from shipml.plan.command import choose_command
 from shipml.plan.completing import complete
 from shipml.plan.declared import Change
 from shipml.plan.following import Following
+from shipml.plan.lessons import Failed, Lesson, heed, learn
 from shipml.plan.model import Base, ImageBasePin
 from shipml.plan.python_version import base_image
 from shipml.plan.suites import SUITES, ImagePython, PythonBase
 from shipml.project import read_project
-from shipml.resolver import resolve_first
+from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.store import Store
 from shipml.wheels.facts import are_known
 
 __all__ = ["PlanRequest", "Planner", "Prepared"]
+
+_LESSON_FACT = "lesson-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ class Prepared:
     base: Base
     resolved: Lock
     """As a lock file has it: with sources."""
+    lesson_key: str = ""
+    """Under which it is kept what earlier builds taught."""
 
 
 LastFacts: TypeAlias = Callable[[Platform], Mapping[tuple[str, str], Any]]
@@ -141,6 +146,10 @@ class Planner:
         platform = _platform(request, project)
         image = self._named_image(request, project, platform)
         candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
+        lesson_key = str(inputs_digest(project, platform, accelerator))
+        if not (request.strict or request.upgrade):
+            lesson = Lesson.from_json(self._store.fact(_LESSON_FACT, lesson_key))
+            project, candidates = heed(project, candidates, lesson)
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
             # A lock that fits pins the base, too: then no list of packages is asked for.
             likely = None
@@ -169,7 +178,18 @@ class Planner:
                     base = self._pin(request, project, candidate, platform, image, extra=extra)
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
-        return Prepared(project, platform, candidate, lock, base, resolved)
+        return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
+
+    def learn(self, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
+        """Whether a failed import check teaches how the next attempt goes otherwise; what it teaches is kept."""
+        known = Lesson.from_json(self._store.fact(_LESSON_FACT, prepared.lesson_key))
+        lesson = learn((Failed(*failure) for failure in error.failures), known)
+        python_is_set = lesson is not None and lesson.below != known.below and not prepared.candidate.open
+        if lesson is None or python_is_set or request.strict or request.upgrade or prepared.lock.source:
+            return False
+        self._store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
+        self._emit(Notice(f"{lesson.source}: {lesson.because}: built again otherwise", "warning"))
+        return True
 
     def _resolved(
         self,

@@ -143,8 +143,9 @@ def _below_application(image: Image) -> list[str]:
 
 def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
     first, *others = failures
+    told = tuple((one.module.source, one.module.name, one.text, one.missing) for one in failures)
     if not others:
-        return ImportCheckError(first.sentence, hint=f"{first.remedy}; without this check: --no-check")
+        return ImportCheckError(first.sentence, hint=f"{first.remedy}; without this check: --no-check", failures=told)
     shown = [f"  {failure.sentence}" for failure in failures[:_SHOWN]]
     if len(failures) > _SHOWN:
         shown.append(f"  and {len(failures) - _SHOWN} more")
@@ -152,4 +153,5 @@ def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
     return ImportCheckError(
         f"{len(failures)} of the program's imports fail in the image:\n" + "\n".join(shown),
         hint=f"{'; '.join(remedies)}; without this check: --no-check",
+        failures=told,
     )

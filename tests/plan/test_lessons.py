@@ -1,0 +1,74 @@
+"""What failed imports teach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shipml.plan.declared import Declared, DeclaredRequirement
+from shipml.plan.facts import Project
+from shipml.plan.lessons import Failed, Lesson, heed, learn
+from shipml.plan.python_version import PythonCandidate
+from shipml.plan.suites import SUITES
+
+OPEN = [PythonCandidate(suite, "", open=True) for suite in SUITES]
+PROJECT = Project(
+    Path("project"),
+    requirements=Declared("requirements.txt", (DeclaredRequirement("pydub", "requirements.txt:1", "pydub"),)),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "missing", "below"),
+    [
+        ("No module named 'pyaudioop'", "pyaudioop", "3.13"),
+        ("No module named 'distutils'", "distutils.util", "3.12"),
+        ("cannot import name 'Mapping' from 'collections' (/usr/lib/x.py)", "", "3.10"),
+        ("module 'inspect' has no attribute 'getargspec'", "", "3.11"),
+    ],
+)
+def test_what_the_standard_library_lost_means_an_older_python(text: str, missing: str, below: str) -> None:
+    """Those Pythons are tried no more, and the plan says why."""
+    lesson = learn([Failed("app.py:2", "pydub", text, missing)], Lesson())
+    assert lesson is not None
+    assert (lesson.below, lesson.source) == (below, "app.py:2")
+    _, candidates = heed(PROJECT, OPEN, lesson)
+    assert candidates
+    assert all(int(one.suite.python[2:]) < int(below[2:]) for one in candidates)
+    assert candidates[0].because.startswith("pydub ")
+
+
+def test_pkg_resources_means_setuptools() -> None:
+    """It is added once, as a change that can be refused."""
+    failed = Failed("app.py:1", "xgboost", "name 'pkg_resources' is not defined")
+    lesson = learn([failed], Lesson())
+    assert lesson is not None
+    project, candidates = heed(PROJECT, OPEN, lesson)
+    assert candidates == OPEN
+    assert project.requirements is not None
+    assert [one.line for one in project.requirements.requirements] == ["pydub", "setuptools<81"]
+    assert "xgboost imports pkg_resources" in project.requirements.changes[-1].because
+    assert learn([failed], lesson) is None
+
+
+def test_other_failures_teach_nothing() -> None:
+    """A missing package, a missing library, a Python that is too new already."""
+    failed = [
+        Failed("app.py:1", "cv2", "No module named 'cv2'", "cv2"),
+        Failed("app.py:1", "cv2", "libGL.so.1: cannot open shared object file"),
+    ]
+    assert learn(failed, Lesson()) is None
+    assert learn([Failed("app.py:1", "x", "", "imp")], Lesson(below="3.10")) is None
+
+
+def test_the_only_python_stays() -> None:
+    """Who names a version gets it."""
+    assert heed(PROJECT, OPEN[:1], Lesson(below="3.9"))[1] == OPEN[:1]
+
+
+def test_lessons_are_kept_as_json() -> None:
+    """What comes back is what was kept; rubbish is no lesson."""
+    lesson = Lesson("3.13", ("setuptools<81",), "because", "app.py:1")
+    assert Lesson.from_json(lesson.to_json()) == lesson
+    assert Lesson.from_json(None) == Lesson()
