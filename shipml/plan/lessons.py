@@ -29,7 +29,7 @@ _GONE: Mapping[str, int] = MappingProxyType(
         "binhex": 11,
     }
 )
-"""Modules that left the standard library, and the minor version of Python 3 that is without (docs.python.org, whatsnew).
+"""Modules that left the standard library, and the minor version of Python 3 without them (docs.python.org, whatsnew).
 pyaudioop is what packages try after audioop."""
 _LOST = (
     (re.compile(r"cannot import name '\w+' from 'collections'|module 'collections' has no attribute"), 10),
