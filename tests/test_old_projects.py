@@ -42,9 +42,9 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shipml]:
-    """A home for all: they share the base."""
-    with Shipml(home=tmp_path_factory.mktemp("home")) as opened:
+def session(shared_home: Path) -> Iterator[Shipml]:
+    """A session where the base is."""
+    with Shipml(home=shared_home) as opened:
         yield opened
 
 
