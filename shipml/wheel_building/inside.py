@@ -17,7 +17,7 @@ import tokenize
 import zipfile
 from typing import Any
 
-__all__: list[str] = []
+__all__ = ["main"]
 
 _WORK = "/tmp/build"  # noqa: S108  (the sandbox is its own)
 
@@ -92,7 +92,7 @@ def _demand(requirements: list[str], spec: dict[str, Any]) -> None:
         raise _MoreNeededError(news)
 
 
-def _main() -> None:
+def main() -> None:
     """Build what the specification in the first argument names."""
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
@@ -114,4 +114,4 @@ def _main() -> None:
 
 
 if __name__ == "__main__":
-    _main()
+    main()
