@@ -16,9 +16,8 @@ from shipml.plan.accelerator import Accelerator
 from shipml.plan.declared import Change, Declared, DeclaredRequirement
 from shipml.plan.gpu_packages import CPU_TWINS, PYTORCH_BUILDS, gpu_extras, is_gpu_library
 from shipml.plan.model import Decision
-from shipml.resolver.fitting import fits
 from shipml.resolver.pytorch_index import MIRROR, PyTorchIndex
-from shipml.resolver.survey import filename
+from shipml.resolver.sizes import knows_sizes, names_of, shown_size, wheels_size_bytes, with_sizes
 from shipml.resolver.uv import Question, Uv, UvError
 
 __all__ = ["NOT_REACHED", "Fitted", "fit"]
@@ -77,7 +76,7 @@ def fit(
     """
     work = _Fitting(uv, question, accelerator, index, document, [], [], [])
     concerned = not _GPU_PACKAGES.isdisjoint(work.versions) or any(map(is_gpu_library, work.versions))
-    before_bytes = _size_bytes(document, question)
+    before_bytes = wheels_size_bytes(document, question)
     if concerned:
         _take_torch(work)
         if accelerator.name == "cpu":
@@ -85,12 +84,14 @@ def fit(
                 _take_twin(work, name, twin)
         else:
             _look_at_tensorflow(work)
-    saved_bytes = before_bytes - _size_bytes(work.document, question)
-    if not _knows_sizes(work.document):
-        saved_bytes = _size_bytes(document, question, set(map(str, filter(is_gpu_library, _names(document)))))
+    saved_bytes = before_bytes - wheels_size_bytes(work.document, question)
+    if not knows_sizes(work.document):
+        saved_bytes = wheels_size_bytes(
+            document, question, {name for name in names_of(document) if is_gpu_library(name)}
+        )
     if concerned or accelerator.asked or accelerator.name == "cuda":
         because = "; ".join([accelerator.because, *work.said])
-        because += f"; that saves {_shown(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
+        because += f"; that saves {shown_size(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
         work.decisions.insert(0, Decision("accelerator", accelerator.name, because))
     return Fitted(work.document, tuple(work.decisions), tuple(work.changes))
 
@@ -122,7 +123,7 @@ def _take_torch(work: _Fitting) -> None:
     except (UvError, ResolutionError):
         _without_index(work, backend, f"{work.index.name} has no {' and '.join(names)} for this Python and platform")
         return
-    work.document = _with_sizes(document, work.index)
+    work.document = with_sizes(document, work.index)
     work.said.append(f"{_listed(names)} from PyTorch's index")
     _tell_other_builds(work, backend)
 
@@ -135,8 +136,8 @@ def _carries_cuda(work: _Fitting) -> bool:
 def _tell_cuda(work: _Fitting) -> None:
     libraries = {name for name in work.versions if is_gpu_library(name)}
     if work.accelerator.name == "cuda" and libraries:
-        size_bytes = _size_bytes(work.document, work.question, libraries)
-        work.said.append(f"the wheels carry CUDA themselves ({_shown(size_bytes)}), so the base needs none")
+        size_bytes = wheels_size_bytes(work.document, work.question, libraries)
+        work.said.append(f"the wheels carry CUDA themselves ({shown_size(size_bytes)}), so the base needs none")
 
 
 def _without_index(work: _Fitting, backend: str, because: str) -> None:
@@ -144,9 +145,11 @@ def _without_index(work: _Fitting, backend: str, because: str) -> None:
     torch = f"torch {work.versions['torch']}"
     if backend == "cpu":
         libraries = {name for name in work.versions if is_gpu_library(name)}
-        size_bytes = _size_bytes(work.document, work.question, libraries)
+        size_bytes = wheels_size_bytes(work.document, work.question, libraries)
         cost = f"{torch} is the build with CUDA"
-        cost += f", and links {_shown(size_bytes)} of NVIDIA's libraries that a CPU has no use for" if libraries else ""
+        cost += (
+            f", and links {shown_size(size_bytes)} of NVIDIA's libraries that a CPU has no use for" if libraries else ""
+        )
     else:
         cost = f"{torch} is the build of the ordinary index, for the CUDA that it was made with"
     remedy = f"name a mirror of it ({MIRROR}=URL) or let this machine reach it, then run with --upgrade"
@@ -190,13 +193,13 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
     if name in names:
         work.said.append(f"{name} stays: others ask for it by that name")
         return
-    saved_bytes = _size_bytes(work.document, work.question) - _size_bytes(document, work.question)
+    saved_bytes = wheels_size_bytes(work.document, work.question) - wheels_size_bytes(document, work.question)
     if saved_bytes <= _LEAST_BYTES:
         return
     work.document = document
     work.question = replace(work.question, declared=declared)
     work.said.append(f"{twin} {version} stands for {name}")
-    because = f"it is the same without what only GPUs use, {_shown(saved_bytes)} less"
+    because = f"it is the same without what only GPUs use, {shown_size(saved_bytes)} less"
     work.changes.append(Change("name", asked.line, line, because, asked.source))
 
 
@@ -268,40 +271,6 @@ def _resolved_again(
     return document
 
 
-def _with_sizes(document: dict[str, Any], index: PyTorchIndex) -> dict[str, Any]:
-    """The document with the sizes of torch's own builds, which lists of links do not tell."""
-    for package in document.get("packages", ()):
-        for wheel in package.get("wheels", ()) if package["name"] in PYTORCH_BUILDS else ():
-            if "size" not in wheel and (size_bytes := index.size_bytes(str(wheel.get("url", "")))) is not None:
-                wheel["size"] = size_bytes
-    return document
-
-
-def _knows_sizes(document: Mapping[str, Any]) -> bool:
-    """Whether torch's own builds tell theirs: if not, what is saved is the libraries alone, and perhaps more."""
-    torch = [one for one in document.get("packages", ()) if one["name"] in PYTORCH_BUILDS]
-    return all("size" in wheel for one in torch for wheel in one.get("wheels", ()))
-
-
-def _names(document: Mapping[str, Any]) -> list[str]:
-    return [str(one["name"]) for one in document.get("packages", ())]
-
-
-def _size_bytes(document: Mapping[str, Any], question: Question, names: set[str] | None = None) -> int:
-    """Of the wheels for the target, as far as they are known."""
-    fitting = fits(question.base, question.platform)
-    return sum(
-        max((one.get("size") or 0 for one in package.get("wheels", ()) if fitting(filename(one))), default=0)
-        for package in document.get("packages", ())
-        if names is None or package["name"] in names
-    )
-
-
 def _listed(names: Sequence[str]) -> str:
     shown = [name.replace("==", " ") for name in names]
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
-
-
-def _shown(size_bytes: int) -> str:
-    """In decimal units, as docker prints sizes."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 10**9 else f"{size_bytes / 1e6:.0f} MB"
