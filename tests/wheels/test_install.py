@@ -24,7 +24,7 @@ from shipml.oci.image import LayerValue
 from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from tests.wheels.conftest import MakeLayer
-from tests.wheels.making import Member, contents, files, make_zip, record_row, save_wheel, wheel_members
+from tests.wheels.making import Member, contents, files, make_zip, record_row, record_text, save_wheel, wheel_members
 
 MINOR = ".".join(platform.python_version_tuple()[:2])
 SITE = f"opt/venv/lib/python{MINOR}/site-packages"
@@ -104,6 +104,18 @@ def test_shebangs_of_scripts(script: bytes, expected: bytes, tmp_path: Path, mak
     layer = make_wheel_layer(locked(tmp_path, Member("demo-1.0.data/scripts/tool", script)))
     assert files(layer)["opt/venv/bin/tool"].data == expected
     assert record_rows(layer)["../../../bin/tool"] == record_row("", expected)[1:]
+
+
+def test_metadata_that_was_edited_after_record_is_taken(tmp_path: Path, make_wheel_layer: MakeLayer) -> None:
+    """As torch 1.11 has it; the image's RECORD lists what is there."""
+    rows = [record_row(member.name, member.data) for member in wheel_members([MODULE])[:-1]]
+    other = [
+        (name, hash_, str(int(size) + 6 * name.endswith("METADATA")) if size else size) for name, hash_, size in rows
+    ]
+    wheel = save_wheel(tmp_path, make_zip(wheel_members([MODULE], record=record_text(other))))
+    layer = make_wheel_layer(wheel)
+    path = "demo-1.0.dist-info/METADATA"
+    assert record_rows(layer)[path] == record_row("", files(layer)[f"{SITE}/{path}"].data)[1:]
 
 
 def test_programs_of_entry_points_run(tmp_path: Path, make_wheel_layer: MakeLayer) -> None:
