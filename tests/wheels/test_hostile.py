@@ -44,7 +44,6 @@ LIES = {
         "RECORD lists demo/__init__.py with 13 bytes, but it has 12",
     ),
     "unlisted": (_with_record(_rows()[1:]), "demo/__init__.py is not listed"),
-    "missing": (_with_record([*_rows(), record_row("demo/gone.py", b"")]), "lists demo/gone.py, which is not there"),
     "no hash": (_with_record([(MODULE.name, "", ""), *_rows()[1:]]), "without a hash"),
     "weak hash": (_with_record([(MODULE.name, "md5=AAAA", ""), *_rows()[1:]]), "without a hash of SHA-256 or better"),
     "listed twice": (_with_record([*_rows(), _rows()[0]]), "lists demo/__init__.py twice"),

@@ -118,6 +118,15 @@ def test_metadata_that_was_edited_after_record_is_taken(tmp_path: Path, make_whe
     assert record_rows(layer)[path] == record_row("", files(layer)[f"{SITE}/{path}"].data)[1:]
 
 
+def test_what_is_listed_and_not_there_is_let_pass(tmp_path: Path, make_wheel_layer: MakeLayer) -> None:
+    """As easyocr 1.7 has it; the image's RECORD does not list it."""
+    rows = [record_row(member.name, member.data) for member in wheel_members([MODULE])[:-1]]
+    record = record_text([*rows, record_row("demo/gone.txt", b"gone")])
+    layer = make_wheel_layer(save_wheel(tmp_path, make_zip(wheel_members([MODULE], record=record))))
+    assert "demo/__init__.py" in record_rows(layer)
+    assert "demo/gone.txt" not in record_rows(layer)
+
+
 def test_programs_of_entry_points_run(tmp_path: Path, make_wheel_layer: MakeLayer) -> None:
     """Console and GUI entry points, with attributes and extras, become programs that call their function."""
     module = Member(
