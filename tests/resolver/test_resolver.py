@@ -322,7 +322,12 @@ def test_the_projects_lock_is_taken_while_it_fits(index: PackageIndex, resolving
 @pytest.mark.parametrize(
     ("change", "python", "platform", "message"),
     [
-        ("alpha\n# more\nbeta\n", None, AMD64, "pylock.toml is stale: the requirements or the accelerator have changed"),
+        (
+            "alpha\n# more\nbeta\n",
+            None,
+            AMD64,
+            "pylock.toml is stale: the requirements or the accelerator have changed",
+        ),
         (None, "3.11", AMD64, "pylock.toml is stale: it is for Python 3.13"),
         (None, None, ARM64, "pylock.toml is for linux/amd64, not for linux/arm64"),
     ],
