@@ -4,9 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SHIPML := $(BIN)/shipml
 
-# Two test processes, a file never split between them: engines are started once a process. Long files go first
+# Three test processes for two CPUs, since engines make tests wait; a file never split between them: engines are started once a process. Long files go first
 # (tests/long_first.py), not those with many tests.
-WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-acr test check lint format bench engines-table peers clean

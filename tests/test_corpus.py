@@ -17,9 +17,9 @@ ROWS = "good\tscript\trequirements.txt\trun.py\tidna\nbad\tweb-flask\trequiremen
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """One project that works, one that asks for what never was."""
+    """One project that works, one that includes a file that is not there."""
     folder = tmp_path / "corpus"
-    for name, text in (("good", "idna==3.7\n"), ("bad", "idna==999.0\n")):
+    for name, text in (("good", "idna==3.7\n"), ("bad", "-r gone.txt\n")):
         (folder / name).mkdir(parents=True)
         (folder / name / "requirements.txt").write_text(text)
     (folder / "open.tsv").write_text(HEADER + ROWS)
@@ -34,7 +34,7 @@ def test_a_corpus_is_run_compared_and_resumed(corpus: Path, tmp_path: Path, caps
     table = capsys.readouterr().out
     assert "| all | 2 | 1 (50 %) | 1 (50 %) | 1 (50 %) |" in table
     assert "1 failed, 0 of them without a cause or a remedy" in table
-    assert "bad: resolution: " in table
+    assert "bad: configuration: requirements.txt:1 includes gone.txt" in table
     result = state / "good.json"
     assert json.loads(result.read_text())["ok"]
     before = result.stat().st_mtime_ns

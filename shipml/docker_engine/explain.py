@@ -91,7 +91,10 @@ _RULES = (
 )  # fmt: skip
 
 
-_STOPPING = re.compile(r"grpc: the client connection is clos|transport is closing|code = Unavailable|context canceled")
+_STOPPING = re.compile(
+    r"grpc: the client connection is clos|transport is closing|code = Unavailable|context canceled"
+    r"|failed to mount \S*buildkit-mount\d+.*no such file or directory"
+)
 _NETWORK = next(rule for rule in _RULES if rule.pattern.search("unexpected EOF"))
 _ASK_REGISTRIES = ("push ", "pull ", "build ")
 _TLS_FAILURE = re.compile(r"certificate|\bssl\b|\btls\b|to an HTTPS server", re.IGNORECASE)
