@@ -18,7 +18,7 @@ import pytest
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 SHIPML = [sys.executable, "-m", "shipml"]
-KILLS = int(os.environ.get("SHIPML_TEST_KILLS", "20"))
+KILLS = int(os.environ.get("SHIPML_TEST_KILLS", "12"))
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ _RULES = (
 
 _STOPPING = re.compile(
     r"grpc: the client connection is clos|transport is closing|code = Unavailable|context canceled"
-    r"|failed to mount \S*buildkit-mount\d+.*no such file or directory"
+    r"|failed to mount \S*buildkit-mount\d+"
 )
 _NETWORK = next(rule for rule in _RULES if rule.pattern.search("unexpected EOF"))
 _ASK_REGISTRIES = ("push ", "pull ", "build ")
