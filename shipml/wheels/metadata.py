@@ -63,10 +63,10 @@ class Metadata:
     def check_content(self, archive: Archive, entry: Entry, sha256_hex: str) -> None:
         """Raise UntrustedInputError unless the content of `entry` is what RECORD lists.
 
-        METADATA alone may differ: who repacks a wheel edits it and forgets RECORD (torch 1.11). The lock's digest of
-        the whole wheel holds all the same, and installers do not compare.
+        METADATA may differ: who repacks a wheel edits it and forgets RECORD (torch 1.11). So may Windows' binaries,
+        which are signed after RECORD was made (debugpy 1.6). The lock's digest of the whole wheel holds all the same.
         """
-        if entry.name == f"{self.dist_info}/METADATA":
+        if entry.name == f"{self.dist_info}/METADATA" or entry.name.endswith((".pyd", ".dll", ".exe")):
             return
         row = self.record[entry.name]
         if row.size_bytes not in (None, entry.size_bytes):

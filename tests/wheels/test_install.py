@@ -118,6 +118,15 @@ def test_metadata_that_was_edited_after_record_is_taken(tmp_path: Path, make_whe
     assert record_rows(layer)[path] == record_row("", files(layer)[f"{SITE}/{path}"].data)[1:]
 
 
+def test_windows_binaries_that_were_signed_after_record_are_taken(tmp_path: Path, make_wheel_layer: MakeLayer) -> None:
+    """As debugpy 1.6 has them; the image's RECORD lists what is there."""
+    signed = Member("demo/x.pyd", b"MZ signed")
+    whole = wheel_members([MODULE, signed])[:-1]
+    rows = [record_row(one.name, b"MZ" if one.name == signed.name else one.data) for one in whole]
+    layer = make_wheel_layer(save_wheel(tmp_path, make_zip(wheel_members([MODULE, signed], record=record_text(rows)))))
+    assert record_rows(layer)[signed.name] == record_row("", signed.data)[1:]
+
+
 def test_what_is_listed_and_not_there_is_let_pass(tmp_path: Path, make_wheel_layer: MakeLayer) -> None:
     """As easyocr 1.7 has it; the image's RECORD does not list it."""
     rows = [record_row(member.name, member.data) for member in wheel_members([MODULE])[:-1]]
