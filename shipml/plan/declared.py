@@ -91,11 +91,18 @@ class Declared:
     """Imports that nothing declared provides and for which no package is known."""
     source_folders: tuple[str, ...] = ()
     """Folders, relative to the project, in which its own packages lie, other than its top: "src"."""
+    learned: tuple[DeclaredRequirement, ...] = ()
+    """What builds on this machine showed to be missing: asked for besides, but nothing that the project says."""
 
     @property
     def text(self) -> str:
         """The requirements as the text of a requirements file; paths are relative to the project folder."""
         return "".join(f"{line}\n" for line in (*self.options, *(one.line for one in self.requirements)))
+
+    @property
+    def whole_text(self) -> str:
+        """The same with what was learned: what uv is asked. A lock is fresh by what the project says alone."""
+        return self.text + "".join(f"{one.line}\n" for one in self.learned)
 
     @property
     def constraints_text(self) -> str:

@@ -111,24 +111,17 @@ def heed(
         older = [one for one in candidates if _minor(one.suite.python) < _minor(lesson.below)]
         candidates = [replace(one, because=lesson.because) for one in older] or list(candidates)
     declared = project.requirements
-    if not lesson.packages or declared is None or declared.as_it_stands:
+    if declared is None or declared.as_it_stands:
         return project, list(candidates)
-    names = [re.split(r"[<>=!~ ]", text)[0] for text in lesson.packages]
-    added = tuple(
-        DeclaredRequirement(text, lesson.source, name) for text, name in zip(lesson.packages, names, strict=True)
-    )
-    changes = tuple(Change("added", "", text, lesson.because, lesson.source) for text in lesson.packages)
-    return (
-        replace(
-            project,
-            requirements=replace(
-                declared,
-                requirements=(*(one for one in declared.requirements if one.name not in names), *added),
-                changes=(*declared.changes, *changes),
-            ),
-        ),
-        list(candidates),
-    )
+    asked = {one.name for one in declared.requirements}
+    added = [
+        DeclaredRequirement(text, lesson.source, name)
+        for text in lesson.packages
+        if (name := re.split(r"[<>=!~ ]", text)[0]) not in asked
+    ]
+    changes = [Change("added", "", one.line, lesson.because, lesson.source) for one in added]
+    learned = replace(declared, learned=tuple(added), changes=(*declared.changes, *changes))
+    return replace(project, requirements=learned), list(candidates)
 
 
 def _lost(text: str) -> int | None:

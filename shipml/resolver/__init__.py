@@ -191,6 +191,7 @@ def _cache_key(
     project: Project, candidates: Sequence[PythonCandidate], inputs: Digest, accelerator: Accelerator
 ) -> str:
     suites = [[one.suite.name, one.suite.release, one.suite.glibc] for one in candidates]
-    told = [accelerator.because, accelerator.asked, os.environ.get("SHIPML_PYTORCH_INDEX", "")]
+    learned = project.requirements.whole_text if project.requirements and project.requirements.learned else ""
+    told = [learned, accelerator.because, accelerator.asked, os.environ.get("SHIPML_PYTORCH_INDEX", "")]
     asked = [RECIPE, str(inputs), suites, list(settings_of_uv(project.folder)), told]
     return str(Digest.of(canonical_json(asked)))

@@ -123,7 +123,7 @@ class Uv:
             ]
             return self._compile(
                 declared.path if declared.as_it_stands else "-",
-                "" if declared.as_it_stands else declared.text,
+                "" if declared.as_it_stands else declared.whole_text,
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
                 *(("--find-links", str(question.links)) if question.links is not None else ()),

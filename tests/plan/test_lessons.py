@@ -47,9 +47,19 @@ def test_pkg_resources_means_setuptools() -> None:
     project, candidates = heed(PROJECT, OPEN, lesson)
     assert candidates == OPEN
     assert project.requirements is not None
-    assert [one.line for one in project.requirements.requirements] == ["pydub", "setuptools<81"]
+    assert project.requirements.whole_text == "pydub\nsetuptools<81\n"
+    assert project.requirements.text == "pydub\n"
     assert "xgboost imports pkg_resources" in project.requirements.changes[-1].because
     assert learn([failed], lesson) is None
+
+
+def test_what_the_project_asks_for_itself_is_not_asked_for_again() -> None:
+    """Its own line for setuptools stays as it is."""
+    asked = DeclaredRequirement("setuptools==82", "requirements.txt:1", "setuptools")
+    project = Project(Path("project"), requirements=Declared("requirements.txt", (asked,)))
+    heeded, _ = heed(project, OPEN, Lesson(packages=("setuptools<81",)))
+    assert heeded.requirements is not None
+    assert heeded.requirements.whole_text == "setuptools==82\n"
 
 
 def test_other_failures_teach_nothing() -> None:

@@ -25,7 +25,9 @@ from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan import python_candidates
 from shipml.plan.facts import RefusedPython
+from shipml.plan.lessons import Lesson, heed
 from shipml.project import read_project
+from shipml.resolver import resolve_first
 from tests.package_index import PackageIndex, make_wheel, serve_index
 from tests.resolver.conftest import Resolving
 
@@ -353,6 +355,22 @@ def test_a_stale_lock_is_said_to_be_one(
     assert "shipml plan --lock" in caught.value.hint
     assert resolving(python=python, platform=platform)[1].source == ""
     assert any(isinstance(event, Notice) and message in event.message for event in resolving.heard)
+
+
+def test_a_lock_with_what_was_learned_is_fresh_where_nothing_was_learned(
+    index: PackageIndex, resolving: Resolving, folder: Path
+) -> None:
+    """What one machine's builds taught is in its lock, and another machine takes that lock."""
+    index.add("alpha", "1.0")
+    index.add("setuptools", "80.0")
+    (folder / "requirements.txt").write_text("alpha\n")
+    project = read_project(folder, resolving.store)
+    taught, candidates = heed(project, python_candidates(project), Lesson(packages=("setuptools<81",)))
+    _, lock = resolve_first(taught, candidates, platform=AMD64, store=resolving.store, emit=resolving.heard.append)
+    (folder / "pylock.toml").write_text(dump_lock(lock, None))
+    assert [wheel.name for wheel in resolving(locked=True)[1].wheels] == ["alpha", "setuptools"]
+    (folder / "pylock.toml").unlink()
+    assert [wheel.name for wheel in resolving()[1].wheels] == ["alpha"]
 
 
 def test_locked_without_a_lock_fails(index: PackageIndex, resolving: Resolving, folder: Path) -> None:
