@@ -18,12 +18,22 @@ from shipml.azure.runs import Run, Runs
 from shipml.builders.acr_run import Patience, cancel, follow
 from shipml.builders.base import BuildContext
 from shipml.builders.build_log import BuildLog, log_file
-from shipml.builders.context import ContextEntry, folder_context, ignore_rules, plan_context, secrets_in, tar_stream
+from shipml.builders.context import (
+    ContextEntry,
+    folder_context,
+    free_name,
+    ignore_rules,
+    name_in_context,
+    plan_context,
+    secrets_in,
+    tar_stream,
+    tell_secrets,
+)
 from shipml.builders.docker_options import DockerOptions
 from shipml.builders.dockerfile import dockerfile
 from shipml.builders.failures import explain_failure
 from shipml.errors import BuildError, TryAgainError, UnavailableError, UsageError
-from shipml.events import Emit, Notice, step
+from shipml.events import Emit, step
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
@@ -34,7 +44,6 @@ __all__ = ["AcrTasksBuilder", "CloudBuild"]
 _TIMEOUT_SECONDS = 3600
 _CPUS = 2
 _COMPRESSION = 6
-_SECRETS_SHOWN = 5
 _DOCKERFILE = "Dockerfile"
 
 
@@ -126,7 +135,7 @@ class AcrTasksBuilder:
             ShipmlError: as its class says; the whole log is in a file that the error names.
         """
         self.check(plan)
-        path = _free_name({file.path for file in plan.application})
+        path = free_name({file.path for file in plan.application})
         source = _Source(dockerfile(plan), path, plan_context(plan, context.folder))
         return self._build(source, plan.platform, plan.name, context.emit)
 
@@ -143,10 +152,10 @@ class AcrTasksBuilder:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read {path}: {error}", hint="name the Dockerfile with --file") from error
         rules = ignore_rules(context.folder, path)
-        _tell_secrets(secrets_in(folder_context(context.folder, rules)), context.emit)
+        tell_secrets(secrets_in(folder_context(context.folder, rules)), context.emit, "are sent to Azure")
         source = _Source(
             _with_labels(text, self._options),
-            _name_in_context(path, context.folder),
+            name_in_context(path, context.folder),
             folder_context(context.folder, rules),
         )
         platform = self._options.platform or Platform.parse("linux/amd64")
@@ -237,30 +246,3 @@ def _with_labels(text: str, options: DockerOptions) -> str:
 
 def _quoted(value: str) -> str:
     return json.dumps(value, ensure_ascii=False).replace("$", "\\$")
-
-
-def _tell_secrets(paths: list[str], emit: Emit) -> None:
-    if paths:
-        more = f" and {len(paths) - _SECRETS_SHOWN} more" if len(paths) > _SECRETS_SHOWN else ""
-        emit(
-            Notice(
-                f"{', '.join(paths[:_SECRETS_SHOWN])}{more} may hold secrets, and are sent to Azure: "
-                "name them in .dockerignore",
-                "warning",
-            )
-        )
-
-
-def _name_in_context(path: Path, folder: Path) -> str:
-    """Where the run finds the Dockerfile: its own place in the context, else a name of its own."""
-    try:
-        return path.resolve().relative_to(folder.resolve()).as_posix()
-    except ValueError:
-        return f".shipml.{path.name}"
-
-
-def _free_name(taken: set[str]) -> str:
-    name = _DOCKERFILE
-    while name in taken:
-        name = f".{name}"
-    return name

@@ -9,19 +9,31 @@ from __future__ import annotations
 import os
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.dockerignore import IgnorePatterns, parse_dockerignore
 from shipml.errors import BuildError, ConfigurationError
+from shipml.events import Emit, Notice
 from shipml.plan.model import Plan
 from shipml.project.safe_excludes import may_hold_secret
 
-__all__ = ["ContextEntry", "folder_context", "ignore_rules", "plan_context", "secrets_in", "tar_stream"]
+__all__ = [
+    "ContextEntry",
+    "folder_context",
+    "free_name",
+    "ignore_rules",
+    "name_in_context",
+    "plan_context",
+    "secrets_in",
+    "tar_stream",
+    "tell_secrets",
+]
 
 _CHUNK_BYTES = 1 << 20
 _BLOCK_BYTES = tarfile.BLOCKSIZE
+_SECRETS_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +143,31 @@ def secrets_in(entries: Iterable[ContextEntry]) -> list[str]:
     return [entry.path for entry in entries if entry.kind == tarfile.REGTYPE and may_hold_secret(entry.path)]
 
 
+def tell_secrets(paths: list[str], emit: Emit, whither: str) -> None:
+    """Warn of what `secrets_in` found; `whither` is what becomes of them, as in "are sent to Azure"."""
+    if not paths:
+        return
+    more = f" and {len(paths) - _SECRETS_SHOWN} more" if len(paths) > _SECRETS_SHOWN else ""
+    shown = _readable(", ".join(paths[:_SECRETS_SHOWN]))
+    emit(Notice(f"{shown}{more} may hold secrets, and {whither}: name them in .dockerignore", "warning"))
+
+
+def name_in_context(dockerfile: Path, folder: Path) -> str:
+    """Where a builder finds the Dockerfile: its own place in the context of `folder`, else a name of its own."""
+    try:
+        return dockerfile.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return f".shipml.{dockerfile.name}"
+
+
+def free_name(taken: Collection[str]) -> str:
+    """A name for a Dockerfile of ours, which none of the context's files has."""
+    name = "Dockerfile"
+    while name in taken:
+        name = f".{name}"
+    return name
+
+
 def tar_stream(entries: Iterable[ContextEntry]) -> Iterator[bytes]:
     """The entries as a tar, in pieces of at most 1 MiB and a header.
 
@@ -170,7 +207,12 @@ def _content(entry: ContextEntry) -> Iterator[bytes]:
 
 
 def _unreadable(path: str, error: OSError) -> BuildError:
-    shown = os.fsencode(path).decode("utf-8", "replace")
+    shown = _readable(path)
     return BuildError(
         f"cannot read {shown}: {error.strerror}", hint=f"give yourself the right, or name it in .dockerignore: {shown}"
     )
+
+
+def _readable(path: str) -> str:
+    """A path as it can be printed: what is no UTF-8 in it came as surrogate escapes."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -20,7 +20,17 @@ from shipml.builders.base_images import Credentials, bring, credentials_of_docke
 from shipml.builders.build_log import BuildLog, log_file
 from shipml.builders.buildx import require_buildx, run_buildx
 from shipml.builders.built_image import BuiltImage
-from shipml.builders.context import ContextEntry, folder_context, ignore_rules, plan_context, secrets_in, tar_stream
+from shipml.builders.context import (
+    ContextEntry,
+    folder_context,
+    free_name,
+    ignore_rules,
+    name_in_context,
+    plan_context,
+    secrets_in,
+    tar_stream,
+    tell_secrets,
+)
 from shipml.builders.docker_options import DockerOptions
 from shipml.builders.docker_recipe import Recipe
 from shipml.builders.dockerfile import dockerfile
@@ -38,7 +48,6 @@ from shipml.store import Store
 __all__ = ["DockerBuilder", "DockerOptions"]
 
 _NO_OPTIONS = DockerOptions()
-_SECRETS_SHOWN = 5
 _OWN_FRONTEND_SINCE = 23
 """Engines from this major version on read themselves what `docker/dockerfile:1` of their time does."""
 
@@ -87,7 +96,7 @@ class DockerBuilder:
         """
         recipe = Recipe(
             dockerfile=parse_dockerfile(dockerfile(plan)),
-            name=_free_name({file.path for file in plan.application}),
+            name=free_name({file.path for file in plan.application}),
             entries=plan_context(plan, context.folder),
             folder=context.folder,
             options=replace(self._options, platform=plan.platform),
@@ -108,10 +117,11 @@ class DockerBuilder:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read {path}: {error}", hint="name the Dockerfile with --file") from error
         rules = ignore_rules(context.folder, path)
-        _tell_secrets(secrets_in(folder_context(context.folder, rules)), context.emit)
+        going = "go into the build where the Dockerfile can copy them"
+        tell_secrets(secrets_in(folder_context(context.folder, rules)), context.emit, going)
         recipe = Recipe(
             dockerfile=parse_dockerfile(text),
-            name=_name_in_context(path, context.folder),
+            name=name_in_context(path, context.folder),
             entries=folder_context(context.folder, rules),
             folder=context.folder,
             options=self._options,
@@ -264,32 +274,3 @@ def _explained(error: ShipmlError, log: BuildLog) -> ShipmlError:
     if gone or (type(found) is BuildError and type(error) is not BuildError and not log.failed_step):
         return type(error)(error.message, hint=f"{error.hint}; the whole log: {log.path}")
     return found
-
-
-def _tell_secrets(paths: list[str], emit: Emit) -> None:
-    if not paths:
-        return
-    more = f" and {len(paths) - _SECRETS_SHOWN} more" if len(paths) > _SECRETS_SHOWN else ""
-    shown = os.fsencode(", ".join(paths[:_SECRETS_SHOWN])).decode("utf-8", "replace")
-    emit(
-        Notice(
-            f"{shown}{more} may hold secrets, and go into the build where the Dockerfile can copy them: "
-            "name them in .dockerignore",
-            "warning",
-        )
-    )
-
-
-def _name_in_context(path: Path, folder: Path) -> str:
-    """Where the engine finds the Dockerfile: its own place in the context, else a name of its own."""
-    try:
-        return path.resolve().relative_to(folder.resolve()).as_posix()
-    except ValueError:
-        return f".shipml.{path.name}"
-
-
-def _free_name(taken: set[str]) -> str:
-    name = "Dockerfile"
-    while name in taken:
-        name = f".{name}"
-    return name

@@ -18,8 +18,10 @@ from shipml.builders.context import (
     plan_context,
     secrets_in,
     tar_stream,
+    tell_secrets,
 )
 from shipml.errors import BuildError, ConfigurationError
+from shipml.events import Event, Notice
 from shipml.plan.model import Plan
 
 _HUGE_BYTES = 2 << 30
@@ -133,6 +135,15 @@ def test_files_with_the_names_of_secrets_are_found(tmp_path: Path) -> None:
     fill(tmp_path, ".env", "id_rsa", "tls/server.key", ".aws/config", "app.py", "key.py", "monkey")
     entries = folder_context(tmp_path, ignore_rules(tmp_path, tmp_path / "Dockerfile"))
     assert sorted(secrets_in(entries)) == [".aws/config", ".env", "id_rsa", "tls/server.key"]
+
+
+def test_secrets_are_told_in_words_that_can_be_printed() -> None:
+    """Five by name, the rest counted; a name that is no UTF-8 breaks no terminal, whichever builder tells of it."""
+    told: list[Event] = []
+    tell_secrets([os.fsdecode(b"\xff.pem"), *"abcde"], told.append, "are sent away")
+    tell_secrets([], told.append, "are sent away")
+    said = "\N{REPLACEMENT CHARACTER}.pem, a, b, c, d and 1 more may hold secrets, and are sent away"
+    assert told == [Notice(f"{said}: name them in .dockerignore", "warning")]
 
 
 def test_a_file_that_shrinks_is_said(tmp_path: Path) -> None:
