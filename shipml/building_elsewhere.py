@@ -16,7 +16,7 @@ from shipml.plan import Plan
 from shipml.plan.model import Decision
 from shipml.plan.planner import image_name
 from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
-from shipml.planning import PlanRequest
+from shipml.planning_request import PlanRequest
 from shipml.project import read_outline
 from shipml.registries import find_credentials
 from shipml.registries.azure_session import AzureSession

@@ -2,36 +2,35 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from shipml import docker_engine
 from shipml.builders import EMBEDDED, DockerOptions, decide_builder
-from shipml.builders.base import BuildContext
+from shipml.building_here import Here
 from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import ImportCheckError, ShipmlError, StoreError, UnavailableError
-from shipml.events import Emit, Notice, ignore, step
+from shipml.errors import ShipmlError, StoreError, UnavailableError
+from shipml.events import Emit, Notice, ignore
 from shipml.finding import Finder
 from shipml.http import HttpClient
 from shipml.lock_file import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
-from shipml.oci.manifest import Platform
 from shipml.oci.output import Output, write_outputs
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.plan.model import SmokeCheck
 from shipml.plan.planner import image_name
-from shipml.planning import Planner, PlanRequest
+from shipml.planning import Planner
+from shipml.planning_request import PlanRequest
 from shipml.project import read_outline
 from shipml.promoting import Promoter
 from shipml.publishing import Publisher, Via
-from shipml.pulling import LastImage, Puller, has_registry
+from shipml.pulling import Puller, has_registry
 from shipml.registries import Credentials, Destination, Pushed
 from shipml.registries.azure_session import AzureSession
 from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
@@ -40,26 +39,10 @@ from shipml.registries.promotion import Promoted
 from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
 from shipml.running import Runner
 from shipml.runtimes.base import RunOptions, SmokeResult
-from shipml.runtimes.import_check import check_imports
 from shipml.store import Store, default_home
 from shipml.summary import Outcome
 
 __all__ = ["PlanRequest", "Shipml"]
-
-
-_ATTEMPTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Built:
-    """An image of the embedded builder, before it has names."""
-
-    plan: Plan
-    image: Image
-    known: frozenset[Digest]
-    """What the store, or the last image, had before."""
-    is_here: bool
-    """Whether all its layers can be read without a registry."""
 
 
 class Shipml:
@@ -153,8 +136,9 @@ class Shipml:
 
             elsewhere = Elsewhere(self.store, self.emit, self._azure, self.plan)
             return elsewhere.build(request, names, targets, decision, docker or DockerOptions())
-        ask = functools.cache(lambda platform: self._last_image(names, cache_from, platform))
-        built = self._assemble(replace(request, must_follow=True), ask, load=load is None, check=check)
+        here = Here(self.store, self._http, self._planner, self._puller, self.emit)
+        asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
+        built = here.build(request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
         write_outputs(image, targets, names, self.emit)
         for name in names:
@@ -164,46 +148,6 @@ class Shipml:
         elapsed_seconds = time.monotonic() - started_at
         plan = replace(plan, decisions=(decision, *plan.decisions))
         return report_build(plan, image, names, builder=EMBEDDED, known=built.known, elapsed_seconds=elapsed_seconds)
-
-    def _assemble(
-        self,
-        request: PlanRequest,
-        ask: Callable[[Platform], LastImage],
-        *,
-        load: bool,
-        check: bool,
-        attempts: int = _ATTEMPTS,
-    ) -> _Built:
-        """Plan, build and check the imports; what a failed check teaches is heeded in another attempt."""
-        from shipml.builders.embedded import EmbeddedBuilder  # noqa: PLC0415  (late: only builds need it)
-
-        prepared = self._planner.prepare(request, lambda platform: ask(platform).facts)
-        plan = self._planner.plan(request, prepared)
-        chosen = EmbeddedBuilder(self.store, self._http, allow_expired=request.allow_expired)
-        chosen.check(plan)
-        known = self.store.blob_digests()
-        last = LastImage() if chosen.knows(plan) else ask(plan.platform)
-        with self.store.borrowing(last.facts), step(self.emit, "layers") as running:
-            image = chosen.build(plan, BuildContext(request.folder, self.emit))
-            running.detail = f"{len(image.layers)} layers"
-        self.store.keep_image(image)
-        is_here = last.is_here(image, self.store)
-        if not is_here:
-            self.emit(Notice(last.advice(load=load, check=check)))
-        elif check:
-            try:
-                check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
-            except ImportCheckError as error:
-                if attempts > 1 and self._planner.learn(request, prepared, error):
-                    return self._assemble(request, ask, load=load, check=check, attempts=attempts - 1)
-                raise
-        return _Built(plan, image, known | last.digests, is_here=is_here)
-
-    def _last_image(self, names: Sequence[Reference], cache_from: Sequence[str], platform: Platform) -> LastImage:
-        """What the repositories say that the image goes to, or that the user names, so that nothing is made twice."""
-        asked = [*(name for name in names if has_registry(name)), *map(Reference.parse, cache_from)]
-        self._puller.trust(asked)
-        return self._puller.last_image(asked, platform, self.store)
 
     def run(
         self,

@@ -7,26 +7,23 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
-from shipml import bases
 from shipml.bases.image_pin import OpenImage
-from shipml.errors import ConfigurationError, ImportCheckError, PlanError, ShipmlError, TryAgainError
+from shipml.errors import ConfigurationError, ImportCheckError
 from shipml.events import Emit, Notice
 from shipml.http import HttpClient
-from shipml.lock_file import locked_image
 from shipml.oci.manifest import Platform
+from shipml.pinning import Pinner
 from shipml.plan import Lock, Plan, PlanOptions, Project, PythonCandidate, make_plan, python_candidates
 from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
 from shipml.plan.command import choose_command
 from shipml.plan.completing import complete
 from shipml.plan.declared import Change
-from shipml.plan.following import Following
 from shipml.plan.lessons import Failed, Lesson, heed, learn
 from shipml.plan.model import Base, ImageBasePin
-from shipml.plan.python_version import base_image
-from shipml.plan.suites import SUITES, ImagePython, PythonBase
+from shipml.plan.suites import ImagePython
+from shipml.planning_request import PlanRequest
 from shipml.project import read_project
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
@@ -36,48 +33,6 @@ from shipml.wheels.facts import are_known
 __all__ = ["PlanRequest", "Planner", "Prepared"]
 
 _LESSON_FACT = "lesson-1"
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRequest:
-    """What the user asked for, beyond what the project's settings say. None: not said."""
-
-    folder: Path
-    name: str | None = None
-    python: str | None = None
-    base: str | None = None
-    platform: str | None = None
-    accelerator: str | None = None
-    locked: bool = False
-    strict: bool = False
-    upgrade: bool = False
-    with_shell: bool = False
-    allow_expired: bool = False
-    no_dockerfile: bool = False
-    """Leave the project's Dockerfile aside."""
-    must_follow: bool = False
-    """Fail where the project's Dockerfile is not understood."""
-
-    @property
-    def dockerfile(self) -> Following:
-        """Whether the project's Dockerfile decides."""
-        if self.no_dockerfile:
-            return "ignore"
-        return "follow" if self.must_follow else "try"
-
-    @property
-    def for_plans(self) -> tuple[str, ...]:
-        """The options that were given and mean nothing to a Dockerfile of the user's own, as they are typed."""
-        given = {
-            "--python": self.python,
-            "--base": self.base,
-            "--accelerator": self.accelerator,
-            "--locked": self.locked,
-            "--strict": self.strict,
-            "--upgrade": self.upgrade,
-            "--with-shell": self.with_shell,
-        }
-        return tuple(name for name, value in given.items() if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +66,7 @@ class Planner:
         self._store = store
         self._http = http
         self._emit = emit
-        self._open_image = open_image
+        self._pinner = Pinner(store, http, emit, open_image)
 
     def plan(self, request: PlanRequest, prepared: Prepared) -> Plan:
         """The plan; nothing is looked up any more."""
@@ -144,7 +99,7 @@ class Planner:
             _refuse_changes(project.requirements.changes)
         choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
         platform = _platform(request, project)
-        image = self._named_image(request, project, platform)
+        image = self._pinner.named_image(request, project, platform)
         candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
         lesson_key = str(inputs_digest(project, platform, accelerator))
         if not (request.strict or request.upgrade):
@@ -154,7 +109,9 @@ class Planner:
             # A lock that fits pins the base, too: then no list of packages is asked for.
             likely = None
             if project.lock_file is None or request.upgrade:
-                likely = pool.submit(self._pin, request, project, candidates[0], platform, image, extra=_named(project))
+                likely = pool.submit(
+                    self._pinner.pin, request, project, candidates[0], platform, image, extra=_named(project)
+                )
             resolve = functools.partial(
                 resolve_first,
                 project,
@@ -163,7 +120,7 @@ class Planner:
                 store=self._store,
                 emit=self._emit,
                 locked=request.locked,
-                obstacle=self._obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
+                obstacle=self._pinner.obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
                 accelerator=accelerator,
             )
             candidate, resolved, lock = self._resolved(resolve, request, project, image)
@@ -175,7 +132,7 @@ class Planner:
                     extra = self._system_packages(request, project, candidate, lock, platform)
                 base = likely.result() if likely and candidate is candidates[0] else None
                 if base is None or extra != _named(project):
-                    base = self._pin(request, project, candidate, platform, image, extra=extra)
+                    base = self._pinner.pin(request, project, candidate, platform, image, extra=extra)
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
         return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
@@ -229,7 +186,7 @@ class Planner:
         from shipml.wheel_building import build_wheels  # noqa: PLC0415  (few projects need it)
 
         if isinstance(candidate.suite, ImagePython):
-            image = image or self._pin_hub_python(candidate.suite, request, lock.platform)
+            image = image or self._pinner.hub_python(candidate.suite, request, lock.platform)
         return build_wheels(
             lock,
             project,
@@ -241,71 +198,6 @@ class Planner:
             allow_expired=request.allow_expired,
             upgrade=request.upgrade,
         )
-
-    def _named_image(self, request: PlanRequest, project: Project, platform: Platform) -> ImageBasePin | None:
-        """The image that is asked for as base, pinned: by the project's lock where that names it."""
-        reference = base_image(request.base or project.settings.base)
-        if reference is None:
-            return None
-        kept = None if request.upgrade or project.lock_file is None else locked_image(project.lock_file.text)
-        if kept is not None and (kept.reference, kept.platform) == (reference, platform):
-            return kept
-        return self._pin_image(reference, request, platform)
-
-    def _pin_image(self, reference: str, request: PlanRequest, platform: Platform) -> ImageBasePin:
-        return bases.pin_image(
-            reference,
-            platform,
-            open_image=self._open_image,
-            store=self._store,
-            emit=self._emit,
-            upgrade=request.upgrade,
-        )
-
-    def _pin(
-        self,
-        request: PlanRequest,
-        project: Project,
-        candidate: PythonCandidate,
-        platform: Platform,
-        image: ImageBasePin | None,
-        *,
-        extra: Mapping[str, str],
-    ) -> Base:
-        suite = candidate.suite
-        if isinstance(suite, ImagePython):
-            if project.settings.system_packages:
-                raise PlanError(
-                    f"system-packages cannot be added to the base {suite.name} yet",
-                    hint="choose a base of Debian's own, as debian:bookworm, or an image that has them",
-                )
-            return image or self._pin_hub_python(suite, request, platform)
-        return bases.pin_base(
-            suite,
-            platform,
-            extra=extra,
-            with_shell=request.with_shell,
-            store=self._store,
-            http=self._http,
-            emit=self._emit,
-            allow_expired=request.allow_expired,
-            upgrade=request.upgrade,
-        )
-
-    def _obstacles(self, request: PlanRequest, platform: Platform) -> Callable[[PythonBase], str]:
-        """Asks why a base cannot be had here, each once; "" where it can."""
-        known: dict[str, str] = {}
-
-        def obstacle(base: PythonBase) -> str:
-            if isinstance(base, ImagePython) and base.name not in known:
-                try:
-                    self._pin_image(base.name, request, platform)
-                except ShipmlError as error:
-                    known[base.name] = f"{base.name} cannot be had"
-                    self._emit(Notice(f"{known[base.name]}: {error.message}", "warning"))
-            return known.get(base.name, "")
-
-        return obstacle
 
     def _system_packages(
         self, request: PlanRequest, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform
@@ -327,23 +219,6 @@ class Planner:
             upgrade=request.upgrade,
         )
         return found.wanted
-
-    def _pin_hub_python(self, wanted: ImagePython, request: PlanRequest, platform: Platform) -> ImageBasePin:
-        """The image that has a Python which no suite has."""
-        try:
-            pin = self._pin_image(wanted.name, request, platform)
-        except TryAgainError as error:
-            raise TryAgainError(
-                f"no suite of Debian has Python {wanted.python}, and {wanted.name} cannot be had: {error.message}",
-                hint="name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST, an image that you can reach:"
-                f" --base HOST/{wanted.name}, or another Python: --python {SUITES[1].python}",
-            ) from error
-        if pin.python.rpartition(".")[0] != wanted.python:
-            raise PlanError(
-                f"{wanted.name} has Python {pin.python}",
-                hint="see which image SHIPML_HUB_MIRROR gives under that name",
-            )
-        return pin
 
 
 def _refuse_changes(changes: Sequence[Change]) -> None:

@@ -24,10 +24,13 @@ TIERS: tuple[frozenset[str], ...] = (
     frozenset(
         {
             "building_elsewhere",
+            "building_here",
             "building_in_azure",
             "finding",
+            "pinning",
             "pipeline",
             "planning",
+            "planning_request",
             "promoting",
             "publishing",
             "pulling",
