@@ -298,12 +298,14 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
 
 def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], refusals: Sequence[Refusal]) -> Found:
     """The same with all that was decided on the way."""
-    decisions = list(work.decisions)
     dating = way.dating
-    if dating.as_of is not None and all(one.what != "index" for one in found.lock.decisions):
+    seeds = seed_wheels(work.uv, found.lock, found.candidate.suite, dating.as_of, work.declared.options)
+    pinned = {pin.name for pin in work.survey.pins}
+    left_open = any(one.name not in pinned for one in (*found.lock.wheels, *found.lock.sources, *seeds))
+    decisions = list(work.decisions)
+    if dating.as_of is not None and left_open and all(one.what != "index" for one in found.lock.decisions):
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
         decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because))
-    seeds = seed_wheels(work.uv, found.lock, found.candidate.suite, way.dating.as_of, work.declared.options)
     decisions += seed_decisions(seeds, found.lock.python)
     decisions += [Decision("tried", one.way.words, f"nothing fits: {_because(one)}") for one in failures]
     lock = replace(

@@ -44,6 +44,13 @@ def test_old_pins_meet_the_index_of_their_time(web: PackageIndex, resolving: Res
     assert sum("as of 2022-03-29" in message for message in resolving.notices) == 1
 
 
+def test_where_all_is_pinned_no_date_is_told(web: PackageIndex, resolving: Resolving) -> None:
+    """The date counts for what the project leaves open: where that is nothing, it is no news."""
+    _, lock = resolving("flask==2.1.0\nWerkzeug==2.1.0\n")
+    assert lock.decisions == ()
+    assert resolving.notices == []
+
+
 def test_recent_pins_and_open_requirements_meet_todays_index(index: PackageIndex, resolving: Resolving) -> None:
     """Without pins, or with new ones, nothing is dated."""
     index.add("alpha", "1.0", requires=["beta"], uploaded="2120-01-01")
