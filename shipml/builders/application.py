@@ -14,22 +14,28 @@ from shipml.errors import BuildError
 from shipml.layer_cache import cached_layer, layer_key
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
-from shipml.plan.model import ApplicationFile, LayerPlan, Plan
+from shipml.plan.model import ApplicationFile, ImageBasePin, LayerPlan, Plan
 from shipml.store import Store
 
 __all__ = ["application_layer", "owner_of"]
 
 _NAMED_USERS = {"root": 0, "nonroot": 65532, "nobody": 65534}
 _SMALL_BYTES = 4 << 20
-_OF_THE_BASE = frozenset(
+_OF_THE_BASE = {"/"} | {
     f"/{path}"
     for path in (
         *("bin", "boot", "dev", "etc", "home", "lib", "lib64", "media", "mnt", "opt", "proc", "root", "run", "sbin"),
         *("srv", "sys", "tmp", "usr", "usr/bin", "usr/lib", "usr/local", "usr/local/bin", "usr/local/lib", "usr/sbin"),
         *("usr/share", "usr/src", "var", "var/lib", "var/log", "var/tmp"),
     )
-)
+}
 """Folders that a base has already: with modes, owners or links of its own."""
+_MODES = {"/root": 0o700, "/tmp": 0o1777, "/var/tmp": 0o1777}  # noqa: S108  (the image's)
+"""Those of them that the layer must name with their own mode, as it names the folders above its files."""
+_MERGED = ("bin", "sbin", "lib", "lib64")
+"""Links into /usr in the base: a folder of that name would take the link's place, and /bin/sh with it."""
+_NOT_MERGED = ("stretch", "buster", "bullseye")
+"""Suites whose images have folders there."""
 
 
 def owner_of(user: str) -> int:
@@ -63,7 +69,7 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
 
     def write(writer: LayerWriter) -> None:
         made: set[str] = set()
-        for path in (plan.working_dir, *plan.folders):
+        for path in places.folders:
             _write_folders(writer, f"{path}/", made, owner)
         for file in files:
             for path in places.of(file):
@@ -87,11 +93,18 @@ class _Places:
     """Where the application's files lie."""
 
     def __init__(self, plan: Plan) -> None:
-        self._root = plan.working_dir.rstrip("/")
+        is_merged = not (isinstance(plan.base, ImageBasePin) and plan.base.suite in _NOT_MERGED)
+        real = _below_usr if is_merged else str
+        self._root = real(plan.working_dir).rstrip("/")
         self._elsewhere: dict[str, list[str]] = {}
         for path, place in plan.places:
-            self._elsewhere.setdefault(path, []).append(place)
-        self._folders = plan.folders
+            self._elsewhere.setdefault(path, []).append(real(place))
+        self._folders = [real(folder) for folder in plan.folders]
+
+    @property
+    def folders(self) -> list[str]:
+        """Folders that are there whether or not files lie in them."""
+        return [self._root, *self._folders]
 
     def of(self, file: ApplicationFile) -> list[str]:
         """The absolute paths of a file in the image."""
@@ -102,17 +115,26 @@ class _Places:
         return [
             self._root,
             [[_hex(place) for place in self._elsewhere.get(file.path, ())] for file in files],
-            list(self._folders),
+            self._folders,
         ]
 
 
+def _below_usr(path: str) -> str:
+    """Where a path below a merged folder leads."""
+    return f"/usr{path}" if path.split("/")[1] in _MERGED else path
+
+
 def _write_folders(writer: LayerWriter, path: str, made: set[str], owner: int) -> None:
-    """The folders above `path` that no base has, each once, from the root down."""
+    """The folders above `path` that no base has, or whose mode must stay, each once, from the root down."""
     for at, char in enumerate(path):
         folder = path[:at]
-        if char == "/" and at and folder not in made and folder not in _OF_THE_BASE:
+        if char != "/" or not folder or folder in made:
+            continue
+        if folder in _MODES:
+            writer.directory(folder.lstrip("/"), mode=_MODES[folder])
+        elif folder not in _OF_THE_BASE:
             writer.directory(folder.lstrip("/"), owner=owner)
-            made.add(folder)
+        made.add(folder)
 
 
 def _with_parents(by_path: dict[str, ApplicationFile], members: Iterable[str]) -> list[ApplicationFile]:

@@ -12,6 +12,7 @@ import pytest
 from shipml.builders.application import application_layer, owner_of
 from shipml.errors import BuildError
 from shipml.oci.image import LayerValue
+from shipml.oci.unpack import unpack_layer
 from shipml.plan.model import Plan
 from shipml.store import Store
 
@@ -83,6 +84,28 @@ def test_another_user_owns_the_files_when_the_settings_say_so(plan: Plan, folder
     as_root = dataclasses.replace(plan, user="root")
     assert {e.uid for e in entries(application_layer(as_root, plan.layers[1], folder, store)).values()} == {0}
     assert {e.uid for e in entries(application_layer(plan, plan.layers[1], folder, store)).values()} == {65532}
+
+
+def test_files_in_the_root_leave_the_root_folder_to_the_base(
+    plan: Plan, folder: Path, store: Store, tmp_path: Path
+) -> None:
+    """A Dockerfile without WORKDIR works in "/": no entry of the layer makes that the user's."""
+    layer = application_layer(dataclasses.replace(plan, working_dir="/"), plan.layers[1], folder, store)
+    assert sorted(entries(layer)) == ["app.py", "go.sh", "latest", "models", "models/empty"]
+    root = tmp_path / "root"
+    root.mkdir()
+    with layer.open() as stream:
+        assert unpack_layer(stream, layer.media_type, root) == layer.diff_id
+
+
+def test_files_among_the_base_s_own_leave_its_folders_as_they_are(plan: Plan, folder: Path, store: Store) -> None:
+    """/bin stays a link into /usr (as a folder it would hide /bin/sh), and /tmp stays open to all."""
+    elsewhere = (("app.py", "/tmp/app.py"), ("go.sh", "/bin/go.sh"))
+    found = entries(application_layer(dataclasses.replace(plan, places=elsewhere), plan.layers[1], folder, store))
+    assert "bin" not in found
+    assert found["usr/bin/go.sh"].isfile()
+    assert (found["tmp"].mode, found["tmp"].uid) == (0o1777, 0)
+    assert found["tmp/app.py"].isfile()
 
 
 @pytest.mark.parametrize(("user", "owner"), [("1000:100", 1000), ("root", 0), ("nonroot", 65532), ("0", 0)])
