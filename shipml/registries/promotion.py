@@ -144,7 +144,7 @@ def find_target(word: str, settings: Settings, source: Reference, tags: Sequence
     else:
         is_environment = word in _ENVIRONMENTS and word not in dict(settings.registries)
         location = environment(word, settings) if is_environment else locate(word, settings)
-        found = location.reference(source.repository.rpartition("library/")[2])
+        found = location.reference(source.repository.removeprefix("library/"))
         usual = tuple(tags) or ((location.tag,) if location.tag else _source_tags(source))
     if not usual:
         raise UsageError(f"it is not said which tag {found.name} is to get", hint="add one: --tag TAG")

@@ -63,6 +63,7 @@ def test_what_is_promoted(text: str, origin: Location | None, expected: str) -> 
         ("q.example.org/x/y:2", "r.example.org/team/iris:1.4", ("3",), ["q.example.org/x/y:2", "q.example.org/x/y:3"]),
         ("localhost:5000", "r.example.org/team/iris:1.4", (), ["localhost:5000/team/iris:1.4"]),
         ("prod", "python:3.11", (), ["p.example.org/python:3.11"]),
+        ("prod", "r.example.org/my-library/iris:1.4", (), ["p.example.org/my-library/iris:1.4"]),
     ],
 )
 def test_where_it_goes(word: str, source: str, tags: tuple[str, ...], expected: list[str]) -> None:
