@@ -7,7 +7,6 @@ Formats: docker's config.json (`auths`, `credHelpers`, `credsStore`), the protoc
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -157,8 +156,7 @@ def _from_entry(entry: Mapping[str, Any], key: str, path: Path) -> Credentials:
     if encoded := entry.get("auth"):
         try:
             text = base64.b64decode(str(encoded), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError) as error:
-            del error  # it may quote the secret
+        except ValueError:  # its text may quote the secret
             raise broken_file(path, f"`auth` of {key} is not base64") from None
         username, _, password = text.partition(":")
     token = str(entry.get("identitytoken") or "")

@@ -184,7 +184,7 @@ def test_the_environment_comes_first(home: Home) -> None:
         '{"auths": {"r.example.org:5000": {"auth": "s3cret!"}}}',
         '{"auths": "s3cret"',
         '["s3cret"]',
-        '{"auths": "s3cret"}',
+        '{"auths": {"r.example.org:5000": {"auth": "s3cretß"}}}',
     ],
 )
 def test_a_broken_file_is_named(home: Home, text: str) -> None:
