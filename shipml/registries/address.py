@@ -154,7 +154,7 @@ def _is_private(hostname: str) -> bool:
         return True
     try:
         found = {hostname} if _is_ip(hostname) else {str(a[4][0]) for a in socket.getaddrinfo(hostname, None)}
-    except OSError:
+    except (OSError, UnicodeError):  # UnicodeError: no host can be called so
         return False
     return any(not ipaddress.ip_address(address.partition("%")[0]).is_global for address in found)
 

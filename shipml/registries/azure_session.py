@@ -188,6 +188,6 @@ def _resolves(host: str) -> bool:
         return True
     try:
         socket.getaddrinfo(host, _PORT)
-    except OSError:
+    except (OSError, UnicodeError):  # UnicodeError: no host can be called so
         return False
     return True

@@ -9,7 +9,7 @@ import pytest
 from shipml.azure import Manager
 from shipml.errors import NotAllowedError, UsageError
 from shipml.events import Event, Notice
-from shipml.registries.azure_session import AzureOptions, AzureSession
+from shipml.registries.azure_session import AzureOptions, AzureSession, _resolves
 from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud
 
@@ -37,6 +37,13 @@ def test_a_name_without_such_a_host_is_looked_up(azure: AzureSession) -> None:
     """Some registries have hosts with more in them than their name; one that nobody knows gets the usual host."""
     assert azure._looked_up("demoint", "usual.azurecr.io") == "demoint.azurecr.io"
     assert azure._looked_up("nowhere", "nowhere.azurecr.io") == "nowhere.azurecr.io"
+
+
+def test_a_name_that_can_be_no_host_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than 63 letters are no label of a host: Azure is asked, as for others that are not there."""
+    for variable in ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    assert not _resolves(f"{'a' * 64}.azurecr.io")
 
 
 def test_the_only_registry_is_taken_and_told(

@@ -299,6 +299,11 @@ def test_realms_that_must_not_be_asked(realm: str) -> None:
         Address.of("20.1.2.3", {}).check(realm, "what gives out tokens")
 
 
+def test_a_host_that_no_network_can_have_is_nowhere_private() -> None:
+    """A label of more than 63 letters cannot be looked up: that is no crash, the request itself tells it."""
+    Address.of("20.1.2.3", {}).check(f"https://{'a' * 64}.example.org/token", "what gives out tokens")
+
+
 def test_a_realm_in_clear_text_elsewhere(guarded: tuple[Guarded, SmallServer]) -> None:
     """A registry on this machine may have a token service here without TLS, but none elsewhere."""
     registry, server = guarded
