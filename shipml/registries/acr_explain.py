@@ -9,12 +9,15 @@ from shipml.azure import Identity
 from shipml.errors import NotAllowedError, ShipmlError, TryAgainError, UsageError
 from shipml.oci.reference import Reference
 from shipml.registries.acr_token import NULL_GUID, expires_at_seconds, owner_of, tenant_of
+from shipml.registries.answers import Answer, said
 from shipml.registries.credentials import Credentials
-from shipml.registries.transport import Answer
 
 __all__ = ["explain", "explain_exchange"]
 
 _ADDRESS = re.compile(r"client with IP '?([0-9A-Fa-f.:]+?)'? is not allowed", re.IGNORECASE)
+_THROTTLED = re.compile(r"\b429\b|TOOMANYREQUESTS")
+"""As a word: digests may have these digits, too."""
+_NO_SUCH_HOST = re.compile(r"Name or service not known|getaddrinfo|nodename nor servname|(?:to|not) resolve ")
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
 _WRITER = '"Container Registry Repository Writer"'
 _READER = '"Container Registry Repository Reader"'
@@ -54,8 +57,6 @@ def _refused(error: ShipmlError, name: str, credentials: Credentials) -> str:
 
 def explain_exchange(answer: Answer, host: str, identity: Identity, entra: str) -> ShipmlError:
     """The error for a registry that gave no token for Entra's."""
-    from shipml.registries.refusals import said  # noqa: PLC0415  (it explains by kinds, which name us)
-
     name, words = _name(host), said(answer)
     if answer.status == _FORBIDDEN and (found := _ADDRESS.search(words)):
         return NotAllowedError(
@@ -97,13 +98,12 @@ def _missing_role(name: str, owner: str, *, reading: bool = False) -> str:
 
 
 def _try_again(error: ShipmlError, name: str) -> str:
-    said = error.message
-    if "429" in said or "TOOMANYREQUESTS" in said:
+    if _THROTTLED.search(error.message):
         return (
             f"wait a minute; your login is fine. A larger registry takes more requests: az acr update --name {name}"
             " --sku Standard"
         )
-    if any(words in said for words in ("Name or service not known", "getaddrinfo", "nodename nor servname", "resolve")):
+    if _NO_SUCH_HOST.search(error.message):
         return f"see whether there is such a registry: az acr show --name {name}"
     return ""
 

@@ -9,7 +9,7 @@ from shipml.oci.reference import DOCKER_HUB
 from shipml.registries.answers import Answer, error_codes, said
 from shipml.registries.credentials import Credentials, login_command
 
-__all__ = ["NotFoundError", "RefusedError", "error_codes", "explained", "said"]
+__all__ = ["NotFoundError", "RefusedError", "explained"]
 
 
 class RefusedError(BuildError):

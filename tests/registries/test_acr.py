@@ -291,6 +291,15 @@ def test_stored_credentials_that_are_refused_are_told_apart(name: str) -> None:
     assert hint in explain(refused, INT, credentials)
 
 
+def test_digits_and_names_in_a_url_are_no_reasons() -> None:
+    """A digest may have 429 in it, a repository may be called resolver: neither says what went wrong."""
+    url = f"https://demoint.azurecr.io/v2/ml/resolver/blobs/sha256:429{'0' * 61}"
+    assert explain(TryAgainError(f"{url} answered 500"), INT, Credentials()) == ""
+    assert "wait a minute" in explain(TryAgainError(f"{url} answered 429"), INT, Credentials())
+    away = TryAgainError(f"{url} gave no whole answer: Failed to resolve 'demoint.azurecr.io'")
+    assert "az acr show --name demoint" in explain(away, INT, Credentials())
+
+
 def test_a_pull_wants_the_readers_role() -> None:
     """Who only pulls is not told to ask for the right to push."""
     refused = NotAllowedError("demoint.azurecr.io does not let you pull ml/app")
