@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import threading
 import time
 import urllib.parse
@@ -183,7 +184,11 @@ def interrupted(error: Exception, url: str) -> InterruptedRequestError:
         ) from error
     if "[Errno -2]" in wrong.message or "nodename nor servname" in wrong.message:  # no server knows the name
         raise TryAgainError(wrong.message, hint="check how the registry is spelled, and the network") from error
-    return InterruptedRequestError(wrong.message, hint=wrong.hint)
+    message = wrong.message
+    if "Failed to establish a new connection" in message:
+        reason = re.sub(r"^.*new connection: (?:\[Errno -?\d+\] )?", "", message)
+        message = f"{urllib.parse.urlsplit(url).netloc} cannot be reached: {reason}"
+    return InterruptedRequestError(message, hint=wrong.hint)
 
 
 def read_answer(response: urllib3.BaseHTTPResponse, url: str, limit_bytes: int = _ANSWER_LIMIT_BYTES) -> Answer:

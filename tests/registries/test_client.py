@@ -374,3 +374,10 @@ def test_descriptors_keep_their_urls() -> None:
     """Where else a layer is survives reading and writing its descriptor."""
     document = {"mediaType": LAYER, "digest": str(Digest.of(b"")), "size": 0, "urls": ["https://example.org/layer"]}
     assert Descriptor.from_json(document).to_json() == document
+
+
+def test_a_registry_that_is_not_there_is_named_plainly() -> None:
+    """No words of libraries: the host, and what the system says."""
+    with pytest.raises(TryAgainError) as caught:
+        _client("localhost:1").ping()
+    assert caught.value.message == "localhost:1 cannot be reached: Connection refused"
