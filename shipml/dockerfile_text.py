@@ -155,7 +155,7 @@ def _instructions(lines: Sequence[str], escape: str) -> Iterator[Instruction]:
             text += continued.sub("", line)
             if not continued.search(line):
                 break
-        keyword, _, rest = text.strip().partition(" ")
+        keyword, rest = (*text.split(maxsplit=1), "", "")[:2]
         keyword = keyword.upper()
         if keyword in _HAS_HEREDOC:
             at = _after_heredocs(lines, at, rest)

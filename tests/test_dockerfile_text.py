@@ -34,6 +34,7 @@ def names(text: str, target: str = "", **arguments: str) -> list[str]:
         ("FROM a \\\n  # a remark\n  AS b\nFROM b\n", ["a"]),
         ("FROM a\nRUN <<EOF\nFROM not-this\nEOF\n", ["a"]),
         ("FROM a\nRUN <<-'END' cat\n\tFROM not-this\n\tEND\nCOPY --from=c / /\n", ["a", "c"]),
+        ("FROM\ta\nCOPY\t--from=c / /\n", ["a", "c"]),
         ("FROM a AS A1\nFROM A1\n", ["a"]),
         ("FROM a AS a\n", ["a"]),
         ("", []),

@@ -76,6 +76,8 @@ class _Reader:
                 understand(self, instruction)
             except (_NotUnderstoodError, RunError) as error:
                 return _because(instruction, str(error))
+            except ValueError:  # of shlex or json
+                return _because(instruction, "its quotes or brackets do not match")
         return self.found
 
     def text(self, instruction: Instruction) -> str:
@@ -166,7 +168,10 @@ def _copy(reader: _Reader, instruction: Instruction) -> None:
         if name not in {"chown", "link"}:
             raise _NotUnderstoodError(f"--{name}={value} is not understood")
     text = reader.text(instruction)
-    words = json.loads(text) if text.startswith("[") else shlex.split(text)
+    listed, plain = _form(text)
+    if plain.startswith("["):
+        raise _NotUnderstoodError("its brackets hold no JSON list of strings")
+    words = list(listed) or shlex.split(plain)
     if "<<" in text or len(words) < 2:  # noqa: PLR2004  (source and destination)
         raise _NotUnderstoodError("files written in the Dockerfile are not understood")
     *sources, destination = words
@@ -198,8 +203,8 @@ def _run(reader: _Reader, instruction: Instruction) -> None:
     line = instruction.first_line + 1
     if "<<" in text:
         raise _NotUnderstoodError("here-documents are not understood")
-    ran = understand_run(" ".join(map(shlex.quote, json.loads(text))) if text.startswith("[") else text)
-    reader.found = _after(reader, ran, line)
+    words, shell = _form(text)
+    reader.found = _after(reader, understand_run(shell or shlex.join(words)), line)
 
 
 def _after(reader: _Reader, ran: Ran, line: int) -> Understood:

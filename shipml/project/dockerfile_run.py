@@ -70,12 +70,15 @@ def _commands(text: str) -> Iterator[list[str]]:
     """The simple commands of `a && b; c`, as words."""
     lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()`")
     lexer.whitespace_split = True
+    lexer.commenters = ""  # it sees them within words, too: the rest would be lost after git+https://…#egg=NAME
     try:
         tokens = list(lexer)
     except ValueError as error:
         raise RunError(f"it cannot be split into words ({str(error).lower()})") from error
     command: list[str] = []
     for token in tokens:
+        if token.startswith("#"):
+            break
         if token in {"&&", ";"}:
             if command:
                 yield command

@@ -73,6 +73,13 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
         ("FROM x", 2, "more than one stage"),
         ("RUN <<EOF\npip install x\nEOF", 2, "here-documents"),
         ("RUN pip install 'x", 2, "cannot be split"),
+        ("RUN [ -d /data ] || mkdir /data", 2, "needs a shell"),
+        ("RUN [ -d /data ]", 2, "[ is not understood"),
+        ('COPY ["a" "b"]', 2, "no JSON list of strings"),
+        ("COPY [1, 2]", 2, "no JSON list of strings"),
+        ("ENV GREETING=it's", 2, "quotes or brackets do not match"),
+        ("LABEL description=it's", 2, "quotes or brackets do not match"),
+        ("ARG A='x", 2, "quotes or brackets do not match"),
         ("RUN X=$(date) pip install x", 2, "needs a shell"),
         ("EXPOSE 53/udp", 2, "no TCP port"),
     ],
@@ -83,6 +90,14 @@ def test_the_first_instruction_that_is_not_understood_is_named(body: str, line: 
     assert isinstance(found, NotUnderstood)
     assert found.line == line
     assert because in found.sentence
+
+
+def test_a_name_after_an_address_is_no_remark() -> None:
+    """What follows `#egg=` counts; what follows a # that begins a word does not."""
+    found = understood(
+        "FROM python:3.11\nRUN pip install git+https://example.org/x#egg=y && pip install z # a remark\n"
+    )
+    assert [text for text, _ in found.requirements] == ["git+https://example.org/x#egg=y", "z"]
 
 
 @pytest.mark.parametrize("base", ["nvidia/cuda:12", "python:3.11-alpine", "continuumio/miniconda3", "scratch"])
