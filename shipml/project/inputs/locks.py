@@ -151,8 +151,8 @@ def _pipfile_lock(text: str, path: str) -> LockedVersions:
     try:
         document = json.loads(text)
         packages = dict(document["default"])
-        requires = document["_meta"].get("requires", {})
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        requires = dict(document["_meta"].get("requires") or {})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigurationError(f"{path} is damaged", hint="write it anew: pipenv lock") from error
     numbers = {line.strip().partition(":")[0].strip('"'): at for at, line in enumerate(text.splitlines(), start=1)}
     lines = tuple(

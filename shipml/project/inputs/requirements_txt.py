@@ -188,7 +188,7 @@ def logical_lines(text: str) -> list[tuple[int, str]]:
     pending, start = "", 0
     for number, line in enumerate(text.splitlines(), start=1):
         start = start if pending else number
-        if line.endswith("\\"):
+        if line.endswith("\\") and not line.lstrip().startswith("#"):
             pending += line[:-1] + " "
             continue
         if whole := _COMMENT.sub("", pending + line).strip():

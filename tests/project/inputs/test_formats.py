@@ -159,3 +159,16 @@ def test_what_is_said_in_a_comment_changes_nothing(tmp_path: Path) -> None:
     """The text for uv, and with it the key of a resolution, depends on what is asked for alone."""
     first = declared(tmp_path, requirements_txt="numpy==2.0 # a\n\npandas\n").text
     assert declared(tmp_path, requirements_txt="# b\nnumpy==2.0\npandas\n").text == first
+
+
+def test_a_remark_does_not_go_on_in_the_next_line(tmp_path: Path) -> None:
+    """As pip reads it: a backslash at the end of a comment takes no requirement with it."""
+    found = declared(tmp_path, requirements_txt="# of C:\\wheels\\\nflask\nnumpy \\\n# of C:\\wheels\\\npandas\n")
+    assert found.names == ("flask", "numpy", "pandas")
+
+
+@pytest.mark.parametrize("meta", ["[]", '{"requires": 3}'])
+def test_a_damaged_pipfile_lock_is_named(tmp_path: Path, meta: str) -> None:
+    """Whatever stands where its head should be."""
+    with pytest.raises(ConfigurationError, match=r"Pipfile.lock is damaged"):
+        declared(tmp_path, Pipfile_lock=f'{{"_meta": {meta}, "default": {{}}}}')
