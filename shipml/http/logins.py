@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from shipml.http.settings import basic
 
@@ -32,12 +32,12 @@ class Login:
     @property
     def user(self) -> str:
         """The user's name."""
-        return self.username or unquote(urlsplit(self.url).username or "")
+        return self.username or unquote(_split(self.url).username or "")
 
     @property
     def secret(self) -> str:
         """The password."""
-        return self.password or unquote(urlsplit(self.url).password or "")
+        return self.password or unquote(_split(self.url).password or "")
 
     def serves(self, url: str) -> bool:
         """Whether `url` is on the same server: scheme, host and port (RFC 6454), as uv sees it."""
@@ -91,6 +91,14 @@ class Logins:
             if self._from_keyring[key]:
                 return self._from_keyring[key]
         return ""
+
+
+def _split(url: str) -> SplitResult:
+    """The parts; of what is no URL, as `https://user:pa[ss@host`, none: uv says what is wrong with it."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
 
 
 def _serves(login: Login, url: str) -> bool:

@@ -12,6 +12,7 @@ from shipml.errors import NotAllowedError
 from shipml.http import HttpClient
 from shipml.http.logins import Login, Logins
 from shipml.lock_file import dump_lock
+from shipml.plan.declared import Declared
 from shipml.plan.facts import Lock
 from shipml.project import read_project
 from shipml.project.credentials import files_with_credentials
@@ -183,3 +184,10 @@ def test_files_with_credentials_are_known(text: str, *, is_secret: bool, tmp_pat
     """Passwords and tokens in URLs; variables stand for them, and user names alone are none."""
     (tmp_path / "uv.toml").write_text(text)
     assert files_with_credentials(tmp_path, [("r.txt", text)]) == ({"r.txt", "uv.toml"} if is_secret else set())
+
+
+def test_an_address_that_is_none_gives_no_login(folder: Path) -> None:
+    """A password with a bracket that is not quoted is uv's to complain about: it is no crash."""
+    declared = Declared("requirements.txt", options=("--index-url https://user:pa[ss@example.org/simple",))
+    assert index_logins(declared, folder, {}) == []
+    assert Logins([Login("https://user:pa[ss@example.org/simple")]).authorization("https://example.org/x") == ""
