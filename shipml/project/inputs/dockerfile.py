@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from shipml.dockerfile_text import parse_dockerfile
 from shipml.project.inputs.base import Folder, Found, Line
 from shipml.project.text import read_any_text
 
@@ -39,26 +40,9 @@ def _text(folder: Folder) -> str:
 
 def _lines(text: str) -> Iterator[Line]:
     """Each command that installs packages by name."""
-    for number, instruction in _instructions(text):
-        words = instruction.split(maxsplit=1)
-        if not words or words[0].upper() != "RUN" or len(words) == 1:
-            continue
-        for command in re.split(r"&&|;|\|\|", words[1]):
+    for instruction in parse_dockerfile(text).instructions:
+        for command in re.split(r"&&|;|\|\|", instruction.rest) if instruction.keyword == "RUN" else ():
             match = _COMMAND.fullmatch(command.strip())
             packages = _OPTION.sub(" ", match["rest"]).split() if match else []
             if set(packages) - _INSTALLERS and "$" not in command and packages != ["."]:
-                yield Line(command.strip(), f"{FILE}:{number}")
-
-
-def _instructions(text: str) -> Iterator[tuple[int, str]]:
-    """(first line, instruction) with continued lines joined and comments gone."""
-    pending, start = "", 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.lstrip().startswith("#"):
-            continue
-        start = start if pending else number
-        if line.rstrip().endswith("\\"):
-            pending += line.rstrip()[:-1] + " "
-            continue
-        yield start, (pending + line).strip()
-        pending = ""
+                yield Line(command.strip(), f"{FILE}:{instruction.first_line + 1}")
