@@ -15,14 +15,14 @@ from shipml.oci.documents import choose_manifest, is_index, open_image, parse_do
 from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
-from shipml.project import read_outline
+from shipml.project import Settings, read_outline
 from shipml.registries.azure_session import AzureSession
 from shipml.registries.base import Subject
 from shipml.registries.client import RemoteManifest
 from shipml.registries.gate import require_smoke
 from shipml.registries.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.registries.kinds import explained
-from shipml.registries.named import environment
+from shipml.registries.named import acr_hosts, environment
 from shipml.registries.promotion import Copier, Promoted, Promotions, find_source, find_target
 from shipml.registries.refusals import NotFoundError
 from shipml.registries.remote import Registries
@@ -73,7 +73,7 @@ class Promoter:
             folder: whose settings name environments.
         """
         started_at = time.monotonic()
-        settings = read_outline(folder).settings
+        settings = self._settings(folder)
         source = find_source(text, environment(origin, settings) if origin else None)
         references = find_target(target, settings, source, tags)
         self._log_in(references[0])
@@ -119,7 +119,7 @@ class Promoter:
             folder: whose settings name environments.
         """
         started_at = time.monotonic()
-        settings = read_outline(folder).settings
+        settings = self._settings(folder)
         place = Reference.parse(text) if text else Reference("", "", "latest")
         references = find_target(target, settings, place, tags)
         self._log_in(references[0])
@@ -149,6 +149,12 @@ class Promoter:
             smoke="not run, because it ran there before",
             elapsed_seconds=time.monotonic() - started_at,
         )
+
+    def _settings(self, folder: Path) -> Settings:
+        """A folder's settings, with Azure's registries among them known as such, whatever their hosts."""
+        settings = read_outline(folder).settings
+        self._azure.trust(*acr_hosts(settings))
+        return settings
 
     def _log_in(self, target: Reference) -> None:
         """SHIPML_USERNAME and SHIPML_PASSWORD are for where images go, and for no other registry."""

@@ -115,11 +115,12 @@ class Publisher:
         """
         if destination.reference:
             return Aim(destination, None)
-        if not destination.registry:
-            known = None if has_registry(image) else only_registry(read_outline(folder).settings, destination.name)
-            return Aim(destination, known)
+        if not destination.registry and has_registry(image):
+            return Aim(destination, None)
         settings = read_outline(folder).settings
         self._azure.trust(*acr_hosts(settings))
+        if not destination.registry:
+            return Aim(destination, only_registry(settings, destination.name))
         if destination.registry == "acr" and "acr" not in dict(settings.registries):
             destination = replace(destination, name=self._azure.login_server(destination.name))
         return Aim(destination, locate(destination.registry, settings, destination.name))

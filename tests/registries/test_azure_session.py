@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from shipml.azure import Manager
 from shipml.errors import NotAllowedError, UsageError
-from shipml.events import Event, Notice
+from shipml.events import Event, Notice, ignore
+from shipml.finding import Finder
+from shipml.promoting import Promoter
+from shipml.publishing import Publisher
+from shipml.registries import Destination
 from shipml.registries.azure_session import AzureOptions, AzureSession, _resolves
+from shipml.store import Store
 from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud
 
@@ -73,6 +80,19 @@ def test_one_of_several_is_chosen(azure: AzureSession) -> None:
     assert "demoint.azurecr.io  (westeurope, group ml)" in asked[0][1]
     with pytest.raises(UsageError, match="there are several registries in Azure: demoint, "):
         azure.login_server()
+
+
+def test_what_the_settings_call_azures_is_azures(tmp_path: Path, store: Store) -> None:
+    """Registries may have hosts of their own: pushes that name none and promotions log in there by Azure, too."""
+    (tmp_path / "shipml.toml").write_text('[registries.own]\nkind = "acr"\nhost = "r.example.org"\n')
+    never: Any = None
+    pushing, promoting = AzureSession(PUBLIC), AzureSession(PUBLIC)
+    Publisher(store, Finder(store, ignore), ignore, never, pushing).aim(Destination(), "iris", tmp_path)
+    with pytest.raises(UsageError, match="nowhere"):
+        Promoter(store, ignore, never, promoting).promote(
+            "q.example.org/x:1", origin="", target="nowhere", folder=tmp_path
+        )
+    assert [one.keychain().knows("r.example.org") for one in (pushing, promoting)] == [True, True]
 
 
 def test_who_sees_none_is_told_that_a_name_suffices(azure_cloud: AzureCloud, act_as: ActAs) -> None:
