@@ -184,8 +184,11 @@ class RunLog:
     _read_bytes: int = 0
 
     def read(self) -> bytes:
-        """What is new, b"" for nothing or where the storage cannot be reached for the moment."""
-        self._url = self._url or self.find_url()
+        """What is new, b"" for nothing or where Azure or its storage cannot be reached for the moment."""
+        try:
+            self._url = self._url or self.find_url()
+        except TryAgainError:
+            return b""
         try:
             answer = self.session.get(
                 self._url,
