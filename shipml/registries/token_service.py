@@ -11,6 +11,7 @@ from http import HTTPStatus
 from shipml.errors import NotAllowedError, TryAgainError, UntrustedInputError
 from shipml.http import redacted
 from shipml.http.settings import basic
+from shipml.registries.acr_token import NULL_GUID
 from shipml.registries.address import Address
 from shipml.registries.answers import said
 from shipml.registries.challenge import Challenge
@@ -27,8 +28,6 @@ _MARGIN = 0.25
 _LONGEST_MARGIN_SECONDS = 60.0
 _NO_SUCH_FLOW = (404, 405, 501)
 _REFUSED = (400, 401, 403)
-_NO_USER = "00000000-0000-0000-0000-000000000000"
-"""The user name for identity tokens that have none (Azure's rule; other services ignore it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,8 @@ class TokenService:
     ) -> Answer:
         headers = {}
         if credentials:
-            username = credentials.username or (_NO_USER if credentials.identity_token else "")
+            # Azure wants this name beside an identity token; other services ignore it.
+            username = credentials.username or (NULL_GUID if credentials.identity_token else "")
             headers["Authorization"] = basic(username, credentials.identity_token or credentials.password)
             fields = [*fields, ("account", username)]
         query = urllib.parse.urlencode([*fields, ("client_id", _CLIENT), *(("scope", scope) for scope in scopes)])
