@@ -99,7 +99,7 @@ class RegistryClient:
             NotAllowedError: credentials are missing or refused.
             ShipmlError: it is not there, or no registry.
         """
-        self._ask("GET", "/v2/", Access(""), f"reach {self.registry}", 200)
+        self._ask("GET", "/v2/", Access(""), "log in", 200)
 
     def manifest(self, repository: str, reference: str, accept: Sequence[str] = MANIFEST_MEDIA_TYPES) -> RemoteManifest:
         """The manifest or index under a tag or digest.
