@@ -22,7 +22,7 @@ from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.dating import OLD_PINS, Dating, datings
 from shipml.plan.declared import Change
 from shipml.plan.facts import Lock, Project, RefusedPython
-from shipml.plan.model import Decision, LockedSource
+from shipml.plan.model import Decision, LockedSource, LockedWheel
 from shipml.plan.model_evidence import model_pins
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.releases import Survey, cutoff
@@ -301,7 +301,8 @@ def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], ref
     dating = way.dating
     seeds = seed_wheels(work.uv, found.lock, found.candidate.suite, dating.as_of, work.declared.options)
     pinned = {pin.name for pin in work.survey.pins}
-    left_open = any(one.name not in pinned for one in (*found.lock.wheels, *found.lock.sources, *seeds))
+    taken: list[LockedWheel | LockedSource] = [*found.lock.wheels, *found.lock.sources, *seeds]
+    left_open = any(one.name not in pinned for one in taken)
     decisions = list(work.decisions)
     if dating.as_of is not None and left_open and all(one.what != "index" for one in found.lock.decisions):
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
