@@ -115,7 +115,7 @@ class Publisher:
         """
         if destination.reference:
             return Aim(destination, None)
-        if not destination.registry and has_registry(image):
+        if not destination.registry and image and has_registry(Reference.parse(image)):
             return Aim(destination, None)
         settings = read_outline(folder).settings
         self._azure.trust(*acr_hosts(settings))

@@ -15,8 +15,9 @@ from shipml.oci.annotations import KEY, KIND, NATIVE
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import LAYER_GZIP_MEDIA_TYPE, Descriptor, Platform
-from shipml.oci.reference import DOCKER_HUB, Reference
+from shipml.oci.reference import Reference
 from shipml.registries.azure_session import AzureSession
+from shipml.registries.destination import has_registry
 from shipml.registries.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.store import Store
 from shipml.wheels.facts import facts_of_text
@@ -60,16 +61,11 @@ class LastImage:
         return f"layers of {self.reference} are taken as they are, and stay in the registry{later}"
 
 
-def has_registry(reference: Reference) -> bool:
-    """Whether a reference names a place that a user can push to: not a bare name as `iris:latest`."""
-    return reference.registry != DOCKER_HUB or not reference.repository.startswith("library/")
-
-
 class Puller:
     """Pulls with the user's own credentials; raises ShipmlError, as its class says.
 
-    SHIPML_USERNAME and SHIPML_PASSWORD go to the registries of `destinations` only, and there only when the user's
-    credentials are refused.
+    SHIPML_USERNAME and SHIPML_PASSWORD go to registries that `trust` was told of only; for images that are bases even
+    there only when the user's credentials are refused.
     """
 
     def __init__(self, emit: Emit, azure: AzureSession | None = None) -> None:

@@ -67,7 +67,7 @@ class Destination:
             composed = self._composed(own, location, username_at)
             at_home = (location.tag,) if location and location.tag else usual
             return _with_tags(composed, self.tags or at_home)
-        if own is None or not has_registry(image):
+        if own is None or not has_registry(own):
             name = own.name if own else "IMAGE"
             raise UsageError(
                 f"{image or 'the image'} names no registry to push to",
@@ -112,7 +112,6 @@ def _has_tag(text: str) -> bool:
     return ":" in text.rpartition("/")[2]
 
 
-def has_registry(image: str) -> bool:
+def has_registry(image: Reference) -> bool:
     """Whether an image's name says where it can be pushed: `iris` does not, nobody may push to Docker's own names."""
-    own = Reference.parse(image) if image else None
-    return own is not None and not (own.registry == DOCKER_HUB and own.repository.startswith(_OFFICIAL))
+    return image.registry != DOCKER_HUB or not image.repository.startswith(_OFFICIAL)
