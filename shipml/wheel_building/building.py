@@ -100,7 +100,7 @@ class Building:
                 for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
                     job.result()
                 return [job.result() for job in jobs]
-            except BaseException:
+            except BaseException:  # Ctrl+C, too: else leaving the pool would wait for builds that nobody wants
                 self._cancelled.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -113,16 +113,17 @@ class Building:
         """
         with self._lock_of_jobs:
             job = self._jobs.get(source.name)
+            if stack:  # who builds it himself gets no further before it is there, either
+                self._waiting[stack[-1]] = source.name
             if job is None:
                 mine = self._jobs[source.name] = Future()
             elif stack:
-                self._waiting[stack[-1]] = source.name
                 self._refuse_circle(source.name, stack)
         if job is not None:
             return job.result()
         try:
             built = known_build(source, self._suite, self._lock, self._pins, self._store) or self._step(source, stack)
-        except BaseException as error:
+        except BaseException as error:  # whatever it is: those who wait for this build must hear of its end
             mine.set_exception(error)
             raise
         self._built[source.name] = built

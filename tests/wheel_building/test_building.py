@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from shipml.errors import BuildError, UnavailableError
+from shipml.errors import BuildError, ResolutionError, UnavailableError
 from shipml.events import Event, Notice, StepFinished
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
@@ -19,6 +20,7 @@ from shipml.plan.model import LockedSource, LockedWheel
 from shipml.plan.suites import suite_named
 from shipml.store import Store
 from shipml.wheel_building import build_wheels
+from shipml.wheel_building.building import Building, Built
 from tests.package_index import serve_index
 from tests.peers.python_image import push_hub_python
 from tests.peers.registry import Registry
@@ -123,6 +125,40 @@ def test_rust_is_refused_before_anything_is_fetched(build: Builds, make_source: 
     """Crates would have to come over the network."""
     with pytest.raises(BuildError, match="its source is in Rust"):
         build(make_source("crab", "1", {"setup.py": "", "Cargo.toml": ""}))
+
+
+class Circle(Building):
+    """`a` builds `z` on its way, `z` waits for `b`, and then `b` wants `a`."""
+
+    def _step(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
+        if source.name == "z":
+            while "b" not in self._jobs:
+                time.sleep(0.001)
+        if source.name == "b":
+            while "z" not in self._waiting:
+                time.sleep(0.001)
+        wanted = {"a": "z", "z": "b", "b": "a"}[source.name]
+        return self._once(self._sources[wanted], (*stack, source.name))
+
+
+@pytest.mark.timeout(60)
+def test_sources_that_need_each_other_are_refused(build: Builds, make_source: MakeSource, tmp_path: Path) -> None:
+    """Also where one of them is built on the way of another: nobody waits for ever."""
+    assert BOOKWORM is not None
+    sources = tuple(make_source(name, "1", {"setup.py": ""}) for name in "abz")
+    building = Circle(
+        Lock((), "bookworm", "3.11", HERE, Digest("3" * 64), sources=sources),
+        Project(tmp_path),
+        BOOKWORM,
+        None,
+        store=build.store,
+        http=HttpClient(),
+        emit=build.heard.append,
+        allow_expired=False,
+        upgrade=False,
+    )
+    with pytest.raises(ResolutionError, match="the sources of a, b, z need each other"):
+        building.run()
 
 
 class TestInTheSandbox:
