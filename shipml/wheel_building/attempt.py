@@ -32,6 +32,7 @@ _FIRST_DAY_OF_ZIP = 315_532_800
 """1980-01-01: zip archives know no earlier time."""
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/tmp")  # noqa: S108  (only the sandbox sees what is mounted there)
 _LOG_BYTES = 8 << 20
+_HEAD_BYTES = 1 << 20
 _GRACE_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
 """Between two looks whether the build is still wanted."""
@@ -133,7 +134,7 @@ def _run(work: Attempt, folder: Path, store: Store) -> Outcome:
             if program.exit_code or not listener.answer:
                 return Outcome(listener.text, ending=program.cause)
             if "wheel" not in listener.answer:
-                return Outcome(listener.text, requires=tuple(map(str, listener.answer["requires"])))
+                return Outcome(listener.text, requires=tuple(map(str, listener.answer.get("requires") or ())))
             digest = Digest(listener.hasher.hexdigest())
             store.adopt(draft, digest)
             return Outcome(
@@ -168,13 +169,22 @@ class _Listener:
         if self._head is not None:
             self._head += data
             head, found, data = bytes(self._head).partition(b"\n")
-            if not found:
+            if not found and len(head) < _HEAD_BYTES:
                 return
             self._head = None
-            self.answer = json.loads(head)
+            self.answer = _answer(head)
         self.write(data)
         self.hasher.update(data)
         self.size_bytes += len(data)
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """What `inside.py` said; {} where it is not its word: what is built could print there, too."""
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
