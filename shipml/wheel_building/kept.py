@@ -77,5 +77,6 @@ def _builds(source: LockedSource, suite: PythonBase, lock: Lock, store: Store) -
 
 
 def _key(source: LockedSource, suite: PythonBase, lock: Lock) -> str:
-    parts = [RECIPE, source.name, source.version, str(source.digest), suite.name, suite.python, str(lock.platform)]
-    return str(Digest.of(canonical_json(parts)))
+    # the C library's version tells suites apart behind one tag: python:3.12-slim was bookworm's, and is trixie's now
+    base = [suite.name, suite.python, suite.glibc, str(lock.platform)]
+    return str(Digest.of(canonical_json([RECIPE, source.name, source.version, str(source.digest), *base])))
