@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shipml import bases, wheels
-from shipml.errors import PlanError, UnavailableError
+from shipml.errors import UnavailableError
 from shipml.events import Emit
 from shipml.http import HttpClient
 from shipml.layer_trees import layer_trees
@@ -141,7 +141,4 @@ class BuildRoots:
 
 def _beyond(packages: Sequence[DebianPackagePin], below: Sequence[DebianPackagePin]) -> tuple[DebianPackagePin, ...]:
     there = {(one.name, one.version) for one in below}
-    found = tuple(one for one in packages if (one.name, one.version) not in there)
-    if not found:
-        raise PlanError("nothing is added to Debian's compilers")
-    return found
+    return tuple(one for one in packages if (one.name, one.version) not in there)
