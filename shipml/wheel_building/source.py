@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import lzma
 import posixpath
 import tarfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,17 @@ _LIMIT_BYTES = 4 << 20
 _MOST_MEMBERS = 200_000
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
+"""What the readers of archives raise for broken ones, and for passwords and methods that they do not know."""
 _ONLY_NAMES = {"cython": "Cython", "skbuild": "scikit-build"}
 _DEFAULT = ("setuptools", "wheel")
 
@@ -50,7 +63,7 @@ def read_source(path: Path, filename: str) -> SourceFacts:
     """
     try:
         members = dict(_of_zip(path) if filename.endswith(".zip") else _of_tar(path))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except _BROKEN as error:
         raise UntrustedInputError(f"{filename} is no source distribution: {error}") from error
     setup = members.get("setup.py", b"").decode("utf-8", "replace")
     text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
@@ -82,8 +95,10 @@ def distribution_of(module: str) -> str:
 def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path, "r:*") as archive:
         for number, member in enumerate(archive):
+            if number > _MOST_MEMBERS:
+                return
             name = _below_top(member.name)
-            if number > _MOST_MEMBERS or not name or not member.isfile():
+            if not name or not member.isfile():
                 continue
             stream = archive.extractfile(member) if _is_read(name, member.size) else None
             yield name, stream.read(_LIMIT_BYTES) if stream else b""

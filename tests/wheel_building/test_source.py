@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import random
+import tarfile
 import zipfile
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -79,6 +82,25 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a-1.tar.gz").write_text("no")
     with pytest.raises(UntrustedInputError, match="no source distribution"):
         read_source(tmp_path / "a-1.tar.gz", "a-1.tar.gz")
+
+
+@pytest.mark.parametrize("ending", ["tar.xz", "zip"])
+def test_an_archive_that_breaks_in_the_middle_is_refused(tmp_path: Path, ending: str) -> None:
+    """Each way of packing has an error of its own for that."""
+    path = tmp_path / f"a-1.{ending}"
+    text = random.Random(1).randbytes(50_000)  # noqa: S311  (nothing is secret here)
+    if ending == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as packed:
+            packed.writestr("a-1/setup.py", text)
+    else:
+        with tarfile.open(path, "w:xz") as made:
+            member = tarfile.TarInfo("a-1/setup.py")
+            member.size = len(text)
+            made.addfile(member, io.BytesIO(text))
+    data = path.read_bytes()
+    path.write_bytes(data[:20_000] + b"\xff" * 10_000 + data[30_000:])
+    with pytest.raises(UntrustedInputError, match="no source distribution"):
+        read_source(path, path.name)
 
 
 @pytest.mark.parametrize(
