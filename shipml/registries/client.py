@@ -99,7 +99,11 @@ class RegistryClient:
             NotAllowedError: credentials are missing or refused.
             ShipmlError: it is not there, or no registry.
         """
-        self._ask("GET", "/v2/", Access(""), "log in", 200)
+        try:
+            self._ask("GET", "/v2/", Access(""), "log in", 200)
+        except NotFoundError as error:
+            error.hint = f"check how the host is spelled: {self.registry} has nothing at /v2/, as every registry has"
+            raise
 
     def manifest(self, repository: str, reference: str, accept: Sequence[str] = MANIFEST_MEDIA_TYPES) -> RemoteManifest:
         """The manifest or index under a tag or digest.

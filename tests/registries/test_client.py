@@ -331,6 +331,14 @@ def test_no_registry_there() -> None:
         _client("127.0.0.1:1").ping()
 
 
+def test_a_web_server_that_is_no_registry(server: SmallServer) -> None:
+    """Who logs in at a host without a registry is told to look at the host: there is no name or tag to check yet."""
+    server.answer = lambda _: Reply(404, b"<h1>not here</h1>")
+    with pytest.raises(NotFoundError, match="answered 404") as caught:
+        _client(server.host).ping()
+    assert "how the host is spelled" in caught.value.hint
+
+
 def test_plain_http_where_tls_is_spoken(server: SmallServer) -> None:
     """A registry that speaks no TLS gives an error with the way to allow that."""
     host = f"{server.host.replace('127.0.0.1', '0.0.0.0')}"  # of this machine, but not by a loopback name
