@@ -176,18 +176,21 @@ def _spread(asked_seconds: float) -> float:
 def interrupted(error: Exception, url: str) -> InterruptedRequestError:
     """A urllib3 error as one that another attempt may mend; others are raised."""
     wrong = failure(error, url, "{} gave no whole answer")
+    host = urllib.parse.urlsplit(url).netloc
     if "WRONG_VERSION_NUMBER" in wrong.message:
-        host = urllib.parse.urlsplit(url).netloc
         raise UnavailableError(
             f"{redacted(url)} speaks no TLS",
             hint=f"if it is inside your own network: export {INSECURE_REGISTRIES}={host}",
         ) from error
     if "[Errno -2]" in wrong.message or "nodename nor servname" in wrong.message:  # no server knows the name
-        raise TryAgainError(wrong.message, hint="check how the registry is spelled, and the network") from error
+        raise TryAgainError(
+            f"{host} cannot be reached: no server knows its name (Name or service not known)",
+            hint="check how the registry is spelled, and the network",
+        ) from error
     message = wrong.message
     if "Failed to establish a new connection" in message:
         reason = re.sub(r"^.*new connection: (?:\[Errno -?\d+\] )?", "", message)
-        message = f"{urllib.parse.urlsplit(url).netloc} cannot be reached: {reason}"
+        message = f"{host} cannot be reached: {reason}"
     return InterruptedRequestError(message, hint=wrong.hint)
 
 
