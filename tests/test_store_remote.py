@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 from typing import BinaryIO
 
@@ -57,6 +58,20 @@ def test_the_repository_that_was_noted_last_is_asked_first(store: Store) -> None
     assert store.remote_homes(BLOB.digest) == ["three", "one"]
 
 
+def test_a_full_disk_is_not_the_repository_s_fault(store: Store) -> None:
+    """It still has the blob when there is room again."""
+
+    class Endless(io.BytesIO):
+        def read(self, _: int | None = -1, /) -> bytes:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    store.open_remote = lambda *_: Endless()
+    store.note_remote(BLOB.digest, "one")
+    with pytest.raises(StoreError):
+        store.fetch(BLOB)
+    assert store.remote_homes(BLOB.digest) == ["one"]
+
+
 def test_other_bytes_are_not_taken(store: Store) -> None:
     """What does not have the digest is an error, and nothing of it stays."""
     store.open_remote = Remote(one=b"another")
@@ -64,6 +79,7 @@ def test_other_bytes_are_not_taken(store: Store) -> None:
     with pytest.raises(UntrustedInputError):
         store.open_layer(BLOB)
     assert not store.has_blob(BLOB.digest)
+    assert store.remote_homes(BLOB.digest) == []
 
 
 def test_a_layer_that_is_nowhere_is_an_error_that_says_what_to_do(store: Store) -> None:

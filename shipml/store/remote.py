@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from shipml.errors import BuildError, CancelledError, ShipmlError, StoreError
+from shipml.errors import BuildError, CancelledError, ShipmlError, StoreError, UntrustedInputError
 from shipml.oci.digest import Digest
 from shipml.oci.documents import copy_blob
 from shipml.oci.manifest import Descriptor
@@ -87,15 +87,22 @@ class RemoteBlobs(BlobStore):
                     raise
                 except ShipmlError as error:
                     failure = error
-                    if isinstance(error, BuildError):
-                        self._forget(layer.digest, home)
         if failure is not None and not self.has_blob(layer.digest, layer.size_bytes):
             raise failure
         return True
 
     def _fetch_from(self, home: str, layer: Descriptor, open_remote: OpenRemote) -> None:
-        with open_remote(home, layer) as source, self.draft() as draft:
-            copy_blob(source, draft.stream.write, layer.digest, layer.size_bytes, what="layer")
+        try:
+            source = open_remote(home, layer)
+        except BuildError:
+            self._forget(layer.digest, home)
+            raise
+        with source, self.draft() as draft:  # a full disk here is a BuildError, too, and not the repository's fault
+            try:
+                copy_blob(source, draft.stream.write, layer.digest, layer.size_bytes, what="layer")
+            except UntrustedInputError:
+                self._forget(layer.digest, home)
+                raise
             self.adopt(draft, layer.digest)
 
     def _forget(self, digest: Digest, repository: str) -> None:
