@@ -61,11 +61,11 @@ def test_the_repository_that_was_noted_last_is_asked_first(store: Store) -> None
 def test_a_full_disk_is_not_the_repository_s_fault(store: Store) -> None:
     """It still has the blob when there is room again."""
 
-    class Endless(io.BytesIO):
+    class NoRoom(io.BytesIO):
         def read(self, _: int | None = -1, /) -> bytes:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    store.open_remote = lambda *_: Endless()
+    store.open_remote = lambda *_: NoRoom()
     store.note_remote(BLOB.digest, "one")
     with pytest.raises(StoreError):
         store.fetch(BLOB)
