@@ -176,7 +176,7 @@ def _spread(asked_seconds: float) -> float:
 def interrupted(error: Exception, url: str) -> InterruptedRequestError:
     """A urllib3 error as one that another attempt may mend; others are raised."""
     wrong = failure(error, url, "{} gave no whole answer")
-    host = urllib.parse.urlsplit(url).netloc
+    host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
     if "WRONG_VERSION_NUMBER" in wrong.message:
         raise UnavailableError(
             f"{redacted(url)} speaks no TLS",
