@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipml.bases.contents import packages_with
+from shipml.bases.contents import packages_with, packages_with_paths
 from shipml.errors import UntrustedInputError
 from shipml.events import ignore
 from shipml.http import HttpClient
@@ -20,6 +20,12 @@ usr/lib/x86_64-linux-gnu/primus/libGL.so.2                  libs/primus
 usr/share/doc/libGL.so.9                                    doc/x
 usr/lib/aarch64-linux-gnu/libarm.so.1                       libs/arm
 usr/lib/x86_64-linux-gnu/libglib-2.0.so.0                   debug/libglib2.0-0-dbg,libs/libglib2.0-0t64
+usr/include/mysql/mysql.h                                   libdevel/libold-dev
+usr/include/x86_64-linux-gnu/mysql.h                        libs/libdefault,libdevel/libdefault-dev
+usr/include/not-mysql.h                                     libdevel/libnot-dev
+usr/share/include/mysql.h                                   doc/y
+usr/bin/pg_config                                           libdevel/libpq-dev
+usr/bin/deeper/pg_config                                    database/z
 """
 
 
@@ -34,6 +40,17 @@ def test_the_usual_owner_of_a_library_comes_first(
     assert found["libz.so.1"] == ("zlib1g",)
     assert found["libglib-2.0.so.0"][0] == "libglib2.0-0t64"
     assert [found[name] for name in ("libGL.so.2", "libGL.so.9", "libarm.so.1")] == [(), (), ()]
+
+
+def test_the_nearest_package_with_a_header_comes_first(
+    archive: Archive, mirror: Server, store: Store, http: HttpClient
+) -> None:
+    """Where compilers look by themselves, then below; programs count at their place alone; what nothing has is ()."""
+    archive.publish_suite(contents=CONTENTS)
+    wanted = ["/include/mysql.h", "/bin/pg_config", "/include/none.h"]
+    found = packages_with_paths(wanted, BOOKWORM, AMD64, store=store, http=http, emit=ignore)
+    assert found["/include/mysql.h"] == ("libdefault-dev", "libdefault", "libold-dev")
+    assert (found["/bin/pg_config"], found["/include/none.h"]) == (("libpq-dev",), ())
 
 
 def test_the_index_is_read_once(archive: Archive, mirror: Server, store: Store, http: HttpClient) -> None:
