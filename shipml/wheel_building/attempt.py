@@ -82,6 +82,7 @@ def attempt(work: Attempt, store: Store) -> Outcome:
 
     Raises:
         UnavailableError: sandboxes do not work here.
+        CancelledError: nobody wants the wheel any more.
     """
     folder = Path(tempfile.mkdtemp(dir=store.home / "tmp"))
     try:
