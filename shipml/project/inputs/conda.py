@@ -177,7 +177,7 @@ def _specifier(version: str) -> tuple[str, bool]:
     match = _EXACT.fullmatch(version)
     if match is None:
         bare = re.sub(r"\s+", "", version).split("=py")[0]
-        return (bare if bare[0] in "<>=!~" else f"=={bare}"), False
+        return (f"=={bare}" if bare and bare[0] not in "<>=!~" else bare), False
     exact = version.startswith("==") or match["build"] or match["version"].count(".") >= _THREE - 1
     number = match["version"].removesuffix(".*")
     return f"=={number}" if exact and not match["version"].endswith("*") else f"=={number}.*", True

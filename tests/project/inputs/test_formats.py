@@ -172,3 +172,9 @@ def test_a_damaged_pipfile_lock_is_named(tmp_path: Path, meta: str) -> None:
     """Whatever stands where its head should be."""
     with pytest.raises(ConfigurationError, match=r"Pipfile.lock is damaged"):
         declared(tmp_path, Pipfile_lock=f'{{"_meta": {meta}, "default": {{}}}}')
+
+
+def test_a_build_alone_is_no_version(tmp_path: Path) -> None:
+    """Conda's build strings say nothing of a version, with alternatives or without."""
+    text = "dependencies:\n  - numpy =py27|py36\n"
+    assert declared(tmp_path, environment_yml=text).names == ("numpy",)
