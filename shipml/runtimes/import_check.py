@@ -48,6 +48,8 @@ class ImportFailure:
             return f"{self.module.source} imports {self.module.name}, which is not in the image"
         if self.error == "crash":
             return f"{self.module.source} imports {self.module.name}, at which Python crashes"
+        if self.error == "time":
+            return f"{self.module.source} imports {self.module.name}, which did not come back in time"
         return f"{self.module.source} imports {self.module.name}: {self.error}: {self.text}"
 
     @property
@@ -55,6 +57,8 @@ class ImportFailure:
         """The smallest change that may mend it."""
         if library := _LIBRARY.search(self.text):
             return f"add the Debian package that has {library['soname']} to the setting system-packages"
+        if self.error == "time":
+            return f"find out what {self.module.name} waits for when it is imported: there is no network"
         root = self.missing.partition(".")[0]
         if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
             return f"add the package that has {root} to the project's requirements"
@@ -131,7 +135,7 @@ def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> I
         if answer is None:
             if name == begun:
                 error, _, why = ending.partition(" ")
-                yield ImportFailure(module, error, why or "it did not come back in time")
+                yield ImportFailure(module, error, why)
         elif "error" in answer:
             yield ImportFailure(module, answer["error"], answer["text"], answer["missing"])
 

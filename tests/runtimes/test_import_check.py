@@ -69,3 +69,11 @@ def test_modules_that_print_do_not_disturb(tmp_path: Path) -> None:
     """Lines of others, and a sys.stdout of their own, change no answer."""
     (tmp_path / "m.py").write_text("import io, sys\nprint('no line end', end='')\nsys.stdout = io.StringIO()\n")
     assert set(probe(tmp_path, module("m"), module("gone_too"))) == {"gone_too"}
+
+
+def test_an_import_that_does_not_come_back_is_named() -> None:
+    """The one that had begun; those after it were not tried."""
+    text = f"{import_probe.MARK}{json.dumps({'begin': 'm'})}\n"
+    (failure,) = read_answers(text, (module("m"), module("later")), "time")
+    assert failure.sentence == "m.py:3 imports m, which did not come back in time"
+    assert "there is no network" in failure.remedy
