@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from shipml.errors import ConfigurationError
 from shipml.plan.dockerfile import Copied, DockerfileCommand, NotUnderstood, Understood
+from shipml.project import read_project
 from shipml.project.dockerfile import understand_dockerfile
 
 USUAL = """\
@@ -125,3 +129,12 @@ def test_arguments_can_be_given() -> None:
     found = understand_dockerfile("ARG V=3.9\nFROM python:$V\nARG P=1\nEXPOSE $P\n", {"V": "3.11", "P": "9000"})
     assert isinstance(found, Understood)
     assert (found.python, found.exposed_ports) == ("3.11", (9000,))
+
+
+def test_a_requirements_file_that_is_not_there_is_an_error_where_the_dockerfile_is_followed(tmp_path: Path) -> None:
+    """As it is for docker; left aside, the Dockerfile's line does not matter."""
+    (tmp_path / "Dockerfile").write_text("FROM python:3.11\nCOPY . .\nRUN pip install -r gone.txt\nCMD python app.py\n")
+    (tmp_path / "app.py").write_text("print(1)\n")
+    with pytest.raises(ConfigurationError, match=r"Dockerfile:3 installs gone\.txt, which is not in the project"):
+        read_project(tmp_path, None, dockerfile="follow")
+    assert read_project(tmp_path, None).requirements is None
