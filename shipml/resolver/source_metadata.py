@@ -9,18 +9,32 @@ from __future__ import annotations
 import ast
 import configparser
 import io
+import lzma
 import posixpath
 import re
 import tarfile
 import tomllib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from email.parser import HeaderParser
 from pathlib import Path
 
 from shipml.errors import UntrustedInputError
 
-__all__ = ["requirements_of_source"]
+__all__ = ["BROKEN_ARCHIVE", "requirements_of_source"]
+
+BROKEN_ARCHIVE = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    RuntimeError,
+)
+"""What the readers of archives raise for broken ones, and for passwords and methods that they do not know."""
 
 _LIMIT_BYTES = 4 << 20
 _MOST_MEMBERS = 200_000
@@ -40,7 +54,7 @@ def requirements_of_source(path: Path, filename: str) -> tuple[str, ...]:
     """
     try:
         files = dict(_files_of_zip(path) if filename.endswith(".zip") else _files_of_tar(path))
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
+    except BROKEN_ARCHIVE as error:
         raise UntrustedInputError(f"{filename} is no source distribution: {error}") from error
     for read in (_metadata, _requires, _pyproject, _setup_cfg, _setup_py):
         found = tuple(_valid(read(files)))

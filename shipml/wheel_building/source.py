@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ast
-import lzma
 import posixpath
 import tarfile
 import tomllib
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any
 from shipml.errors import UntrustedInputError
 from shipml.project.data import module_names
 from shipml.project.mending.names import standard_library
+from shipml.resolver.source_metadata import BROKEN_ARCHIVE
 
 __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
@@ -24,17 +23,6 @@ _LIMIT_BYTES = 4 << 20
 _MOST_MEMBERS = 200_000
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
-_BROKEN = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-)
-"""What the readers of archives raise for broken ones, and for passwords and methods that they do not know."""
 _ONLY_NAMES = {"cython": "Cython", "skbuild": "scikit-build"}
 _DEFAULT = ("setuptools", "wheel")
 
@@ -63,7 +51,7 @@ def read_source(path: Path, filename: str) -> SourceFacts:
     """
     try:
         members = dict(_of_zip(path) if filename.endswith(".zip") else _of_tar(path))
-    except _BROKEN as error:
+    except BROKEN_ARCHIVE as error:
         raise UntrustedInputError(f"{filename} is no source distribution: {error}") from error
     setup = members.get("setup.py", b"").decode("utf-8", "replace")
     text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
