@@ -14,15 +14,15 @@ from shipml.resolver.source_metadata import requirements_of_source
 
 
 def sdist(folder: Path, compression: str) -> Path:
-    """A small archive whose PKG-INFO asks for two packages."""
+    """An archive whose PKG-INFO asks for two packages, behind some code."""
     path = folder / f"demo-1.0.tar.{compression}"
-    text = (
-        b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Dist: idna\nRequires-Dist: six>=1\n" + b"\n" * 9000
-    )
+    text = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Dist: idna\nRequires-Dist: six>=1\n"
+    code = "".join(f"x{number} = {number * 7919 % 9973}\n" for number in range(20000)).encode()
     with tarfile.open(path, f"w:{compression}") as archive:  # type: ignore[call-overload]
-        info = tarfile.TarInfo("demo-1.0/PKG-INFO")
-        info.size = len(text)
-        archive.addfile(info, io.BytesIO(text))
+        for name, data in (("demo-1.0/setup.py", code), ("demo-1.0/PKG-INFO", text)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
     return path
 
 
@@ -38,7 +38,7 @@ def test_an_archive_that_is_broken_anywhere_is_refused(compression: str, tmp_pat
     """Whatever the reader of its compression raises, the error is ours and names the file."""
     path = sdist(tmp_path, compression)
     whole = path.read_bytes()
-    for at in range(12, len(whole), 7):
+    for at in range(12, len(whole), len(whole) // 60):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         with suppress(UntrustedInputError):  # what the checksum does not cover may pass
             requirements_of_source(path, path.name)
