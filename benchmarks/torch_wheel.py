@@ -58,14 +58,14 @@ def inflate_and_hash(path: Path) -> None:
 def splice(path: Path) -> None:
     """The layer of the wheel without bytecode: written to disk, with its digest and diff id."""
     # Only the process that splices loads the wheel machinery.
-    from shipml.oci.digest import Digest  # noqa: PLC0415
-    from shipml.oci.layer_writer import LayerWriter  # noqa: PLC0415
-    from shipml.plan.model import LockedWheel  # noqa: PLC0415
-    from shipml.store import Store  # noqa: PLC0415
-    from shipml.wheels.archive import Archive  # noqa: PLC0415
-    from shipml.wheels.bytecode import Bytecode  # noqa: PLC0415
-    from shipml.wheels.install import placement_of  # noqa: PLC0415
-    from shipml.wheels.splice import write_wheel  # noqa: PLC0415
+    from shipml.facts.plan import LockedWheel
+    from shipml.oci.digest import Digest
+    from shipml.oci.layer_writer import LayerWriter
+    from shipml.store import Store
+    from shipml.wheels.archive import Archive
+    from shipml.wheels.bytecode import Bytecode
+    from shipml.wheels.install import placement_of
+    from shipml.wheels.splice import write_wheel
 
     name, version = path.name.split("-")[:2]
     wheel = LockedWheel(name, version, path.as_uri(), path.stat().st_size, Digest.of(b""), path.name)

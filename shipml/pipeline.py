@@ -10,37 +10,51 @@ from pathlib import Path
 from typing import Any
 
 from shipml import docker_engine
-from shipml.builders import EMBEDDED, DockerOptions, decide_builder
-from shipml.building_here import Here
+from shipml.azure.session import AzureSession
+from shipml.build.choose import EMBEDDED, DockerOptions, decide_builder
+from shipml.build.here import Here
+from shipml.build.last_image import Puller
+from shipml.docker_engine.loading import load_image
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ShipmlError, StoreError, UnavailableError
 from shipml.events import Emit, Notice, ignore
-from shipml.finding import Finder
+from shipml.facts.plan import SmokeCheck
+from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
-from shipml.lock_file import dump_lock
+from shipml.images import Finder
+from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
-from shipml.oci.output import Output, write_outputs
-from shipml.oci.reference import Reference
+from shipml.oci.reference import Reference, has_registry
+from shipml.oci.source import Output, write_outputs
 from shipml.plan import Plan
-from shipml.plan.model import SmokeCheck
 from shipml.plan.planner import image_name
-from shipml.planning import Planner
-from shipml.planning_request import PlanRequest
+from shipml.prepare import Planner
 from shipml.project import read_outline
-from shipml.promoting import Promoter
-from shipml.publishing import Publisher, Via
-from shipml.pulling import Puller, has_registry
-from shipml.registries import Credentials, Destination, Pushed
-from shipml.registries.azure_session import AzureSession
-from shipml.registries.login import LoggedIn, LoggedOut, log_in, log_out
-from shipml.registries.named import Location, locate
-from shipml.registries.promotion import Promoted
-from shipml.report import BuildReport, ImageSummary, describe_image, report_build, summarise_image
-from shipml.running import Runner
+from shipml.publish.destination import Destination
+from shipml.publish.locations import Location, locate
+from shipml.publish.login import (
+    LoggedIn,
+    LoggedOut,
+    log_in,
+    log_out,
+)
+from shipml.publish.promote import Promoter
+from shipml.publish.promotion import Promoted
+from shipml.publish.push import Publisher, Via
+from shipml.publish.pushed import Pushed
+from shipml.registry.credentials import Credentials
+from shipml.report import (
+    BuildReport,
+    ImageSummary,
+    Outcome,
+    describe_image,
+    report_build,
+    summarise_image,
+)
 from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.run import Runner
 from shipml.store import Store, default_home
-from shipml.summary import Outcome
 
 __all__ = ["PlanRequest", "Shipml"]
 
@@ -81,7 +95,7 @@ class Shipml:
 
     def dockerfile(self, request: PlanRequest) -> str:
         """An equivalent Dockerfile."""
-        from shipml.builders.dockerfile import dockerfile  # noqa: PLC0415  (late: rarely asked)
+        from shipml.build.dockerfile import dockerfile
 
         request = replace(request, no_dockerfile=True)
         prepared = self._planner.prepare(request)
@@ -132,7 +146,7 @@ class Shipml:
             engine_is_there=self._has_engine,
         )
         if decision.value != EMBEDDED:
-            from shipml.building_elsewhere import Elsewhere  # noqa: PLC0415  (late: engines' and Azure's builders)
+            from shipml.build_elsewhere.build import Elsewhere
 
             elsewhere = Elsewhere(self.store, self.emit, self._azure, self.plan)
             return elsewhere.build(request, names, targets, decision, docker or DockerOptions())
@@ -321,7 +335,7 @@ class Shipml:
             return
         try:
             with engine:
-                engine.load(image, names, self.emit, manifest_of=docker_engine.manifests_in(self.store))
+                load_image(engine, image, names, self.emit, manifest_of=docker_engine.manifests_in(self.store))
         except ShipmlError as error:
             if must:
                 raise

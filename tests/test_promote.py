@@ -10,20 +10,31 @@ from pathlib import Path
 
 import pytest
 
-from shipml.errors import NotAllowedError, SmokeTestError, TryAgainError, UnavailableError, UsageError
-from shipml.events import Event, Notice, OutputReceived, StepFinished
+from shipml.errors import (
+    NotAllowedError,
+    SmokeTestError,
+    TryAgainError,
+    UnavailableError,
+    UsageError,
+)
+from shipml.events import (
+    Event,
+    Notice,
+    OutputReceived,
+    StepFinished,
+)
+from shipml.facts.plan import SmokeCheck
+from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import INDEX_MEDIA_TYPE, Platform, canonical_json
 from shipml.oci.reference import Reference
 from shipml.pipeline import Shipml
-from shipml.plan.model import SmokeCheck
-from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
-from shipml.registries import Destination
-from shipml.registries.keychain import DockerKeychain
-from shipml.registries.promotion import Promoted
-from shipml.registries.remote import Registries
-from shipml.registries.transfer import copy_image
+from shipml.publish.destination import Destination
+from shipml.publish.promotion import Promoted
+from shipml.publish.transfer import copy_image
+from shipml.registry.keychain import DockerKeychain
+from shipml.registry.remote import Registries
 from tests.peers.engine import run
 from tests.peers.registry import Registry, start_registry
 from tests.runtimes.images import busybox_layer, make_image, shell_image

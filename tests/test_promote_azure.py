@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from shipml.azure.session import AzureSession
 from shipml.errors import NotAllowedError, TryAgainError
 from shipml.events import Event, Notice
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.reference import Reference
 from shipml.pipeline import Shipml
-from shipml.registries.azure_session import AzureSession
-from shipml.registries.promotion import Promoted
-from shipml.registries.remote import Registries
-from shipml.registries.transfer import copy_image
+from shipml.publish.promotion import Promoted
+from shipml.publish.transfer import copy_image
+from shipml.registry.remote import Registries
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.faults import Fault
 from tests.peers.marks import find_marks
-from tests.registries.pushing import new_name
+from tests.publish.pushing import new_name
 from tests.runtimes.images import shell_image
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

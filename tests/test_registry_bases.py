@@ -14,7 +14,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import read_config
 from shipml.oci.validate import validate
 from shipml.pipeline import PlanRequest, Shipml
-from shipml.registries.transport import Pauses
+from shipml.registry.transport import Pauses
 from shipml.report import BuildReport
 from tests.package_index import PackageIndex, serve_index
 from tests.peers.engine import Engine

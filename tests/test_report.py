@@ -3,11 +3,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from shipml.oci import annotations as names
+from shipml.facts.plan import BasePin, Decision, Plan
+from shipml.oci import manifest as names
 from shipml.oci.image import assemble_image
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
-from shipml.plan.model import BasePin, Decision, Plan
 from shipml.report import describe_image, report_build
 from tests.image_fixtures import MakeImage
 

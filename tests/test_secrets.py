@@ -21,10 +21,10 @@ from typing import Any
 import pytest
 
 from shipml.errors import TryAgainError
-from shipml.registries.client import RegistryClient
-from shipml.registries.credentials import Credentials
-from shipml.registries.keychain import GivenKeychain
-from shipml.registries.transport import Pauses
+from shipml.registry.client import RegistryClient
+from shipml.registry.credentials import Credentials
+from shipml.registry.keychain import GivenKeychain
+from shipml.registry.transport import Pauses
 from shipml.store import Store
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.engine import run
@@ -241,9 +241,9 @@ def test_a_fault_of_our_own(machine: Machine, guarded: Registry) -> None:
     push = f"push iris {guarded.host}/crash/iris:1 --no-smoke -v"
     shown = machine.type(
         login,
-        Typed(push, 1, crash="shipml.registries.client:RegistryClient.put_manifest"),
-        Typed(push, 1, crash="shipml.registries.token_service:TokenService.token"),
-        Typed(push, 1, crash="shipml.registries.transport:Transport.send"),
+        Typed(push, 1, crash="shipml.registry.client:RegistryClient.put_manifest"),
+        Typed(push, 1, crash="shipml.registry.token_service:TokenService.token"),
+        Typed(push, 1, crash="shipml.registry.transport:Transport.send"),
     )
     assert "Traceback" in shown
     assert list((machine.home / "store" / "logs").iterdir())

@@ -18,7 +18,12 @@ from typing import cast
 
 import pytest
 
-from shipml.errors import StoreError, TryAgainError, UntrustedInputError, UsageError
+from shipml.errors import (
+    StoreError,
+    TryAgainError,
+    UntrustedInputError,
+    UsageError,
+)
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, ImageValue, LayerValue
 from shipml.store import Store, default_home, remove_tree

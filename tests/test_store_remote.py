@@ -9,13 +9,19 @@ from typing import BinaryIO
 
 import pytest
 
-from shipml.errors import BuildError, ShipmlError, StoreError, TryAgainError, UntrustedInputError
-from shipml.layer_cache import cached_layer, layer_key
+from shipml.errors import (
+    BuildError,
+    ShipmlError,
+    StoreError,
+    TryAgainError,
+    UntrustedInputError,
+)
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import Descriptor
 from shipml.store import Store
+from shipml.store.layers import cached_layer, layer_key
 from tests.image_fixtures import MakeImage
 
 DATA = b"a layer"

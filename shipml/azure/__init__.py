@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from shipml.azure.az_settings import AzSettings, Subscription
-from shipml.azure.clouds import CLOUDS, Cloud, find_cloud, is_acr_host
-from shipml.azure.credentials import DeviceCode, EntraToken, Identity, SignIn, sign_in
+from shipml.azure.clouds import (
+    CLOUDS,
+    Cloud,
+    find_cloud,
+    is_acr_host,
+)
+from shipml.azure.credentials import (
+    DeviceCode,
+    EntraToken,
+    Identity,
+    SignIn,
+    sign_in,
+)
 from shipml.azure.explain_sign_in import AudienceRefusedError
-from shipml.azure.manager import Manager
-from shipml.azure.resources import SKUS, AcrRegistry
+from shipml.azure.manager import SKUS, AcrRegistry, Manager
 
 __all__ = [
     "CLOUDS",

@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from shipml.azure.clouds import Cloud
-from shipml.azure.explain_sign_in import explain_sign_in, explain_unreachable
-from shipml.azure.names import credential_name
+from shipml.azure.explain_sign_in import credential_name, explain_sign_in, explain_unreachable
 from shipml.azure.sdk import azure_errors, make_session, make_transport
 from shipml.errors import ConfigurationError, NotAllowedError
 
@@ -93,7 +92,7 @@ class Identity:
             NotAllowedError: nobody is logged in, or Entra refuses.
             TryAgainError: Entra does not answer.
         """
-        from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415  (0.3 s that others need not pay)
+        from azure.core.exceptions import ClientAuthenticationError
 
         try:
             found = self.get_token(scope)
@@ -133,7 +132,7 @@ def sign_in(cloud: Cloud, how: SignIn) -> Identity:
 
 
 def _credential(how: SignIn, session: requests.Session, shared: dict[str, Any]) -> Any:  # noqa: ANN401  (as above)
-    import azure.identity  # noqa: PLC0415  (0.3 s that others need not pay)
+    import azure.identity
 
     environment = how.environment
     if how.device_code is not None:

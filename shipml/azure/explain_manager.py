@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UsageError
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+    UsageError,
+)
 
 __all__ = ["Refusal", "explain_manager"]
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from types import MappingProxyType
 
-from shipml.azure.names import credential_name
 from shipml.errors import NotAllowedError, ShipmlError, TryAgainError
 
-__all__ = ["AudienceRefusedError", "explain_sign_in", "explain_unreachable"]
+__all__ = ["AudienceRefusedError", "credential_name", "explain_sign_in", "explain_unreachable"]
 
 _CODE = re.compile(r"AADSTS(\d+)")
 _ATTEMPT = re.compile(r"^\t(\w+): (.*)$", re.MULTILINE)
@@ -132,3 +132,26 @@ def _summary(attempts: Sequence[tuple[str, str]]) -> str:
 def _shortened(text: str) -> str:
     line = " ".join(text.split()).rstrip(". ")
     return line if len(line) <= _LENGTH else line[: _LENGTH - 1] + "…"
+
+
+_NAMES = MappingProxyType(
+    {
+        "AzureCliCredential": "az CLI",
+        "AzureDeveloperCliCredential": "azd CLI",
+        "AzurePowerShellCredential": "Azure PowerShell",
+        "BrokerCredential": "the system's login",
+        "ClientAssertionCredential": "GitHub Actions",
+        "DeviceCodeCredential": "device code",
+        "EnvironmentCredential": "service principal",
+        "ManagedIdentityCredential": "managed identity",
+        "SharedTokenCacheCredential": "shared token cache",
+        "VisualStudioCodeCredential": "Visual Studio Code",
+        "WorkloadIdentityCredential": "workload identity",
+    }
+)
+
+
+def credential_name(class_name: str) -> str:
+    """`AzureCliCredential` → `Azure (az CLI)`; "Azure" for those that choose among others."""
+    word = _NAMES.get(class_name, "")
+    return f"Azure ({word})" if word else "Azure"

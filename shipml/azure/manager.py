@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +15,15 @@ from shipml.azure.az_settings import AzSettings
 from shipml.azure.credentials import Identity
 from shipml.azure.explain_manager import Refusal, explain_manager
 from shipml.azure.explain_sign_in import explain_sign_in, explain_unreachable
-from shipml.azure.resources import SKUS, AcrRegistry, subscription_of
 from shipml.azure.sdk import azure_errors, make_transport
-from shipml.errors import NotAllowedError, UsageError
+from shipml.errors import NotAllowedError, UntrustedInputError, UsageError
 from shipml.events import Emit, ignore, step
+
+__all__ = ["SKUS", "AcrRegistry", "Manager", "group_of", "subscription_of"]
 
 if TYPE_CHECKING:
     from azure.mgmt.containerregistry import ContainerRegistryManagementClient
 
-__all__ = ["Manager"]
 
 _POLL_SECONDS = 3.0
 _ATTEMPTS = 3
@@ -214,7 +216,7 @@ class Manager:
             doing: for errors, as in `Refusal.doing`.
             scope: as in `Refusal.scope`.
         """
-        from azure.core.rest import HttpRequest  # noqa: PLC0415  (0.2 s that others need not pay)
+        from azure.core.rest import HttpRequest
 
         client = self._client(subscription_of(path) or self._subscription or "none")
         with self._doing(doing, scope):
@@ -256,7 +258,7 @@ class Manager:
 
     def _client(self, subscription: str) -> ContainerRegistryManagementClient:
         if subscription not in self._clients:
-            from azure.mgmt.containerregistry import (  # noqa: PLC0415  (0.2 s that others need not pay)
+            from azure.mgmt.containerregistry import (
                 ContainerRegistryManagementClient,
             )
 
@@ -274,7 +276,7 @@ class Manager:
     @contextmanager
     def _doing(self, doing: str, scope: str = "", *, source: str = "") -> Iterator[None]:
         """Turn what the SDK raises into our errors."""
-        from azure.core import exceptions  # noqa: PLC0415  (as above)
+        from azure.core import exceptions
 
         try:
             yield
@@ -304,3 +306,75 @@ def _seconds(text: str | None) -> float:
         return float(text or 0)
     except ValueError:
         return 0.0
+
+
+SKUS = ("Basic", "Standard", "Premium")
+_GROUP = re.compile(r"/resourceGroups/([^/]+)", re.IGNORECASE)
+_SUBSCRIPTION = re.compile(r"^/subscriptions/([^/]+)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class AcrRegistry:
+    """An Azure Container Registry."""
+
+    id: str
+    """Resource id: `/subscriptions/…/resourceGroups/…/providers/Microsoft.ContainerRegistry/registries/NAME`."""
+    name: str
+    login_server: str
+    """Its host, in lower case; not always `NAME.azurecr.io`."""
+    location: str
+    sku: str
+    provisioning: str
+    """"Succeeded" when it can be used."""
+    is_public: bool
+    """Whether it answers requests from the internet at all."""
+    is_firewalled: bool
+    """Whether only some addresses are let in."""
+    uses_abac: bool
+    """Whether rights are given for single repositories: AcrPush and AcrPull count for nothing then."""
+
+    @property
+    def resource_group(self) -> str:
+        """The resource group that holds it."""
+        return group_of(self.id)
+
+    @property
+    def subscription(self) -> str:
+        """The subscription's id."""
+        return subscription_of(self.id)
+
+    @classmethod
+    def from_arm(cls, document: Mapping[str, Any]) -> AcrRegistry:
+        """Read ARM's JSON (api-version 2025-11-01, and those before as far as they have it).
+
+        Raises:
+            UntrustedInputError: it lacks what every registry has.
+        """
+        try:
+            properties = document.get("properties") or {}
+            rules = properties.get("networkRuleSet") or {}
+            return cls(
+                id=str(document["id"]),
+                name=str(document["name"]),
+                login_server=str(properties.get("loginServer") or "").lower(),
+                location=str(document.get("location") or ""),
+                sku=str((document.get("sku") or {}).get("name") or ""),
+                provisioning=str(properties.get("provisioningState") or ""),
+                is_public=properties.get("publicNetworkAccess") != "Disabled",
+                is_firewalled=rules.get("defaultAction") == "Deny",
+                uses_abac=properties.get("roleAssignmentMode") == "AbacRepositoryPermissions",
+            )
+        except (KeyError, AttributeError) as error:
+            raise UntrustedInputError("Azure describes a registry in a way that shipml does not know") from error
+
+
+def group_of(resource: str) -> str:
+    """The resource group in a resource id; "" where there is none."""
+    found = _GROUP.search(resource)
+    return found[1] if found else ""
+
+
+def subscription_of(resource: str) -> str:
+    """The subscription in a resource id; "" where there is none."""
+    found = _SUBSCRIPTION.search(resource)
+    return found[1] if found else ""

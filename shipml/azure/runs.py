@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from shipml.azure.manager import Manager
-from shipml.azure.resources import AcrRegistry
+from shipml.azure.manager import AcrRegistry, Manager
 from shipml.azure.sdk import azure_errors
 from shipml.errors import TryAgainError, UntrustedInputError
 

@@ -27,8 +27,8 @@ def make_session() -> requests.Session:
     Raises:
         ConfigurationError: a variable names something else than certificates.
     """
-    import requests  # noqa: PLC0415  (0.1 s that `--help` need not pay)
-    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    import requests
+    from requests.adapters import HTTPAdapter
 
     context = trust()
 
@@ -47,7 +47,7 @@ def make_session() -> requests.Session:
 
 def make_transport(session: requests.Session) -> RequestsTransport:
     """The session as the SDKs take it; closing it is left to who made it."""
-    from azure.core.pipeline.transport import RequestsTransport  # noqa: PLC0415  (as above)
+    from azure.core.pipeline.transport import RequestsTransport
 
     for name in ("azure", "msal"):  # else what they log goes to stderr, where nobody asked for logs
         logging.getLogger(name).addHandler(logging.NullHandler())
@@ -58,7 +58,7 @@ def make_transport(session: requests.Session) -> RequestsTransport:
 
 def azure_errors() -> tuple[type[Exception], ...]:
     """All that the SDKs raise for reasons outside this process."""
-    from azure.core.exceptions import AzureError  # noqa: PLC0415  (as above)
-    from requests.exceptions import RequestException  # noqa: PLC0415
+    from azure.core.exceptions import AzureError
+    from requests.exceptions import RequestException
 
     return (AzureError, RequestException)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from shipml.errors import PlanError
 from shipml.events import Emit
+from shipml.facts.plan import Base, BasePin, ImageBasePin
+from shipml.facts.pythons import Suite, suite_named
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
-from shipml.plan.model import Base, BasePin, ImageBasePin
-from shipml.plan.suites import Suite, suite_named
 from shipml.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def pin_base(
         TryAgainError: the mirror cannot be reached, or its lists have expired and `allow_expired` is not given.
         UntrustedInputError: lists that Debian has not signed, or a file that is not the one they name.
     """
-    from shipml.bases import pin  # noqa: PLC0415  (late: `--help` does not pay for it; so below)
+    from shipml.debian import pin
 
     return pin.pin_base(
         suite,
@@ -76,7 +76,7 @@ def pin_image(
         PlanError: it has no Python that shipml can use.
         ShipmlError: it cannot be had from its registry, as the class says.
     """
-    from shipml.bases import image_pin  # noqa: PLC0415
+    from shipml.bases import image_pin
 
     return image_pin.pin_image(reference, platform, open_image=open_image, store=store, emit=emit, upgrade=upgrade)
 
@@ -91,13 +91,13 @@ def base_layers(pin: Base, *, store: Store, http: HttpClient, emit: Emit) -> lis
         BuildError, TryAgainError: a package cannot be had.
     """
     if isinstance(pin, ImageBasePin):
-        from shipml.bases import image_pin  # noqa: PLC0415
+        from shipml.bases import image_pin
 
         return image_pin.image_layers(pin, store)
-    from shipml.bases import assemble  # noqa: PLC0415
+    from shipml.debian import assemble
 
     def interpreter() -> Interpreter:
-        from shipml.bases.interpreter import host_platform, interpreter_of, unpacked_interpreter  # noqa: PLC0415
+        from shipml.bases.interpreter import host_platform, interpreter_of, unpacked_interpreter
 
         if pin.platform == host_platform():
             return unpacked_interpreter(pin, store=store, http=http, emit=emit)
@@ -114,21 +114,21 @@ def are_layers_known(pin: Base, *, store: Store) -> bool:
     """Whether `base_layers` would neither fetch nor make anything."""
     if isinstance(pin, ImageBasePin):
         return True
-    from shipml.bases import assemble  # noqa: PLC0415
+    from shipml.debian import assemble
 
     return assemble.are_known(pin, store)
 
 
 def bytecode_version(pin: Base) -> str:
     """Full version of the Python that compiles packages for this base: part of their layers' keys."""
-    from shipml.bases import bytecode_python  # noqa: PLC0415
+    from shipml.bases import bytecode_python
 
     return bytecode_python.bytecode_version(pin)
 
 
 def can_compile(pin: Base) -> bool:
     """Whether a Python that compiles for this base can be had on this machine."""
-    from shipml.bases import bytecode_python  # noqa: PLC0415
+    from shipml.bases import bytecode_python
 
     return bytecode_python.can_compile(pin)
 
@@ -142,6 +142,6 @@ def bytecode_interpreter(
         UnavailableError: none can be had here (see `can_compile`).
         ShipmlError: it cannot be fetched, as the class says.
     """
-    from shipml.bases import bytecode_python  # noqa: PLC0415
+    from shipml.bases import bytecode_python
 
     return bytecode_python.bytecode_interpreter(pin, store=store, http=http, emit=emit, allow_expired=allow_expired)

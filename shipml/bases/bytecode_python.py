@@ -5,16 +5,23 @@ from __future__ import annotations
 import posixpath
 from pathlib import Path
 
-from shipml.bases.assemble import fetch_packages
 from shipml.bases.image_pin import image_layers
 from shipml.bases.image_tree import image_tree, inside
-from shipml.bases.interpreter import ENVIRONMENT, LOADERS, OPTIONS, host_platform, installed, interpreter_of
-from shipml.bases.loader_cache import MULTIARCH
+from shipml.bases.interpreter import (
+    ENVIRONMENT,
+    LOADERS,
+    OPTIONS,
+    host_platform,
+    installed,
+    interpreter_of,
+)
+from shipml.debian.assemble import fetch_packages
+from shipml.debian.loader_cache import MULTIARCH
 from shipml.errors import BuildError, UnavailableError
 from shipml.events import Emit
+from shipml.facts.plan import Base, ImageBasePin
+from shipml.facts.pythons import SUITES, Suite, suite_named
 from shipml.http import HttpClient
-from shipml.plan.model import Base, ImageBasePin
-from shipml.plan.suites import SUITES, Suite, suite_named
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 

@@ -8,16 +8,25 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from shipml.bases.image_facts import ImageFacts, environment_of, facts_of_config, facts_of_tree
+from shipml.bases.image_facts import (
+    ImageFacts,
+    environment_of,
+    facts_of_config,
+    facts_of_tree,
+)
 from shipml.bases.image_tree import image_tree
 from shipml.errors import PlanError, UntrustedInputError
 from shipml.events import Emit, step
-from shipml.oci.annotations import KIND, SOURCE
+from shipml.facts.plan import PREFIX, BaseLayerPin, ImageBasePin
 from shipml.oci.digest import Digest
-from shipml.oci.image import Image, LayerValue, platform_of, read_config
-from shipml.oci.manifest import Descriptor, Platform
+from shipml.oci.image import (
+    Image,
+    LayerValue,
+    platform_of,
+    read_config,
+)
+from shipml.oci.manifest import KIND, SOURCE, Descriptor, Platform
 from shipml.oci.reference import Reference
-from shipml.plan.model import PREFIX, BaseLayerPin, ImageBasePin
 from shipml.store import Store
 
 __all__ = ["OpenImage", "image_layers", "pin_image"]

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shipml.events import Emit
-from shipml.layer_trees import layer_trees
 from shipml.oci.digest import Digest
 from shipml.oci.image import Layer
 from shipml.oci.unpack import OPAQUE_ATTRIBUTE
 from shipml.store import Store
+from shipml.store.trees import layer_trees
 
 __all__ = ["image_tree", "inside"]
 

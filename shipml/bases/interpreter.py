@@ -11,17 +11,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shipml.bases.assemble import fetch_packages, write_base
-from shipml.bases.loader_cache import MULTIARCH
-from shipml.bases.pin import pin_base
-from shipml.bases.recipe import RECIPE
-from shipml.bases.root_file_system import FolderWriter
+from shipml.debian.assemble import fetch_packages, write_base
+from shipml.debian.loader_cache import MULTIARCH
+from shipml.debian.pin import pin_base
+from shipml.debian.recipe import RECIPE
+from shipml.debian.root_file_system import FolderWriter
 from shipml.errors import UnavailableError
 from shipml.events import Emit
+from shipml.facts.plan import BasePin
+from shipml.facts.pythons import Suite
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
-from shipml.plan.model import BasePin
-from shipml.plan.suites import Suite
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 

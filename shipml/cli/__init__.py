@@ -9,6 +9,6 @@ __all__ = ["main"]
 
 def main() -> None:
     """The console script `shipml`."""
-    from shipml.cli.app import run  # noqa: PLC0415  (`import shipml.cli` stays cheap)
+    from shipml.cli.app import run
 
     sys.exit(run(sys.argv[1:]))

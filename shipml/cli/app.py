@@ -10,7 +10,18 @@ from typing import Annotated
 
 import typer
 
-from shipml.cli import build, cache, dockerfile, images, init, inspect, login, plan, promote, push, ship, tag, version
+from shipml.cli import (
+    build,
+    cache,
+    images,
+    init,
+    login,
+    plan,
+    promote,
+    push,
+    ship,
+    version,
+)
 from shipml.cli import run as run_command
 from shipml.cli.command import Group, add_command
 from shipml.cli.console import Console
@@ -61,15 +72,15 @@ add_command(app, init.init, "init", panel=_START)
 add_command(app, plan.plan, "plan", panel=_MAKE)
 add_command(app, build.build, "build", panel=_MAKE)
 add_command(app, run_command.run, "run", panel=_MAKE, cls=run_command.RunCommand)
-add_command(app, dockerfile.dockerfile, "dockerfile", panel=_MAKE)
+add_command(app, plan.dockerfile, "dockerfile", panel=_MAKE)
 add_command(app, login.login, "login", panel=_SHIP)
 add_command(app, login.logout, "logout", panel=_SHIP)
-add_command(app, tag.tag, "tag", panel=_SHIP)
+add_command(app, images.tag, "tag", panel=_SHIP)
 add_command(app, push.push, "push", panel=_SHIP)
 add_command(app, ship.ship, "ship", panel=_SHIP)
 add_command(app, promote.promote, "promote", panel=_SHIP)
 add_command(app, images.images, "images", panel=_SEE)
-add_command(app, inspect.inspect, "inspect", panel=_SEE)
+add_command(app, images.inspect, "inspect", panel=_SEE)
 app.add_typer(_cache_app, name="cache", rich_help_panel=_SEE)
 add_command(_cache_app, cache.info, "info")
 add_command(_cache_app, cache.prune, "prune")

@@ -12,7 +12,7 @@ from shipml.cli.console import Console
 from shipml.errors import UsageError
 
 if TYPE_CHECKING:
-    from shipml.registries.azure_session import AzureOptions, AzureSession
+    from shipml.azure.session import AzureOptions, AzureSession
 
 __all__ = ["AzureRegistry", "AzureSignIn", "azure_to_push", "login_to_azure", "open_azure", "refuse_azure_options"]
 
@@ -48,7 +48,7 @@ class AzureSignIn:
 
     def options(self) -> AzureOptions:
         """As the library takes them."""
-        from shipml.registries.azure_session import AzureOptions  # noqa: PLC0415  (`--help` needs none of it)
+        from shipml.azure.session import AzureOptions
 
         return AzureOptions(
             device_code=self.device_code, tenant=self.tenant, subscription=self.subscription, cloud=self.cloud
@@ -84,7 +84,7 @@ def azure_to_push(sign_in: AzureSignIn, new: AzureRegistry, registry: str) -> Az
     Raises:
         UsageError: something about a new registry was said where none is made.
     """
-    from dataclasses import replace  # noqa: PLC0415  (`--help` needs none of it)
+    from dataclasses import replace
 
     if new != AzureRegistry() and not (new.create and registry == "acr"):
         raise UsageError(
@@ -102,7 +102,7 @@ def azure_to_push(sign_in: AzureSignIn, new: AzureRegistry, registry: str) -> Az
 
 def open_azure(console: Console, options: AzureOptions) -> AzureSession:
     """A session with Azure that asks and tells on the terminal; to be used in `with`."""
-    from shipml.registries.azure_session import AzureSession  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.azure.session import AzureSession
 
     return AzureSession(
         options,
@@ -121,9 +121,9 @@ def login_to_azure(console: Console, host: str, azure: AzureSignIn, *, expose_to
         azure: who signs in.
         expose_token: print the token instead of keeping it.
     """
-    from shipml.oci.reference import Reference  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.pipeline import Shipml  # noqa: PLC0415
-    from shipml.registries.acr_token import NULL_GUID, expires_at_seconds  # noqa: PLC0415
+    from shipml.oci.reference import Reference
+    from shipml.pipeline import Shipml
+    from shipml.registry.token_service import NULL_GUID, expires_at_seconds
 
     with open_azure(console, azure.options()) as session:
         host = session.login_server(host)

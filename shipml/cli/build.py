@@ -21,7 +21,7 @@ from shipml.errors import BuildError, UsageError
 from shipml.events import Event, OutputReceived
 
 if TYPE_CHECKING:
-    from shipml.builders import DockerOptions
+    from shipml.build.choose import DockerOptions
     from shipml.report import BuildReport
 
 __all__ = ["DockerBuild", "build"]
@@ -77,7 +77,7 @@ class DockerBuild:
 
     def options(self) -> DockerOptions:
         """As the library takes them."""
-        from shipml.builders import DockerOptions  # noqa: PLC0415  (`--help` needs none of it)
+        from shipml.build.choose import DockerOptions
 
         return DockerOptions(
             file=self.file,
@@ -151,8 +151,8 @@ def build(
     """
 
     def make(outputs: Sequence[str]) -> BuildReport:
-        from shipml.memory import keep_flat  # noqa: PLC0415  (`--help` needs none of it)
-        from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415
+        from shipml.cli.command import keep_flat
+        from shipml.pipeline import PlanRequest, Shipml
 
         keep_flat()
         request = PlanRequest(folder=folder, **asdict(planning))
@@ -199,7 +199,7 @@ def _emit(console: Console, event: Event) -> None:
 
 
 def _show(report: BuildReport, console: Console) -> None:
-    from shipml.summary import Outcome  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.report import Outcome
 
     tell_github(Outcome(built=report, elapsed_seconds=report.elapsed_seconds), console)
     if console.as_json:
@@ -229,7 +229,7 @@ def _summarise(report: BuildReport, console: Console) -> None:
         f"{report.reused_layers} reused, for {report.platform}{base}, "
         f"in {seconds_text(report.elapsed_seconds)}"
     )
-    from shipml.oci.manifest import Platform  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.oci.manifest import Platform
 
     if report.platform != str(Platform.of_this_machine()):
         console.say(f"next: run it on {report.platform}; this machine is {Platform.of_this_machine()}", bold=True)

@@ -21,7 +21,12 @@ from typing import Any, BinaryIO, Literal, TextIO
 
 import typer
 
-from shipml.cli.progress import LiveProgress, NoProgress, PlainProgress, StepDisplay
+from shipml.cli.progress import (
+    LiveProgress,
+    NoProgress,
+    PlainProgress,
+    StepDisplay,
+)
 from shipml.cli.text import printable
 from shipml.errors import ShipmlError, UsageError
 from shipml.events import Event, Notice, OutputReceived

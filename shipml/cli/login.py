@@ -12,7 +12,7 @@ from shipml.cli.console import Console
 from shipml.errors import UsageError
 
 if TYPE_CHECKING:
-    from shipml.registries.credentials import Credentials
+    from shipml.registry.credentials import Credentials
 
 __all__ = ["login", "logout"]
 
@@ -67,8 +67,8 @@ def login(
       shipml login registry.example.org -u ann --password-stdin < token.txt
       shipml login acr --name mlprod        as whom azure-identity finds; also: --device-code
     """
-    from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.registries.kinds import kind_of_host  # noqa: PLC0415
+    from shipml.pipeline import Shipml
+    from shipml.publish.kinds import kind_of_host
 
     if registry == "acr" and not username:
         login_to_azure(console, name, azure, expose_token=expose_token)
@@ -101,7 +101,7 @@ def logout(console: Console, *, registry: RegistryName, name: AzureName = "") ->
       shipml logout hub
       shipml logout registry.example.org
     """
-    from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.pipeline import Shipml
 
     with Shipml(emit=console.emit) as session:
         done = session.logout(session.locate(registry, name).registry)
@@ -114,7 +114,7 @@ def logout(console: Console, *, registry: RegistryName, name: AzureName = "") ->
 
 
 def _read_credentials(console: Console, host: str, username: str, *, from_stdin: bool) -> Credentials:
-    from shipml.registries.credentials import Credentials  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.registry.credentials import Credentials
 
     if from_stdin:
         if not username:

@@ -41,7 +41,7 @@ _UNITS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 def complete_images(incomplete: str) -> list[str]:
     """Names of images in the store that begin with what was typed."""
-    from shipml.store import Store, default_home  # noqa: PLC0415  (only when Tab is pressed)
+    from shipml.store import Store, default_home
 
     home = default_home()
     if not home.is_dir():
@@ -205,7 +205,7 @@ def parse_ports(items: Sequence[str]) -> tuple[PublishedPort, ...]:
     Raises:
         UsageError: another form, or one port of this machine for two of the program.
     """
-    from shipml.docker_engine.ports import PublishedPort  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.docker_engine.ports import PublishedPort
 
     ports = tuple(PublishedPort.parse(item) for item in items)
     named = [port.host_port for port in ports if port.host_port]

@@ -192,10 +192,10 @@ class LiveProgress:
 
 def _make_progress(stream: TextIO, *, colour: bool) -> Progress:
     # Rich is needed on a terminal only, and costs as much as the rest of the command line.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn  # noqa: PLC0415
-    from rich.table import Column  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn
+    from rich.table import Column
+    from rich.text import Text
 
     class Name(ProgressColumn):
         def render(self, task: Task) -> Text:

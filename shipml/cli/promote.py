@@ -12,7 +12,7 @@ from shipml.cli.text import seconds_text, size_text
 from shipml.errors import UsageError
 
 if TYPE_CHECKING:
-    from shipml.registries.promotion import Promoted
+    from shipml.publish.promotion import Promoted
 
 __all__ = ["promote"]
 
@@ -56,7 +56,7 @@ def promote(
       shipml promote r.example.org/int/churn:1.4 --to r.example.org/prod/churn:stable
       shipml promote --rollback --to prod
     """
-    from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.pipeline import Shipml
 
     if not target:
         raise UsageError("it is not said where to", hint="add it: --to prod")

@@ -6,14 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shipml.cli.azure import AzureRegistry, AzureSignIn, azure_to_push, open_azure
+from shipml.cli.azure import (
+    AzureRegistry,
+    AzureSignIn,
+    azure_to_push,
+    open_azure,
+)
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
-from shipml.cli.options import ImageName, RegistryOwner, RegistryWord, RepositoryName, Tags
+from shipml.cli.options import (
+    ImageName,
+    RegistryOwner,
+    RegistryWord,
+    RepositoryName,
+    Tags,
+)
 from shipml.cli.text import seconds_text, size_text
 
 if TYPE_CHECKING:
-    from shipml.registries import Pushed
+    from shipml.publish.pushed import Pushed
 
 __all__ = ["push"]
 
@@ -52,9 +63,9 @@ def push(
       shipml push ./churn --registry acr --name mlprod
       shipml push username/ml-docker-app --json | jq -r .reference
     """
-    from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.registries import Destination  # noqa: PLC0415
-    from shipml.summary import Outcome  # noqa: PLC0415
+    from shipml.pipeline import Shipml
+    from shipml.publish.destination import Destination
+    from shipml.report import Outcome
 
     destination = Destination(reference or "", registry, repository, tuple(tag or ()), name)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))

@@ -10,14 +10,20 @@ import typer
 
 from shipml.cli.command import Command
 from shipml.cli.console import Console
-from shipml.cli.options import ImageName, memory_bytes, parse_environment, parse_minimum, parse_ports
+from shipml.cli.options import (
+    ImageName,
+    memory_bytes,
+    parse_environment,
+    parse_minimum,
+    parse_ports,
+)
 from shipml.cli.text import seconds_text
 from shipml.errors import SmokeTestError
 
 if TYPE_CHECKING:
     from typer._click import Context
 
-    from shipml.plan.model import SmokeCheck
+    from shipml.facts.plan import SmokeCheck
     from shipml.runtimes.base import SmokeResult
 
 __all__ = ["Checks", "RunCommand", "run"]
@@ -132,7 +138,7 @@ def run(
       shipml run churn -- python predict.py 5.1 3.5 1.4 0.2
       shipml run churn --json | jq .measures
     """
-    from shipml.pipeline import Shipml  # noqa: PLC0415  (`--help` needs none of it)
+    from shipml.pipeline import Shipml
 
     command: tuple[str, ...] = context.meta.get(_COMMAND, ())
     demands = checks.demands() | ({"network": True} if network else {})

@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from shipml.cli.azure import AzureRegistry, AzureSignIn, azure_to_push, open_azure
+from shipml.cli.azure import (
+    AzureRegistry,
+    AzureSignIn,
+    azure_to_push,
+    open_azure,
+)
 from shipml.cli.build import DockerBuild
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
-from shipml.cli.options import Choices, Folder, RegistryOwner, RegistryWord, RepositoryName, Tags
+from shipml.cli.options import (
+    Choices,
+    Folder,
+    RegistryOwner,
+    RegistryWord,
+    RepositoryName,
+    Tags,
+)
 from shipml.cli.text import seconds_text, size_text
 
 if TYPE_CHECKING:
-    from shipml.summary import Outcome
+    from shipml.report import Outcome
 
 __all__ = ["ship"]
 
@@ -47,9 +59,9 @@ def ship(
       shipml ship ./churn --registry hub --name team --tag 1.4 --tag latest
       image=$(shipml ship -q)               where the settings have one [registries.NAME]
     """
-    from shipml.memory import keep_flat  # noqa: PLC0415  (`--help` needs none of it)
-    from shipml.pipeline import PlanRequest, Shipml  # noqa: PLC0415
-    from shipml.registries import Destination  # noqa: PLC0415
+    from shipml.cli.command import keep_flat
+    from shipml.pipeline import PlanRequest, Shipml
+    from shipml.publish.destination import Destination
 
     keep_flat()
     request = PlanRequest(folder=folder, **asdict(choices))

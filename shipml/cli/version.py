@@ -28,6 +28,6 @@ def version(console: Console) -> None:
 
 
 def _version() -> str:
-    from importlib.metadata import version as version_of  # noqa: PLC0415  (slow, and needed here only)
+    from importlib.metadata import version as version_of
 
     return version_of("shipml")

@@ -15,7 +15,12 @@ from shipml.docker_engine.endpoint import Endpoint, endpoints
 from shipml.docker_engine.engine import Engine
 from shipml.docker_engine.explain import unreachable
 from shipml.docker_engine.ssh_tunnel import SshTunnel
-from shipml.errors import ConfigurationError, NotAllowedError, ShipmlError, UnavailableError
+from shipml.errors import (
+    ConfigurationError,
+    NotAllowedError,
+    ShipmlError,
+    UnavailableError,
+)
 from shipml.events import Emit, Notice, ignore
 
 __all__ = ["connect", "find"]
@@ -102,7 +107,7 @@ def _open(endpoint: Endpoint, timeout_seconds: float) -> Engine:
         _try_socket(endpoint)
     except OSError as error:  # found out without the SDK, whose import takes longer
         raise unreachable(endpoint, str(error), timeout_seconds) from error
-    from shipml.docker_engine import sdk  # noqa: PLC0415  (brings the SDK)
+    from shipml.docker_engine import sdk
 
     tunnel = SshTunnel(endpoint.url, timeout_seconds) if endpoint.url.startswith("ssh://") else None
     url = tunnel.url if tunnel else endpoint.url
@@ -130,7 +135,7 @@ def _try_socket(endpoint: Endpoint) -> None:
 
 def _api_version(endpoint: Endpoint, described: object) -> str:
     """The newest version of the API that both sides know."""
-    from shipml.docker_engine import sdk  # noqa: PLC0415  (brings the SDK)
+    from shipml.docker_engine import sdk
 
     if not isinstance(described, dict):
         described = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -165,27 +165,6 @@ class Engine:
         return all(found.get("Available", True) for found in listed if found.get("ID") == str(manifest))
 
     # What it does.
-
-    def load(
-        self,
-        image: Image,
-        references: Sequence[Reference],
-        emit: Emit = ignore,
-        *,
-        manifest_of: Callable[[Digest], bytes | None] = lambda _: None,
-    ) -> int:
-        """Put an image into the engine under its references, sending only what it lacks; returns the bytes sent.
-
-        `manifest_of` gives the manifests of images made earlier (from the store): containerd's store tells only by
-        them which blobs it has.
-
-        Raises:
-            TryAgainError: the engine went away.
-            BuildError: it refuses the image, or its disk is full.
-        """
-        from shipml.docker_engine.loading import Loading  # noqa: PLC0415  (imports this module)
-
-        return Loading(self, image, references, emit, manifest_of).run()
 
     def save(self, name: str, path: Path) -> None:
         """Write an image of the engine to a docker-archive, which `oci.archive.read_archive` reads.

@@ -6,7 +6,14 @@ import re
 from dataclasses import dataclass
 
 from shipml.docker_engine.endpoint import Endpoint
-from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UnavailableError, UsageError
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+    UnavailableError,
+    UsageError,
+)
 
 __all__ = ["engine_gone", "explain", "unreachable"]
 

@@ -70,7 +70,7 @@ def _environment(endpoint: Endpoint) -> dict[str, str]:
 
 def guard_main(name: str) -> None:
     """Remove the container `name`: the guard's own process."""
-    from shipml.docker_engine.connect import connect  # noqa: PLC0415  (imports the engine, and that this module)
+    from shipml.docker_engine.connect import connect
 
     begun_at = time.monotonic()
     while (waited_seconds := time.monotonic() - begun_at) < _TRIES_SECONDS:

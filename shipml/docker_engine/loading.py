@@ -15,15 +15,20 @@ from functools import partial
 from itertools import takewhile
 
 from shipml.docker_engine.engine import Engine, EngineImage
-from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError
-from shipml.events import Emit, Step, step
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+)
+from shipml.events import Emit, Step, ignore, step
 from shipml.oci.archive import stream_docker_archive
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, Layer
 from shipml.oci.reference import Reference
 from shipml.store import Store
 
-__all__ = ["Loading", "manifests_in"]
+__all__ = ["load_image", "manifests_in"]
 
 _CHUNK_BYTES = 1 << 20
 _NOT_WORTH_ASKING_BYTES = 256 << 10
@@ -42,7 +47,27 @@ def manifests_in(store: Store) -> Callable[[Digest], bytes | None]:
     return manifest_of
 
 
-class Loading:
+def load_image(
+    engine: Engine,
+    image: Image,
+    references: Sequence[Reference],
+    emit: Emit = ignore,
+    *,
+    manifest_of: Callable[[Digest], bytes | None] = lambda _: None,
+) -> int:
+    """Put an image into the engine under its references, sending only what it lacks; returns the bytes sent.
+
+    `manifest_of` gives the manifests of images made earlier (from the store): containerd's store tells only by
+    them which blobs it has.
+
+    Raises:
+        TryAgainError: the engine went away.
+        BuildError: it refuses the image, or its disk is full.
+    """
+    return _Loading(engine, image, references, emit, manifest_of).run()
+
+
+class _Loading:
     """One load: of one image into one engine."""
 
     def __init__(

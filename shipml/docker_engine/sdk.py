@@ -29,9 +29,9 @@ def open_api(url: str, tls: TlsFiles | None, version: str, timeout_seconds: floa
     Raises:
         docker.errors.DockerException: the TLS files cannot be used.
     """
-    import docker  # noqa: PLC0415  (takes 0.2 s)
-    import docker.tls  # noqa: PLC0415
-    import requests.utils  # noqa: PLC0415
+    import docker
+    import docker.tls
+    import requests.utils
 
     config: Any = False
     if tls is not None:
@@ -55,10 +55,10 @@ def failure_text(error: Exception) -> str:
 
 def sdk_errors() -> tuple[type[Exception], ...]:
     """All that a call of the SDK raises for reasons outside this process."""
-    import docker.errors  # noqa: PLC0415
-    import docker.utils.socket  # noqa: PLC0415
-    import requests.exceptions  # noqa: PLC0415
-    import urllib3.exceptions  # noqa: PLC0415
+    import docker.errors
+    import docker.utils.socket
+    import requests.exceptions
+    import urllib3.exceptions
 
     return (
         docker.errors.DockerException, requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError,
@@ -88,7 +88,7 @@ class Sdk:
             TryAgainError: the engine went away.
             ShipmlError: as the engine's complaint says.
         """
-        import docker.errors  # noqa: PLC0415
+        import docker.errors
 
         try:
             yield
@@ -99,7 +99,7 @@ class Sdk:
 
     def unless_missing(self, call: Callable[[], Any], what: str) -> Any:  # noqa: ANN401  (the SDK's own values)
         """The value of `call()`, None where the engine answers 404."""
-        import docker.errors  # noqa: PLC0415
+        import docker.errors
 
         with self.doing(what):
             try:
@@ -156,7 +156,7 @@ class Attached:
         self._connection = connection
 
     def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        from docker.utils.socket import frames_iter  # noqa: PLC0415
+        from docker.utils.socket import frames_iter
 
         frames: Iterator[tuple[int, bytes]] = frames_iter(self._connection, tty=False)
         return frames

@@ -136,7 +136,7 @@ class HttpClient:
 
     def _attempt(self, download: Download) -> TryAgainError | None:
         """Ask once; returns what went wrong if another attempt may help."""
-        import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
+        import urllib3
 
         only_redirects = urllib3.Retry(
             _REDIRECTS, connect=0, read=0, status=0, other=0, redirect=_REDIRECTS, respect_retry_after_header=False

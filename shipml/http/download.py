@@ -8,7 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UnavailableError
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+    UnavailableError,
+)
 from shipml.http.settings import netrc_credentials, redacted, split_credentials
 
 if TYPE_CHECKING:
@@ -94,7 +100,7 @@ def failure(error: Exception, url: str, what: str = "could not download {}") -> 
 
     `what` has a place for the URL.
     """
-    import urllib3  # noqa: PLC0415  (as above)
+    import urllib3
 
     cause: BaseException = error
     while isinstance(inner := getattr(cause, "reason", None), BaseException):

@@ -31,7 +31,7 @@ class Answer:
 
 def head(pools: Pools, url: str, logins: Logins) -> Answer:
     """Ask once, without a second attempt. `url` may hold credentials; else `logins` and ~/.netrc are looked into."""
-    import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
+    import urllib3
 
     try:
         bare, credentials = split_credentials(url)

@@ -40,7 +40,7 @@ class Pools:
             return self._pools[proxy, encrypted]
 
     def _make(self, proxy: str, *, encrypted: bool) -> urllib3.PoolManager:
-        import urllib3  # noqa: PLC0415  (late: commands without downloads do not pay for it)
+        import urllib3
 
         options: dict[str, Any] = {
             "ssl_context": trust() if encrypted else None,  # reading all authorities takes 40 ms

@@ -18,8 +18,19 @@ from shipml.errors import BuildError, UntrustedInputError, UsageError
 from shipml.oci.digest import Digest
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, copy_blob, parse_document
 from shipml.oci.image import Image, LayerValue, assemble_image
-from shipml.oci.layout import LAYOUT_FILE, LAYOUT_MARKER, blob_name, image_entries, read_layout_from
-from shipml.oci.manifest import INDEX_MEDIA_TYPE, LAYER_GZIP_MEDIA_TYPE, Platform, canonical_json
+from shipml.oci.layout import (
+    LAYOUT_FILE,
+    LAYOUT_MARKER,
+    blob_name,
+    image_entries,
+    read_layout_from,
+)
+from shipml.oci.manifest import (
+    INDEX_MEDIA_TYPE,
+    LAYER_GZIP_MEDIA_TYPE,
+    Platform,
+    canonical_json,
+)
 from shipml.oci.reference import Reference
 
 __all__ = ["read_archive", "stream_docker_archive", "write_docker_archive"]

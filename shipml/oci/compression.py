@@ -32,7 +32,7 @@ def decompressed(stream: BinaryIO, media_type: str) -> Iterator[IO[bytes]]:
         except (EOFError, module.ZstdError) as error:
             raise _broken(error) from error
     elif media_type.endswith("gzip"):  # OCI's `…tar+gzip` and Docker's `…tar.gzip`
-        from isal import igzip, isal_zlib  # noqa: PLC0415  (only those who unpack need it)
+        from isal import igzip, isal_zlib
 
         try:
             with igzip.IGzipFile(fileobj=stream, mode="rb") as content:  # type: ignore[no-untyped-call]

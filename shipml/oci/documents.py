@@ -14,7 +14,13 @@ from typing import Any, BinaryIO
 from shipml.errors import UntrustedInputError, UsageError
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, ImageValue, LayerValue
-from shipml.oci.manifest import CONFIG_MEDIA_TYPE, INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Descriptor, Platform
+from shipml.oci.manifest import (
+    CONFIG_MEDIA_TYPE,
+    INDEX_MEDIA_TYPE,
+    MANIFEST_MEDIA_TYPE,
+    Descriptor,
+    Platform,
+)
 
 __all__ = [
     "DOCKER_INDEX_MEDIA_TYPE",
@@ -90,7 +96,7 @@ def copy_blob(
     Raises:
         UntrustedInputError: the bytes are not those of `digest` (after some may have been written).
     """
-    import hashlib  # noqa: PLC0415  (only copies need it)
+    import hashlib
 
     hasher, left = hashlib.sha256(), size_bytes
     while piece := source.read(_COPY_BYTES):

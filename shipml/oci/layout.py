@@ -25,7 +25,12 @@ from shipml.oci.documents import (
     read_document,
 )
 from shipml.oci.image import Image, platform_of
-from shipml.oci.manifest import INDEX_MEDIA_TYPE, Descriptor, Platform, canonical_json
+from shipml.oci.manifest import (
+    INDEX_MEDIA_TYPE,
+    Descriptor,
+    Platform,
+    canonical_json,
+)
 from shipml.oci.reference import Reference
 
 __all__ = [

@@ -16,10 +16,15 @@ from shipml.errors import UntrustedInputError, UsageError
 from shipml.oci.digest import Digest
 
 __all__ = [
+    "BYTECODE",
     "CONFIG_MEDIA_TYPE",
     "INDEX_MEDIA_TYPE",
+    "KEY",
+    "KIND",
     "LAYER_GZIP_MEDIA_TYPE",
     "MANIFEST_MEDIA_TYPE",
+    "NATIVE",
+    "SOURCE",
     "Descriptor",
     "Platform",
     "canonical_json",
@@ -137,3 +142,15 @@ def manifest_bytes(
     if annotations:
         document["annotations"] = dict(annotations)
     return canonical_json(document)
+
+
+KIND = "io.shipml.layer.kind"
+"""base, system, wheel, packages, weights or application (`plan.model.LayerPlan.kind`)."""
+SOURCE = "io.shipml.layer.source"
+"""What is in it, for people: `scipy==1.17.1`, `debian:bookworm`, `app.py and 3 more`."""
+KEY = "io.shipml.layer.key"
+"""The cache key: SHA-256 (hex) over everything that the layer's bytes depend on."""
+BYTECODE = "io.shipml.layer.bytecode"
+"""The interpreter that compiled the bytecode, as `cpython-3.11.2`."""
+NATIVE = "io.shipml.layer.native"
+"""What native code the layer's wheels have (`wheels.facts`), so that who knows this image need not read the wheels."""

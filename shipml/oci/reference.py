@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from shipml.errors import UntrustedInputError, UsageError
 from shipml.oci.digest import Digest
 
-__all__ = ["DOCKER_HUB", "Reference", "repository_name"]
+__all__ = ["DOCKER_HUB", "Reference", "has_registry", "repository_name"]
 
 DOCKER_HUB = "docker.io"
 """The registry that a reference without one means."""
@@ -169,3 +169,8 @@ def _mended(registry: str, repository: str, tag: str | None, digest: Digest | No
     if tag is not None:
         tag = re.sub(r"[^A-Za-z0-9_.-]+", "-", tag).strip("-.")[:_TAG_LIMIT] or "latest"
     return f"write {Reference(DOCKER_HUB, _OFFICIAL + name, tag, digest)}"
+
+
+def has_registry(image: Reference) -> bool:
+    """Whether an image's name says where it can be pushed: `iris` does not, nobody may push to Docker's own names."""
+    return image.registry != DOCKER_HUB or not image.repository.startswith(_OFFICIAL)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from shipml.errors import UsageError
-from shipml.oci.archive import read_archive
+from shipml.events import Emit, step
+from shipml.oci.archive import read_archive, write_docker_archive
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES
 from shipml.oci.image import Image
-from shipml.oci.layout import CONTAINERD_NAME, read_layout
+from shipml.oci.layout import CONTAINERD_NAME, read_layout, write_layout
 from shipml.oci.reference import Reference
 
-__all__ = ["Source"]
+__all__ = ["Output", "Source", "write_outputs"]
 
 _INDEX, _DOCKER_MANIFEST = "index.json", "manifest.json"
 
@@ -99,3 +100,43 @@ def _names_in_manifest(manifest: Any) -> Iterator[str]:  # noqa: ANN401  (as abo
     if isinstance(manifest, list) and len(manifest) == 1 and isinstance(manifest[0], dict):
         tags = manifest[0].get("RepoTags")
         yield from map(str, tags if isinstance(tags, list) else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One target of `--output`; prints as it is typed."""
+
+    kind: Literal["oci", "docker-archive"]
+    path: Path
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.path}"
+
+    @classmethod
+    def parse(cls, text: str) -> Output:
+        """Read `oci:DIR` or `docker-archive:FILE`.
+
+        Raises:
+            UsageError: another form.
+        """
+        kind, colon, path = text.partition(":")
+        if not colon or not path or kind not in ("oci", "docker-archive"):
+            raise UsageError(f"cannot write an image to {text!r}", hint="use oci:DIR or docker-archive:FILE")
+        return cls("oci" if kind == "oci" else "docker-archive", Path(path))
+
+    def write(self, image: Image, references: Sequence[Reference]) -> None:
+        """Write `image` under these names.
+
+        Raises:
+            UsageError: the target exists and is something else.
+            StoreError: the disk is full.
+        """
+        write = write_layout if self.kind == "oci" else write_docker_archive
+        write(image, self.path, references)
+
+
+def write_outputs(image: Image, targets: Sequence[Output], names: Sequence[Reference], emit: Emit) -> None:
+    """Write an image to each of the targets, under its names."""
+    for target in targets:
+        with step(emit, "write", str(target)):
+            target.write(image, names)

@@ -17,7 +17,12 @@ from isal import igzip, isal_zlib
 
 from shipml.errors import ShipmlError, UntrustedInputError
 from shipml.oci.digest import Digest
-from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, Manifest, parse_document, parse_manifest
+from shipml.oci.documents import (
+    DOCUMENT_LIMIT_BYTES,
+    Manifest,
+    parse_document,
+    parse_manifest,
+)
 from shipml.oci.image import Image, Layer
 from shipml.oci.validate_entries import FileSystem
 

@@ -1,7 +1,7 @@
 """Project → plan, without any I/O: what must be looked up is handed in."""
 
-from shipml.plan.facts import Lock, Project
-from shipml.plan.model import Plan
+from shipml.facts.plan import Plan
+from shipml.facts.project import Lock, Project
 from shipml.plan.planner import PlanOptions, make_plan
 from shipml.plan.python_version import PythonCandidate, python_candidates
 

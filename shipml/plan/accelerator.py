@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from shipml.plan.declared import Change, Declared, DeclaredRequirement
-from shipml.plan.facts import Project
-from shipml.plan.gpu_packages import CPU_NAMES, gpu_extras, is_cuda, is_for_gpus, is_gpu_library
-from shipml.plan.model import Decision
+from shipml.facts.gpu_packages import (
+    CPU_NAMES,
+    gpu_extras,
+    is_cuda,
+    is_for_gpus,
+    is_gpu_library,
+)
+from shipml.facts.plan import Decision
+from shipml.facts.project import Project
+from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 
 __all__ = ["CPU", "Accelerator", "choose_accelerator", "gpu_hint", "without_gpu"]
 

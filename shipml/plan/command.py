@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from shipml.errors import PlanError
-from shipml.plan.facts import Project
-from shipml.plan.program import Program
+from shipml.facts.project import Program, Project
 from shipml.plan.serving import health_path, serve
 
 __all__ = ["Command", "choose_command", "choose_program"]

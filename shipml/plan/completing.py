@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shipml.errors import PlanError
+from shipml.facts.project import Project
+from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 from shipml.plan.command import choose_program
-from shipml.plan.declared import Change, Declared, DeclaredRequirement
-from shipml.plan.facts import Project
 from shipml.plan.serving import needed_package
 
 __all__ = ["complete"]

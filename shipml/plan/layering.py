@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from shipml.plan.model import ApplicationFile, Base, ImageBasePin, LayerPlan, LockedWheel
+from shipml.facts.plan import (
+    ApplicationFile,
+    Base,
+    ImageBasePin,
+    LayerPlan,
+    LockedWheel,
+)
 
 __all__ = ["LARGE_WHEEL_BYTES", "MOST_LAYERS", "plan_layers", "size_class"]
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from shipml.plan.declared import Change, DeclaredRequirement
-from shipml.plan.facts import Project
+from shipml.facts.project import Project
+from shipml.facts.requirements import Change, DeclaredRequirement
 from shipml.plan.python_version import PythonCandidate
 
 __all__ = ["Failed", "Lesson", "heed", "learn"]

@@ -9,12 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from shipml.errors import ConfigurationError, PlanError
-from shipml.oci.digest import Digest
-from shipml.oci.manifest import Platform, canonical_json
-from shipml.plan.command import Command, choose_command
-from shipml.plan.facts import Lock, Project
-from shipml.plan.layering import plan_layers
-from shipml.plan.model import (
+from shipml.facts.plan import (
     NONROOT_HOME,
     PREFIX,
     USER_ID,
@@ -25,9 +20,14 @@ from shipml.plan.model import (
     Plan,
     SmokeCheck,
 )
+from shipml.facts.project import Lock, Project
+from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform, canonical_json
+from shipml.plan.command import Command, choose_command
+from shipml.plan.layering import plan_layers
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
-from shipml.plan.smoke_label import SMOKE_LABEL, smoke_label
 
 __all__ = ["PlanOptions", "image_name", "make_plan"]
 

@@ -7,8 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shipml.errors import PlanError
-from shipml.plan.facts import Project, PythonEvidence
-from shipml.plan.suites import HUB_PYTHONS, SUITES, ImagePython, PythonBase, Suite, suite_named
+from shipml.facts.project import Project, PythonEvidence
+from shipml.facts.pythons import (
+    HUB_PYTHONS,
+    SUITES,
+    ImagePython,
+    PythonBase,
+    Suite,
+    suite_named,
+)
 
 __all__ = ["PythonCandidate", "base_image", "python_candidates"]
 
@@ -171,7 +178,7 @@ def _fixed(
 
 def _allows(evidence: PythonEvidence, suite: PythonBase) -> bool:
     """Whether the range admits the suite's Python."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415 - only where a range is given
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     try:
         return SpecifierSet(evidence.value).contains(suite.release, prereleases=True)

@@ -6,14 +6,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shipml.facts.dockerfile import NotUnderstood
+from shipml.facts.plan import (
+    USER_ID,
+    Base,
+    Decision,
+    ImageBasePin,
+)
+from shipml.facts.project import Lock, Project
+from shipml.facts.pythons import HUB_PYTHONS, Suite
+from shipml.facts.requirements import Declared
 from shipml.plan.accelerator import gpu_hint
 from shipml.plan.command import Command
-from shipml.plan.declared import Declared
-from shipml.plan.dockerfile import NotUnderstood
-from shipml.plan.facts import Lock, Project
-from shipml.plan.model import USER_ID, Base, Decision, ImageBasePin
 from shipml.plan.python_version import PythonCandidate
-from shipml.plan.suites import HUB_PYTHONS, Suite
 
 __all__ = ["Timing", "decisions"]
 
@@ -166,7 +171,7 @@ def _user(project: Project) -> Decision:
 
 
 def _shown_command(command: Command) -> str:
-    import shlex  # noqa: PLC0415 - keeps the import of this module short
+    import shlex
 
     return shlex.join(command.arguments)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from shipml.errors import PlanError
-from shipml.plan.program import Program, ProgramKind
+from shipml.facts.project import Program, ProgramKind
 
 __all__ = ["Served", "health_path", "needed_package", "serve"]
 

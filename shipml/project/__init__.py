@@ -11,26 +11,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipml.dockerignore import IgnorePatterns, parse_dockerignore
+from shipml.dockerfile.follow import follow_dockerfile
+from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
+from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError, UsageError
 from shipml.events import Emit, Notice, ignore
-from shipml.plan.declared import Declared
-from shipml.plan.dockerfile import NotUnderstood, Understood
-from shipml.plan.facts import LockFile, ProcessLine, Project, PythonEvidence, Revision, Settings
-from shipml.plan.following import Following, follow_dockerfile
+from shipml.facts.dockerfile import Following, NotUnderstood, Understood
+from shipml.facts.project import (
+    LockFile,
+    ProcessLine,
+    Project,
+    PythonEvidence,
+    Revision,
+    Settings,
+)
+from shipml.facts.requirements import Declared
+from shipml.project.code.gpu import find_gpu_uses
+from shipml.project.code.imports import Code, python_hints, running_files, scan_code
+from shipml.project.code.model_files import read_model_files
+from shipml.project.code.programs import find_programs
+from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
-from shipml.project.dockerfile import understand_dockerfile
 from shipml.project.files import FileRules, find_files
-from shipml.project.gpu import find_gpu_uses
-from shipml.project.imports import Code, scan_code
-from shipml.project.inputs import take
-from shipml.project.inputs.own_project import open_folder
-from shipml.project.mending.names import standard_library
-from shipml.project.model_files import read_model_files
-from shipml.project.programs import find_programs
-from shipml.project.requirements import read_requirements
+from shipml.project.requirements.choose import take
+from shipml.project.requirements.own_project import open_folder
+from shipml.project.requirements.read import read_requirements
 from shipml.project.revision import read_revision
-from shipml.project.running import python_hints, running_files
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text

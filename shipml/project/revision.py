@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from shipml.events import Emit, Notice, ignore
-from shipml.plan.facts import Revision
+from shipml.facts.project import Revision
 
 __all__ = ["public_url", "read_revision"]
 

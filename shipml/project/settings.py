@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from shipml.errors import ConfigurationError
-from shipml.plan.facts import Settings
-from shipml.plan.model import SmokeCheck
-from shipml.project.settings_shape import SETTINGS, Key, Shape, Table
+from shipml.facts.plan import SmokeCheck
+from shipml.facts.project import Settings
+from shipml.project.settings_shape import (
+    SETTINGS,
+    Key,
+    Shape,
+    Table,
+)
 
 __all__ = ["load_settings", "read_settings"]
 
@@ -83,7 +88,7 @@ def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
 
 
 def _split(command: str) -> tuple[str, ...]:
-    import shlex  # noqa: PLC0415 - rare
+    import shlex
 
     try:
         return tuple(shlex.split(command))
@@ -122,7 +127,7 @@ def _check(value: object, key: Key, path: tuple[str, ...], source: str, root: st
 
 
 def _unknown(name: str, table: Table, path: tuple[str, ...], source: str, root: str) -> ConfigurationError:
-    import difflib  # noqa: PLC0415 - only for the message
+    import difflib
 
     near = difflib.get_close_matches(name.lower().replace("_", "-"), table.keys, n=1, cutoff=0.5)
     known = ", ".join(sorted(table.keys))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from shipml.plan.facts import SystemPackage
+from shipml.facts.project import SystemPackage
 from shipml.project.text import read_text
 
 __all__ = ["is_requirements", "read_system_packages"]

@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
+from shipml.facts.project import Lock, Project
+from shipml.facts.pythons import PythonBase
+from shipml.lock.kept import lock_from_json, lock_to_json
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.accelerator import CPU, Accelerator
-from shipml.plan.facts import Lock, Project
 from shipml.plan.python_version import PythonCandidate
-from shipml.plan.suites import PythonBase
-from shipml.resolver.kept import lock_from_json, lock_to_json
 from shipml.resolver.uv import Uv, settings_of_uv
 from shipml.store import Store
 
@@ -91,7 +91,7 @@ def resolve_first(
     if not upgrade and (known := lock_from_json(store.fact("resolution", key), platform, inputs)) is not None:
         _tell(known, emit, known_before=True)
         return next(one for one in candidates if one.suite.name == known.suite), known
-    from shipml.resolver.attempts import find_lock  # noqa: PLC0415 - not needed where the resolution is known
+    from shipml.resolver.attempts import find_lock
 
     _warn_of_pips_settings(emit)
     uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
@@ -158,7 +158,7 @@ def _from_lock_file(
     """The project's own lock, if it fits."""
     if project.lock_file is None:
         raise PlanError("there is no lock: pylock.toml is missing", hint="write it: shipml plan --lock")
-    from shipml.lock_file import load_lock  # noqa: PLC0415 - few projects have one
+    from shipml.lock import load_lock
 
     lock = load_lock(project.lock_file.text, project.folder, project.lock_file.path)
     candidate = next((one for one in candidates if lock is not None and one.suite.name == lock.suite), None)

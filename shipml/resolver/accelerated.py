@@ -12,12 +12,24 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from shipml.errors import ResolutionError
+from shipml.facts.gpu_packages import (
+    CPU_TWINS,
+    PYTORCH_BUILDS,
+    gpu_extras,
+    is_gpu_library,
+)
+from shipml.facts.plan import Decision
+from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 from shipml.plan.accelerator import Accelerator
-from shipml.plan.declared import Change, Declared, DeclaredRequirement
-from shipml.plan.gpu_packages import CPU_TWINS, PYTORCH_BUILDS, gpu_extras, is_gpu_library
-from shipml.plan.model import Decision
-from shipml.resolver.pytorch_index import MIRROR, PyTorchIndex
-from shipml.resolver.sizes import knows_sizes, names_of, shown_size, wheels_size_bytes, with_sizes
+from shipml.resolver.pytorch_index import (
+    MIRROR,
+    PyTorchIndex,
+    knows_sizes,
+    names_of,
+    shown_size,
+    wheels_size_bytes,
+    with_sizes,
+)
 from shipml.resolver.uv import Question, Uv, UvError
 
 __all__ = ["NOT_REACHED", "Fitted", "fit"]

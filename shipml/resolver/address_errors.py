@@ -6,8 +6,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from shipml.errors import NotAllowedError, ResolutionError, ShipmlError, TryAgainError, UnavailableError
-from shipml.plan.declared import Declared, DeclaredRequirement
+from shipml.errors import (
+    NotAllowedError,
+    ResolutionError,
+    ShipmlError,
+    TryAgainError,
+    UnavailableError,
+)
+from shipml.facts.requirements import Declared, DeclaredRequirement
 
 __all__ = ["explain_address"]
 

@@ -15,29 +15,40 @@ from pathlib import Path
 
 from shipml.errors import ResolutionError
 from shipml.events import Emit, Notice
+from shipml.facts.plan import Decision, LockedSource, LockedWheel
+from shipml.facts.project import Lock, Project, RefusedPython
+from shipml.facts.pythons import PythonBase
+from shipml.facts.releases import Survey, cutoff
+from shipml.facts.requirements import Change
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
-from shipml.plan.dating import OLD_PINS, Dating, datings
-from shipml.plan.declared import Change
-from shipml.plan.facts import Lock, Project, RefusedPython
-from shipml.plan.model import Decision, LockedSource, LockedWheel
-from shipml.plan.model_evidence import model_pins
 from shipml.plan.python_version import PythonCandidate
-from shipml.plan.releases import Survey, cutoff
-from shipml.plan.suites import PythonBase
 from shipml.resolver.accelerated import fit
+from shipml.resolver.alternatives import helped, without_old_wheels
 from shipml.resolver.causes import cause
-from shipml.resolver.errors import ObstacleError, Refusal, UnsolvableError, explain
-from shipml.resolver.helping import helped, without_old_wheels
+from shipml.resolver.conflicts import hold_back
+from shipml.resolver.context import (
+    Work,
+    heed_models,
+    heed_pytorch,
+    look_at_pins,
+    stances,
+)
+from shipml.resolver.dating import OLD_PINS, Dating, datings
+from shipml.resolver.errors import (
+    ObstacleError,
+    Refusal,
+    UnsolvableError,
+    explain,
+)
+from shipml.resolver.implicit_setuptools import seed_decisions, seed_wheels
 from shipml.resolver.index_logins import asked_keyring, index_logins
-from shipml.resolver.seeds import seed_decisions, seed_wheels
+from shipml.resolver.model_evidence import model_pins
+from shipml.resolver.release_lookup import newest_source
 from shipml.resolver.sources import Sources
-from shipml.resolver.survey import newest_source
-from shipml.resolver.together import hold_back
 from shipml.resolver.uv import Question, Uv, UvError
-from shipml.resolver.work import Work, heed_models, heed_pytorch, look_at_pins, stances
 from shipml.store import Store
 
 __all__ = ["Found", "find_lock"]
@@ -255,7 +266,7 @@ def _held_pins(work: Work) -> Iterator[str]:
 
 def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
     """What uv answers, as a lock."""
-    from shipml.lock_file import select_wheels  # noqa: PLC0415 - not needed where the resolution is known
+    from shipml.lock import select_wheels
 
     base = question.base
     try:
@@ -286,7 +297,7 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
 
 def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tuple[str, ...]:
     """The pins that have no wheel for a Python, as they are written."""
-    from shipml.resolver.fitting import fits  # noqa: PLC0415 - as above
+    from shipml.lock.choosing import fits
 
     fitting = fits(base, platform)
     return tuple(

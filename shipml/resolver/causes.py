@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from shipml.errors import ResolutionError
-from shipml.plan.releases import Pin
+from shipml.facts.releases import Pin
+from shipml.lock.choosing import fits
+from shipml.resolver.context import Work
 from shipml.resolver.errors import ObstacleError, Refusal, no_python_fits
-from shipml.resolver.fitting import fits
 from shipml.resolver.pins import nearest_newer
-from shipml.resolver.work import Work
 
 __all__ = ["cause"]
 

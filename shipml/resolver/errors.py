@@ -6,11 +6,17 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from shipml.errors import ConfigurationError, NotAllowedError, ResolutionError, ShipmlError, TryAgainError
+from shipml.errors import (
+    ConfigurationError,
+    NotAllowedError,
+    ResolutionError,
+    ShipmlError,
+    TryAgainError,
+)
+from shipml.facts.project import RefusedPython
+from shipml.facts.pythons import PythonBase
+from shipml.facts.requirements import Declared
 from shipml.oci.manifest import Platform
-from shipml.plan.declared import Declared
-from shipml.plan.facts import RefusedPython
-from shipml.plan.suites import PythonBase
 from shipml.resolver.address_errors import explain_address
 
 __all__ = ["ObstacleError", "Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
@@ -140,7 +146,7 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
 
 def _spelling(name: str) -> str:
     """What to do about a name that the index does not know: a resemblance is a suggestion, never more."""
-    from shipml.project.mending.names import nearest_name  # noqa: PLC0415 - only for this error
+    from shipml.project.corrections.names import nearest_name
 
     near = nearest_name(name)
     return f"check how {name} is spelled" + (f": {near} is known" if near else "")

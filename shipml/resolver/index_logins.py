@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shipml.facts.requirements import Declared
 from shipml.http.logins import Keyring, Login, keyring_program
-from shipml.plan.declared import Declared
 
 __all__ = ["asked_keyring", "index_logins"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from shipml.errors import ResolutionError
-from shipml.plan.declared import Change, Declared, DeclaredRequirement
-from shipml.plan.gpu_packages import PYTORCH_BUILDS
-from shipml.plan.releases import MissingPin, Pin, Survey
-from shipml.plan.suites import PythonBase
-from shipml.resolver.survey import nearest_versions, series
+from shipml.facts.gpu_packages import PYTORCH_BUILDS
+from shipml.facts.pythons import PythonBase
+from shipml.facts.releases import MissingPin, Pin, Survey
+from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.resolver.release_lookup import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _pin(one: DeclaredRequirement) -> Pin | None:
 
 def _requirement(one: DeclaredRequirement) -> Requirement | None:
     """The line, where it counts on Linux and names a release of an index."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow to import
+    from packaging.requirements import InvalidRequirement, Requirement
 
     try:
         requirement = Requirement(one.line.split(" --")[0].strip())
@@ -111,7 +111,7 @@ def _requirement(one: DeclaredRequirement) -> Requirement | None:
 
 
 def _normalised(name: str) -> str:
-    from packaging.utils import canonicalize_name  # noqa: PLC0415 - slow to import
+    from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)
 

@@ -7,12 +7,30 @@ and takes nothing as of a date, as these files have none. Lists of links have no
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
+from shipml.facts.gpu_packages import PYTORCH_BUILDS
+from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 from shipml.http import Pools, redacted
 from shipml.http.head import head
 from shipml.http.logins import Login, Logins
+from shipml.lock.choosing import fits
+from shipml.resolver.release_lookup import filename
+from shipml.resolver.uv import Question
 
-__all__ = ["MIRROR", "PyTorchIndex"]
+__all__ = [
+    "MIRROR",
+    "PyTorchIndex",
+    "knows_sizes",
+    "names_of",
+    "shown_size",
+    "wheels_size_bytes",
+    "with_sizes",
+    "without_pytorch_sources",
+]
 
 MIRROR = "SHIPML_PYTORCH_INDEX"
 """Names another address with the same layout."""
@@ -58,3 +76,75 @@ class PyTorchIndex:
         if answer.status in (0, _FOUND):
             return answer.because
         return f"it has no builds for {backend}" if answer.status in _MISSING else f"it answered {answer.status}"
+
+
+def with_sizes(document: dict[str, Any], index: PyTorchIndex) -> dict[str, Any]:
+    """The document with the sizes of torch's own builds, which lists of links do not tell."""
+    for package in document.get("packages", ()):
+        for wheel in package.get("wheels", ()) if package["name"] in PYTORCH_BUILDS else ():
+            if "size" not in wheel and (size_bytes := index.size_bytes(str(wheel.get("url", "")))) is not None:
+                wheel["size"] = size_bytes
+    return document
+
+
+def knows_sizes(document: Mapping[str, Any]) -> bool:
+    """Whether torch's own builds tell theirs: if not, what is saved is the libraries alone, and perhaps more."""
+    torch = [one for one in document.get("packages", ()) if one["name"] in PYTORCH_BUILDS]
+    return all("size" in wheel for one in torch for wheel in one.get("wheels", ()))
+
+
+def names_of(document: Mapping[str, Any]) -> list[str]:
+    """The packages of a resolution."""
+    return [str(one["name"]) for one in document.get("packages", ())]
+
+
+def wheels_size_bytes(document: Mapping[str, Any], question: Question, names: set[str] | None = None) -> int:
+    """Of the wheels for the target, as far as they are known."""
+    fitting = fits(question.base, question.platform)
+    return sum(
+        max((one.get("size") or 0 for one in package.get("wheels", ()) if fitting(filename(one))), default=0)
+        for package in document.get("packages", ())
+        if names is None or package["name"] in names
+    )
+
+
+def shown_size(size_bytes: int) -> str:
+    """In decimal units, as docker prints sizes."""
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 10**9 else f"{size_bytes / 1e6:.0f} MB"
+
+
+_INDEX = re.compile(r"https://download\.pytorch\.org/whl/(?P<backend>cpu|cu\d+)?")
+_LOCAL = re.compile(r"(?<===)(?P<public>[^+\s;]+)\+[\w.]+")
+
+
+def without_pytorch_sources(declared: Declared, index: PyTorchIndex) -> tuple[Declared, Change | None]:
+    """What is asked for without PyTorch's index, and what is told of it; None where all may stay as it is.
+
+    Args:
+        declared: what the project asks for.
+        index: PyTorch's, or the mirror that is named for it.
+    """
+    texts = (*declared.texts, *declared.inputs) if declared.as_it_stands else ()
+    found = next(((path, match) for path, text in texts if (match := _INDEX.search(text))), None)
+    if found is None:
+        return declared, None
+    path, match = found
+    because = index.unreachable(match["backend"] or "cpu")
+    if not because:
+        return declared, None
+    change = Change(
+        "version",
+        f"{', '.join(PYTORCH_BUILDS)} from {match[0]}",
+        "those of the ordinary index",
+        f"{index.name} cannot be asked: {because}",
+        path,
+    )
+    constraints = tuple(_without_local(one) for one in declared.constraints)
+    return replace(declared, constraints=constraints), change
+
+
+def _without_local(one: DeclaredRequirement) -> DeclaredRequirement:
+    """A lock's `torch==2.5.1+cpu` as `torch==2.5.1`."""
+    if one.name not in PYTORCH_BUILDS:
+        return one
+    return replace(one, line=_LOCAL.sub(r"\g<public>", one.line), version=one.version.partition("+")[0])

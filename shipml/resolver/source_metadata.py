@@ -94,7 +94,7 @@ def _wanted(path: str) -> str:
 
 
 def _valid(lines: Iterator[str]) -> Iterator[str]:
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow to import
+    from packaging.requirements import InvalidRequirement, Requirement
 
     for line in lines:
         try:

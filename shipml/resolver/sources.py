@@ -12,12 +12,18 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from shipml.facts.plan import LockedSource, LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
-from shipml.plan.model import LockedSource, LockedWheel
+from shipml.resolver.release_lookup import filename, uploaded_at
 from shipml.resolver.source_metadata import requirements_of_source
-from shipml.resolver.survey import filename, uploaded_at
-from shipml.resolver.uv import Question, Uv, UvError, dated_arguments, python_arguments
+from shipml.resolver.uv import (
+    Question,
+    Uv,
+    UvError,
+    dated_arguments,
+    python_arguments,
+)
 from shipml.store import Store
 
 __all__ = ["Sources", "keep_requirements"]

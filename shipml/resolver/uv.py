@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import ResolutionError, UnavailableError
+from shipml.facts.pythons import PythonBase
+from shipml.facts.requirements import Declared
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
-from shipml.plan.declared import Declared
-from shipml.plan.suites import PythonBase
 
 __all__ = ["Question", "Uv", "UvError", "dated_arguments", "python_arguments", "settings_of_uv"]
 

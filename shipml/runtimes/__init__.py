@@ -16,14 +16,14 @@ __all__ = ["RUNTIMES", "choose"]
 
 
 def _sandbox(store: Store) -> Runtime:
-    from shipml.runtimes.sandbox import Sandbox  # noqa: PLC0415  (light package)
+    from shipml.runtimes.sandbox import Sandbox
 
     return Sandbox(store)
 
 
 def _docker(store: Store) -> Runtime:
-    from shipml.docker_engine import connect  # noqa: PLC0415  (light package)
-    from shipml.runtimes.docker import DockerRuntime  # noqa: PLC0415
+    from shipml.docker_engine import connect
+    from shipml.runtimes.docker import DockerRuntime
 
     return DockerRuntime(connect(), store)
 
@@ -39,7 +39,7 @@ def choose(name: str, image: Image, store: Store) -> Runtime:
         UsageError: no runtime has this name.
         UnavailableError: it cannot run this image here; the hint names the way out.
     """
-    from shipml.errors import UnavailableError, UsageError  # noqa: PLC0415  (light package)
+    from shipml.errors import UnavailableError, UsageError
 
     if name == "auto":
         try:
@@ -56,9 +56,9 @@ def choose(name: str, image: Image, store: Store) -> Runtime:
 
 def _docker_instead(image: Image, store: Store, obstacle: UnavailableError) -> Runtime:
     """A Docker Engine, where one is there and can run the image; else the sandbox's own obstacle is the error."""
-    from shipml.docker_engine import find  # noqa: PLC0415  (light package)
-    from shipml.errors import UnavailableError  # noqa: PLC0415
-    from shipml.runtimes.docker import DockerRuntime  # noqa: PLC0415
+    from shipml.docker_engine import find
+    from shipml.errors import UnavailableError
+    from shipml.runtimes.docker import DockerRuntime
 
     engine = find()
     if engine is None:

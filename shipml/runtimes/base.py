@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shipml.events import Emit
+from shipml.facts.plan import SmokeCheck
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
-from shipml.plan.model import SmokeCheck
 
 if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
     from shipml.docker_engine.ports import PublishedPort

@@ -9,18 +9,23 @@ from typing import Any, Literal
 
 from shipml.docker_engine.container import Container, ContainerOptions, sweep
 from shipml.docker_engine.engine import Engine
-from shipml.docker_engine.loading import manifests_in
+from shipml.docker_engine.loading import load_image, manifests_in
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
-from shipml.runtimes.attendance import attend, mib, require_free, server_port
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.host_network import host_network
 from shipml.runtimes.server_probe import ServerProbe
 from shipml.runtimes.smoke import validate
+from shipml.runtimes.supervise import (
+    attend,
+    mib,
+    require_free,
+    server_port,
+)
 from shipml.store import Store
 
 __all__ = ["DockerRuntime"]
@@ -55,7 +60,7 @@ class DockerRuntime:
             ConfigurationError: the image has no command, or the check makes no sense.
         """
         validate(options.check)
-        self._engine.load(image, (), emit, manifest_of=self._manifest_of)
+        load_image(self._engine, image, (), emit, manifest_of=self._manifest_of)
         config: dict[str, Any] = read_config(image).get("config") or {}
         return self._run(str(self._engine.id_of(image)), image.digest, config, options, emit)
 

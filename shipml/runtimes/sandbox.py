@@ -12,21 +12,26 @@ from typing import Any
 
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
-from shipml.layer_trees import layer_trees, read_small_file
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.accounts import resolve_user
-from shipml.runtimes.attendance import attend, mib, require_free, server_port
 from shipml.runtimes.base import RunOptions, SmokeResult
-from shipml.runtimes.confined import Confined
 from shipml.runtimes.host_network import HOSTS, host_network
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec
 from shipml.runtimes.memory import limit_memory
-from shipml.runtimes.obstacles import WAY_OUT
+from shipml.runtimes.sandbox_errors import WAY_OUT
+from shipml.runtimes.sandbox_process import Confined
 from shipml.runtimes.server_probe import ServerProbe
 from shipml.runtimes.smoke import validate
+from shipml.runtimes.supervise import (
+    attend,
+    mib,
+    require_free,
+    server_port,
+)
 from shipml.store import Store
+from shipml.store.trees import layer_trees, read_small_file
 
 __all__ = ["Sandbox"]
 

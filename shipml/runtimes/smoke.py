@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shipml.errors import ConfigurationError
-from shipml.plan.model import SmokeCheck
+from shipml.facts.plan import SmokeCheck
 
 __all__ = ["Ending", "Judgement", "OutputLog", "judge", "normalised_measure", "validate"]
 

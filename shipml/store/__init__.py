@@ -7,9 +7,19 @@ from pathlib import Path
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.store import images, upkeep
-from shipml.store.files import Draft, StoredImage, default_home, remove_tree
+from shipml.store.files import (
+    Draft,
+    StoredImage,
+    default_home,
+    remove_tree,
+)
 from shipml.store.remote import OpenRemote, RemoteBlobs
-from shipml.store.upkeep import KindSize, MissingBlob, PruneReport, StoreInfo
+from shipml.store.upkeep import (
+    KindSize,
+    MissingBlob,
+    PruneReport,
+    StoreInfo,
+)
 
 __all__ = [
     "Draft",

@@ -12,7 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
-from shipml.errors import BuildError, CancelledError, ShipmlError, StoreError, UntrustedInputError
+from shipml.errors import (
+    BuildError,
+    CancelledError,
+    ShipmlError,
+    StoreError,
+    UntrustedInputError,
+)
 from shipml.oci.digest import Digest
 from shipml.oci.documents import copy_blob
 from shipml.oci.manifest import Descriptor

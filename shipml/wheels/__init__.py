@@ -3,7 +3,12 @@
 from shipml.wheels.bytecode import Interpreter
 from shipml.wheels.facts import NativeFacts, native_facts
 from shipml.wheels.fetch import fetch
-from shipml.wheels.layers import LayerRequest, are_known, layer, layers
+from shipml.wheels.layers import (
+    LayerRequest,
+    are_known,
+    layer,
+    layers,
+)
 from shipml.wheels.splice import Venv
 
 __all__ = [

@@ -23,7 +23,12 @@ from pathlib import Path
 from isal import isal_zlib
 
 from shipml.errors import UntrustedInputError
-from shipml.wheels.zip_directory import FOUND_BYTES, Directory, find_directory, zip64_sizes
+from shipml.wheels.zip_directory import (
+    FOUND_BYTES,
+    Directory,
+    find_directory,
+    zip64_sizes,
+)
 
 __all__ = ["PIECE_BYTES", "Archive", "Entry"]
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from shipml.errors import BuildError, UntrustedInputError
 from shipml.events import Emit
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
-from shipml.plan.model import LockedWheel
 from shipml.plan.native import NativeFacts
 from shipml.store import Store
 from shipml.wheels.archive import Archive

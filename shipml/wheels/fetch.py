@@ -9,8 +9,8 @@ from types import TracebackType
 
 from shipml.errors import CancelledError
 from shipml.events import Emit, step
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 
 __all__ = ["Downloads", "fetch"]

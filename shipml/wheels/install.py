@@ -18,10 +18,15 @@ from dataclasses import dataclass
 
 from packaging.utils import canonicalize_name
 
+from shipml.facts.plan import PREFIX, LockedWheel
 from shipml.oci.manifest import canonical_json
-from shipml.plan.model import PREFIX, LockedWheel
 from shipml.wheels.archive import Archive, Entry
-from shipml.wheels.metadata import EntryPoint, Metadata, read_metadata, refuse
+from shipml.wheels.metadata import (
+    EntryPoint,
+    Metadata,
+    read_metadata,
+    refuse,
+)
 
 __all__ = ["Placement", "Target", "place", "placement_of", "record_bytes", "site_packages"]
 

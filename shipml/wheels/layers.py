@@ -14,21 +14,36 @@ from types import TracebackType
 from typing import Literal, TypeAlias
 
 from shipml.errors import CancelledError
-from shipml.events import Emit, Notice, StepProgressed, ignore
+from shipml.events import (
+    Emit,
+    Notice,
+    StepProgressed,
+    ignore,
+)
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
-from shipml.layer_cache import LAYER_FACT, cached_layer, layer_key
-from shipml.oci.annotations import BYTECODE, NATIVE
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
-from shipml.plan.model import LockedWheel
+from shipml.oci.manifest import BYTECODE, NATIVE
 from shipml.store import Store
+from shipml.store.layers import LAYER_FACT, cached_layer, layer_key
 from shipml.wheels.archive import Archive
-from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, Interpreter, bytecode_of
+from shipml.wheels.bytecode import (
+    BYTECODE_RECIPE,
+    Bytecode,
+    Interpreter,
+    bytecode_of,
+)
 from shipml.wheels.facts import facts_as_text
 from shipml.wheels.fetch import Downloads
 from shipml.wheels.install import Placement, placement_of
 from shipml.wheels.overlap import overridden
-from shipml.wheels.splice import WHEEL_RECIPE, Venv, write_skeleton, write_wheel
+from shipml.wheels.splice import (
+    WHEEL_RECIPE,
+    Venv,
+    write_skeleton,
+    write_wheel,
+)
 
 __all__ = ["LayerRequest", "are_known", "layer", "layers"]
 

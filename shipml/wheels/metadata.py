@@ -17,7 +17,7 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 from packaging.version import InvalidVersion, Version
 
 from shipml.errors import UntrustedInputError
-from shipml.plan.model import LockedWheel
+from shipml.facts.plan import LockedWheel
 from shipml.wheels.archive import Archive, Entry
 
 __all__ = ["EntryPoint", "Metadata", "RecordRow", "read_metadata", "refuse"]

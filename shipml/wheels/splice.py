@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from shipml.facts.plan import PREFIX, USER_ID
 from shipml.oci.layer_writer import LayerWriter
-from shipml.plan.model import PREFIX, USER_ID
 from shipml.store import Store
 from shipml.wheels.archive import Archive, Entry
 from shipml.wheels.bytecode import Bytecode

@@ -8,8 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from shipml.azure import AudienceRefusedError, Cloud, DeviceCode, Identity, SignIn, find_cloud, sign_in
-from shipml.errors import ConfigurationError, NotAllowedError, ShipmlError, TryAgainError
+from shipml.azure import (
+    AudienceRefusedError,
+    Cloud,
+    DeviceCode,
+    Identity,
+    SignIn,
+    find_cloud,
+    sign_in,
+)
+from shipml.errors import (
+    ConfigurationError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+)
 from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.faults import Fault

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from shipml.azure.explain_manager import Refusal, explain_manager
-from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UsageError
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+    UsageError,
+)
 
 SCOPE = "/subscriptions/s/resourceGroups/ml/providers/Microsoft.ContainerRegistry/registries/mlprod"
 

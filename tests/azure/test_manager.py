@@ -7,7 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from shipml.azure import Manager, SignIn, find_cloud, sign_in
+from shipml.azure import (
+    Manager,
+    SignIn,
+    find_cloud,
+    sign_in,
+)
 from shipml.errors import NotAllowedError, TryAgainError, UsageError
 from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud

@@ -15,11 +15,16 @@ from shipml import bases
 from shipml.bases.image_facts import facts_of_config
 from shipml.errors import PlanError, ShipmlError, UntrustedInputError
 from shipml.events import ignore
-from shipml.oci.image import Image, ImageValue, LayerValue, assemble_image
+from shipml.facts.plan import ImageBasePin
+from shipml.oci.image import (
+    Image,
+    ImageValue,
+    LayerValue,
+    assemble_image,
+)
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.oci.reference import Reference
-from shipml.plan.model import ImageBasePin
 from shipml.store import Store
 from tests.image_fixtures import MakeImage
 

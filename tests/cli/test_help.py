@@ -123,10 +123,10 @@ def test_completion_offers_commands_and_options(shipml: Run) -> None:
 @pytest.mark.broken_images
 def test_completion_offers_images(shipml: Run, clean_environment: dict[str, str]) -> None:
     """The shell completes names of images in the store, and makes no store where there is none."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from shipml.oci.digest import Digest  # noqa: PLC0415
-    from shipml.store import Store  # noqa: PLC0415
+    from shipml.oci.digest import Digest
+    from shipml.store import Store
 
     home = Path(clean_environment["SHIPML_HOME"])
     assert complete(shipml, "shipml run ") == []

@@ -7,13 +7,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shipml.cli.options import Planning, memory_bytes, parse_environment, parse_minimum, parse_ports
+from shipml.cli.options import (
+    Planning,
+    memory_bytes,
+    parse_environment,
+    parse_minimum,
+    parse_ports,
+)
 from shipml.cli.run import Checks
-from shipml.cli.text import columns, printable, seconds_text, size_text
+from shipml.cli.text import (
+    columns,
+    printable,
+    seconds_text,
+    size_text,
+)
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError
+from shipml.facts.plan import SmokeCheck
 from shipml.pipeline import PlanRequest
-from shipml.plan.model import SmokeCheck
 
 
 def test_planning_options_are_the_fields_of_a_plan_request() -> None:

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 
 from shipml.docker_engine import Engine
+from shipml.docker_engine.loading import load_image
 from shipml.errors import UsageError
-from shipml.events import Event, Notice, StepFinished, StepStarted
+from shipml.events import (
+    Event,
+    Notice,
+    StepFinished,
+    StepStarted,
+)
 from shipml.oci.reference import Reference
 from shipml.pipeline import PlanRequest, Shipml
 from tests.runtimes.images import shell_image
@@ -77,7 +83,7 @@ def test_a_build_without_the_engine(
 def test_run_takes_what_only_the_engine_has(engine: Engine, session: Shipml, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that is not in the store is run on the engine that has it; what is in neither is not found."""
     monkeypatch.setenv("DOCKER_HOST", engine.endpoint.url)
-    engine.load(shell_image("echo accuracy: 0.125"), [Reference.parse("somebody/elses:1")])
+    load_image(engine, shell_image("echo accuracy: 0.125"), [Reference.parse("somebody/elses:1")])
     result = session.run("somebody/elses:1")
     assert (result.passed, result.measures) == (True, {"accuracy": 0.125})
     for name in ("never:made", "./no/folder"):

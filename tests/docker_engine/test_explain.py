@@ -8,7 +8,14 @@ import pytest
 
 from shipml.docker_engine.endpoint import Endpoint, TlsFiles
 from shipml.docker_engine.explain import explain, unreachable
-from shipml.errors import BuildError, NotAllowedError, ShipmlError, TryAgainError, UnavailableError, UsageError
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    ShipmlError,
+    TryAgainError,
+    UnavailableError,
+    UsageError,
+)
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,13 @@ from pathlib import Path
 import pytest
 
 from shipml.docker_engine import Engine, connect
+from shipml.docker_engine.loading import load_image
 from shipml.errors import BuildError, TryAgainError
 from shipml.events import Event, OutputReceived
+from shipml.facts.plan import SmokeCheck
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.reference import Reference
-from shipml.plan.model import SmokeCheck
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes.docker import DockerRuntime
 from tests.peers.engine import Engine as PeerEngine
@@ -81,7 +82,7 @@ def test_engine_stopped_in_a_load(peer: PeerEngine, heavy_layer: LayerValue) -> 
         _connected(peer) as engine,
         pytest.raises(TryAgainError, match=r"asked to load|cannot load") as caught,
     ):
-        engine.load(make_image([busybox_layer(), layer], Cmd=["sh"]), [Reference.parse("load:1")])
+        load_image(engine, make_image([busybox_layer(), layer], Cmd=["sh"]), [Reference.parse("load:1")])
     assert caught.value.exit_code == 75
     assert "repeat the command" in caught.value.hint
     assert not [thread for thread in threading.enumerate() if thread.name == "archive"]
@@ -105,7 +106,7 @@ def test_engine_stopped_in_a_push(peer: PeerEngine) -> None:
     """A push whose engine goes away is an error of exit code 75, not silence."""
     with socket.create_server(("127.0.0.1", 0)) as silent, _connected(peer) as engine:
         reference = Reference.parse(f"127.0.0.1:{silent.getsockname()[1]}/app:1")
-        engine.load(shell_image("true"), [reference])
+        load_image(engine, shell_image("true"), [reference])
 
         def stop_when_asked() -> None:
             connection, _ = silent.accept()
@@ -170,7 +171,7 @@ def refusals(request: pytest.FixtureRequest) -> Iterator[list[Future[str]]]:
         for name in ("docker_20", "docker_28_containerd"):
             peer: PeerEngine = request.getfixturevalue(name)
             docker = stack.enter_context(_connected(peer))
-            docker.load(shell_image("true"), [reference])
+            load_image(docker, shell_image("true"), [reference])
             pushes.append(pool.submit(_refusal, docker, reference))
         yield pushes
         wait(pushes)
@@ -207,7 +208,7 @@ def test_the_engines_disk_is_full() -> None:
         _connected(peer) as engine,
     ):
         with pytest.raises(BuildError, match="disk is full") as caught:
-            engine.load(make_image(layers, Cmd=["sh"]), [Reference.parse("full:1")])
+            load_image(engine, make_image(layers, Cmd=["sh"]), [Reference.parse("full:1")])
         assert "docker system prune" in caught.value.hint
         assert engine.find_image("full:1") is None
 

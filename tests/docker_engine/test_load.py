@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from shipml.docker_engine import Engine
+from shipml.docker_engine.loading import load_image
 from shipml.errors import UntrustedInputError
 from shipml.events import Event, StepProgressed
 from shipml.oci.digest import Digest
@@ -39,7 +40,7 @@ def test_an_image_is_there_under_every_name(engine: Engine, with_code: MakeCode)
     """After a load, each reference names an image with the very id of ours, and its layers."""
     image = with_code("echo names")
     other = Reference.parse("user/app:1.0")
-    engine.load(image, [APP, other])
+    load_image(engine, image, [APP, other])
     for reference in (APP, other):
         assert _holds(engine, f"{reference.name}:{reference.tag}", image)
     assert engine.image("user/app:1.0").diff_ids == tuple(layer.diff_id for layer in image.layers)
@@ -49,9 +50,9 @@ def test_an_image_is_there_under_every_name(engine: Engine, with_code: MakeCode)
 def test_the_same_image_is_not_sent_twice(engine: Engine, with_code: MakeCode) -> None:
     """What the engine has already costs no byte, and still gets a new name."""
     image = with_code("echo twice")
-    engine.load(image, [APP])
-    assert engine.load(image, [APP]) == 0
-    assert engine.load(image, [Reference.parse("second:name")]) == 0
+    load_image(engine, image, [APP])
+    assert load_image(engine, image, [APP]) == 0
+    assert load_image(engine, image, [Reference.parse("second:name")]) == 0
     assert _holds(engine, "second:name", image)
 
 
@@ -59,8 +60,8 @@ def test_the_same_image_is_not_sent_twice(engine: Engine, with_code: MakeCode) -
 def test_one_changed_line_travels_alone(docker: Engine, with_code: MakeCode) -> None:
     """Where one layer of code changed, the heavy layer below it is not sent."""
     before, after = with_code("echo before"), with_code("echo after")
-    docker.load(before, [APP])
-    assert docker.load(after, [APP], manifest_of=_known(before)) < _LITTLE_BYTES
+    load_image(docker, before, [APP])
+    assert load_image(docker, after, [APP], manifest_of=_known(before)) < _LITTLE_BYTES
     assert _holds(docker, f"{APP.name}:latest", after)
 
 
@@ -68,8 +69,8 @@ def test_one_changed_line_travels_alone(docker: Engine, with_code: MakeCode) -> 
 def test_layers_are_found_under_any_name(docker: Engine, with_code: MakeCode) -> None:
     """The lower layers of an image with another name are used as well."""
     before, after = with_code("echo any name 1"), with_code("echo any name 2")
-    docker.load(before, [Reference.parse("something:else")])
-    assert docker.load(after, [Reference.parse("never:seen")], manifest_of=_known(before)) < _LITTLE_BYTES
+    load_image(docker, before, [Reference.parse("something:else")])
+    assert load_image(docker, after, [Reference.parse("never:seen")], manifest_of=_known(before)) < _LITTLE_BYTES
 
 
 def test_layers_in_another_order_are_sent_where_the_store_needs_them(
@@ -77,10 +78,10 @@ def test_layers_in_another_order_are_sent_where_the_store_needs_them(
 ) -> None:
     """The same layer upon others is another one to a graph driver's store; to containerd's it is the same blob."""
     before = with_code("echo order")
-    docker.load(before, [APP])
+    load_image(docker, before, [APP])
     small = make_layer(lambda writer: writer.file("first", b"1"))
     after = make_image([small, heavy_layer, busybox_layer()], Cmd=["sh"])
-    sent_bytes = docker.load(after, [APP], manifest_of=_known(before))
+    sent_bytes = load_image(docker, after, [APP], manifest_of=_known(before))
     assert (sent_bytes > _HEAVY_BYTES) == (docker.store_kind == "graph")
     assert _holds(docker, f"{APP.name}:latest", after)
 
@@ -89,10 +90,10 @@ def test_layers_in_another_order_are_sent_where_the_store_needs_them(
 def test_what_was_removed_in_between_is_sent(docker: Engine, with_code: MakeCode) -> None:
     """Layers of an image that the engine has no more are sent again."""
     before, after = with_code("echo removed 1"), with_code("echo removed 2")
-    docker.load(before, [Reference.parse("removed:1")])
+    load_image(docker, before, [Reference.parse("removed:1")])
     for identifier in docker.image_ids():
         docker.remove_image(str(identifier))
-    assert docker.load(after, [APP], manifest_of=_known(before)) > _HEAVY_BYTES
+    assert load_image(docker, after, [APP], manifest_of=_known(before)) > _HEAVY_BYTES
     assert _holds(docker, f"{APP.name}:latest", after)
 
 
@@ -100,14 +101,14 @@ def test_a_wrong_guess_ends_with_the_whole_image(docker: Engine, with_code: Make
     """If the engine lacks what it seemed to have, it refuses the part and gets the whole."""
     guess = with_code("echo guess")
     lie = make_image([busybox_layer()], Cmd=["sh"], Labels={"lie": docker.endpoint.url})
-    docker.load(lie, [Reference.parse("lie:1")])
+    load_image(docker, lie, [Reference.parse("lie:1")])
     fresh = make_layer(lambda writer: writer.file("fresh", docker.endpoint.url.encode() * 100))
     image = make_image([fresh, *guess.layers], Cmd=["sh"])
 
     def manifest_of(digest: Digest) -> bytes | None:
         return image.manifest if digest == lie.digest else None
 
-    assert docker.load(image, [APP], manifest_of=manifest_of) > _LITTLE_BYTES
+    assert load_image(docker, image, [APP], manifest_of=manifest_of) > _LITTLE_BYTES
     assert _holds(docker, f"{APP.name}:latest", image)
     assert docker.is_complete(image.digest)
 
@@ -115,7 +116,7 @@ def test_a_wrong_guess_ends_with_the_whole_image(docker: Engine, with_code: Make
 def test_an_image_without_name(engine: Engine, with_code: MakeCode) -> None:
     """An image can be loaded without any name, to be run by its id."""
     image = with_code("echo nameless")
-    engine.load(image, [])
+    load_image(engine, image, [])
     assert _holds(engine, str(engine.id_of(image)), image)
 
 
@@ -123,7 +124,7 @@ def test_progress_is_told_in_bytes(engine: Engine, heavy_layer: LayerValue) -> N
     """Progress grows up to the bytes that are sent, and never beyond."""
     mark = make_layer(lambda writer: writer.file("mark", engine.endpoint.url.encode()))
     events: list[Event] = []
-    engine.load(make_image([mark, heavy_layer], Cmd=["sh"]), [APP], events.append)
+    load_image(engine, make_image([mark, heavy_layer], Cmd=["sh"]), [APP], events.append)
     reached = [event for event in events if isinstance(event, StepProgressed)]
     assert reached[-1].done == reached[-1].total
     assert reached[-1].done > _HEAVY_BYTES
@@ -137,14 +138,14 @@ def test_a_broken_layer_is_our_failure(engine: Engine, with_code: MakeCode) -> N
     broken = replace(noise, opener=lambda: io.BytesIO(b"\0" * noise.size_bytes))
     wrong = make_image([broken, *image.layers], Cmd=["sh"])
     with pytest.raises(UntrustedInputError):
-        engine.load(wrong, [Reference.parse("broken:1")])
+        load_image(engine, wrong, [Reference.parse("broken:1")])
     assert engine.find_image("broken:1") is None
 
 
 def test_layers_are_read_only_when_they_are_sent(docker: Engine, with_code: MakeCode) -> None:
     """A lazy layer that the engine has is never opened: its bytes need not exist here."""
     before, after = with_code("echo lazy 1"), with_code("echo lazy 2")
-    docker.load(before, [APP])
+    load_image(docker, before, [APP])
 
     def fail() -> io.BytesIO:
         raise AssertionError("a layer that is there was opened")
@@ -152,7 +153,7 @@ def test_layers_are_read_only_when_they_are_sent(docker: Engine, with_code: Make
     *lower, top = after.layers
     shy = [replace(layer, opener=fail) for layer in lower if isinstance(layer, LayerValue)]
     image = ImageValue(after.manifest, after.config, (*shy, top))
-    docker.load(image, [APP], manifest_of=_known(before))
+    load_image(docker, image, [APP], manifest_of=_known(before))
     assert json.loads(image.config)["rootfs"]["diff_ids"] == [
         str(diff_id) for diff_id in docker.image(f"{APP.name}:latest").diff_ids
     ]

@@ -12,14 +12,25 @@ import pytest
 import urllib3
 
 from shipml.docker_engine import Engine
-from shipml.errors import NotAllowedError, SmokeTestError, UnavailableError, UsageError
-from shipml.events import Event, Notice, OutputReceived, StepProgressed
+from shipml.docker_engine.loading import load_image
+from shipml.errors import (
+    NotAllowedError,
+    SmokeTestError,
+    UnavailableError,
+    UsageError,
+)
+from shipml.events import (
+    Event,
+    Notice,
+    OutputReceived,
+    StepProgressed,
+)
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.pipeline import Shipml
-from shipml.registries import Destination
+from shipml.publish.destination import Destination
 from tests.peers.engine import run
 from tests.peers.registry import Registry
 from tests.runtimes.images import busybox_layer, make_image, shell_image
@@ -95,7 +106,7 @@ def test_what_was_run_arrives(session: Shipml, engine: Engine, heard: list[Event
 def test_what_only_the_engine_has(session: Shipml, engine: Engine, registry: Registry) -> None:
     """An image that was built elsewhere is tagged, run on the engine and pushed from there."""
     name = f"{registry.host}/{unique(engine, 'elsewhere')}"
-    engine.load(shell_image("echo accuracy: 0.9375"), [Reference.parse("somebody/elses:2")])
+    load_image(engine, shell_image("echo accuracy: 0.9375"), [Reference.parse("somebody/elses:2")])
     reference, digest = session.tag("somebody/elses:2", name)
     assert engine.image(str(reference)).id == digest == engine.image("somebody/elses:2").id
     pushed = session.push(name)

@@ -14,9 +14,20 @@ import pytest
 import urllib3
 
 from shipml.docker_engine import Engine
+from shipml.docker_engine.loading import load_image
 from shipml.docker_engine.transfer import layer_progress
-from shipml.errors import BuildError, NotAllowedError, TryAgainError, UsageError
-from shipml.events import Event, Step, StepProgressed, ignore
+from shipml.errors import (
+    BuildError,
+    NotAllowedError,
+    TryAgainError,
+    UsageError,
+)
+from shipml.events import (
+    Event,
+    Step,
+    StepProgressed,
+    ignore,
+)
 from shipml.oci.archive import read_archive
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
@@ -50,7 +61,7 @@ def _manifest(registry: Registry, name: str, tag: str) -> urllib3.BaseHTTPRespon
 def test_push_with_a_password(docker: Engine, with_code: MakeCode, locked_registry: Registry) -> None:
     """A push gives the digest under which the registry has the image, and tells progress per layer."""
     reference = Reference.parse(f"{locked_registry.host}/ann/app:{_tag(docker)}")
-    docker.load(with_code("echo push"), [reference])
+    load_image(docker, with_code("echo push"), [reference])
     events: list[Event] = []
     digest = docker.push(reference, ANN, events.append)
     answer = _manifest(locked_registry, "ann/app", _tag(docker))
@@ -68,7 +79,7 @@ def test_push_without_the_right(
 ) -> None:
     """A refused push is an error of exit code 4 with the command to log in, though the engine answers 200."""
     reference = Reference.parse(f"{locked_registry.host}/ann/refused:1")
-    docker.load(with_code("echo refused"), [reference])
+    load_image(docker, with_code("echo refused"), [reference])
     with pytest.raises(NotAllowedError) as caught:
         docker.push(reference, auth)
     assert "docker login" in caught.value.hint
@@ -81,7 +92,7 @@ def test_push_without_the_right(
 def test_push_to_nobody(engine: Engine, with_code: MakeCode) -> None:
     """A registry that does not answer is worth another try."""
     reference = Reference.parse("127.0.0.1:1/app:1")
-    engine.load(with_code("echo nobody"), [reference])
+    load_image(engine, with_code("echo nobody"), [reference])
     with pytest.raises(TryAgainError):
         engine.push(reference, ANN)
 
@@ -101,7 +112,7 @@ def test_pull_with_and_without_the_right(docker: Engine, with_code: MakeCode, lo
     """What was pushed comes back; without credentials it is refused, and a wrong tag is no such image."""
     image = with_code("echo pull")
     reference = Reference.parse(f"{locked_registry.host}/ann/pulled:{_tag(docker)}")
-    docker.load(image, [reference])
+    load_image(docker, image, [reference])
     digest = docker.push(reference, ANN)
     docker.remove_image(str(reference))
     with pytest.raises(NotAllowedError):
@@ -119,7 +130,7 @@ def test_pull_with_and_without_the_right(docker: Engine, with_code: MakeCode, lo
 def test_save_gives_an_image_to_read(engine: Engine, with_code: MakeCode, tmp_path: Path) -> None:
     """What an engine holds can be written to an archive, whose config is that of the image."""
     image = with_code("echo save")
-    engine.load(image, [Reference.parse("saved:1")])
+    load_image(engine, image, [Reference.parse("saved:1")])
     engine.save("saved:1", tmp_path / "image.tar")
     assert json.loads(read_archive(tmp_path / "image.tar").config)["config"]["Cmd"] == ["sh", "/app/app.sh"]
     assert [path.name for path in tmp_path.iterdir()] == ["image.tar"]
@@ -176,12 +187,12 @@ def test_a_digest_is_demanded_from_the_words_of_each_engine() -> None:
 @pytest.mark.slow
 def test_podman_pushes_too(podman_service: object, registry: Registry, with_code: MakeCode) -> None:
     """Podman's socket pushes with a digest."""
-    from shipml.docker_engine import connect  # noqa: PLC0415
+    from shipml.docker_engine import connect
 
     host = podman_service.host  # type: ignore[attr-defined]
     with connect(environment={"DOCKER_HOST": host}, timeout_seconds=10) as engine:
         reference = Reference.parse(f"{registry.host}/ann/podman:1")
-        engine.load(with_code("echo podman"), [reference])
+        load_image(engine, with_code("echo podman"), [reference])
         digest = engine.push(reference, {})
     listed = subprocess.run(
         ["skopeo", "inspect", "--tls-verify=false", f"docker://{reference}"], capture_output=True, check=True

@@ -14,7 +14,12 @@ from typing import Any, cast
 import pytest
 
 from shipml.oci.digest import Digest
-from shipml.oci.image import Image, ImageValue, LayerValue, assemble_image
+from shipml.oci.image import (
+    Image,
+    ImageValue,
+    LayerValue,
+    assemble_image,
+)
 from shipml.oci.manifest import canonical_json
 from shipml.oci.validate import validate
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from shipml.facts.gpu_packages import gpu_extras, is_for_gpus, is_gpu_library
+from shipml.facts.project import GpuUse
 from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
-from shipml.plan.facts import GpuUse
-from shipml.plan.gpu_packages import gpu_extras, is_for_gpus, is_gpu_library
 from shipml.project import read_project
-from shipml.project.gpu import find_gpu_uses
+from shipml.project.code.gpu import find_gpu_uses
 
 
 def project_of(folder: Path, requirements: str, **files: str) -> Path:

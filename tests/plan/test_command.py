@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import PlanError
+from shipml.facts.plan import ApplicationFile, SmokeCheck
+from shipml.facts.project import ProcessLine, Program, Project, Settings
 from shipml.plan.command import choose_command
-from shipml.plan.facts import ProcessLine, Project, Settings
-from shipml.plan.model import ApplicationFile, SmokeCheck
-from shipml.plan.program import Program
 
 
 def project(*files: str, line: str | None = None, web: str | None = None, **settings: object) -> Project:

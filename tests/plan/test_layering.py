@@ -8,10 +8,17 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipml.facts.plan import (
+    ApplicationFile,
+    BaseLayerPin,
+    BasePin,
+    DebianPackagePin,
+    ImageBasePin,
+    LockedWheel,
+)
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.layering import MOST_LAYERS, plan_layers, size_class
-from shipml.plan.model import ApplicationFile, BaseLayerPin, BasePin, DebianPackagePin, ImageBasePin, LockedWheel
 
 MIB = 1 << 20
 LIBGOMP = DebianPackagePin("libgomp1", "12", "amd64", "pool/main/g/libgomp1.deb", "debian", 1, Digest("0" * 64))

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from shipml.plan.declared import Declared, DeclaredRequirement
-from shipml.plan.facts import Project
-from shipml.plan.lessons import Failed, Lesson, heed, learn
+from shipml.facts.project import Project
+from shipml.facts.pythons import SUITES
+from shipml.facts.requirements import Declared, DeclaredRequirement
+from shipml.plan.lessons import (
+    Failed,
+    Lesson,
+    heed,
+    learn,
+)
 from shipml.plan.python_version import PythonCandidate
-from shipml.plan.suites import SUITES
 
 OPEN = [PythonCandidate(suite, "", open=True) for suite in SUITES]
 PROJECT = Project(

@@ -9,14 +9,32 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import ConfigurationError, PlanError
+from shipml.facts.plan import (
+    ApplicationFile,
+    BasePin,
+    ImageBasePin,
+    LockedWheel,
+    Plan,
+    SmokeCheck,
+)
+from shipml.facts.project import (
+    Lock,
+    Program,
+    Project,
+    RefusedPython,
+    Revision,
+    Settings,
+)
+from shipml.facts.pythons import HUB_PYTHONS, ImagePython, suite_named
+from shipml.facts.requirements import (
+    Change,
+    Declared,
+    DeclaredRequirement,
+    LeftAside,
+)
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan import PlanOptions, PythonCandidate, make_plan
-from shipml.plan.declared import Change, Declared, DeclaredRequirement, LeftAside
-from shipml.plan.facts import Lock, Project, RefusedPython, Revision, Settings
-from shipml.plan.model import ApplicationFile, BasePin, ImageBasePin, LockedWheel, Plan, SmokeCheck
-from shipml.plan.program import Program
-from shipml.plan.suites import HUB_PYTHONS, ImagePython, suite_named
 
 AMD64 = Platform("linux", "amd64")
 BOOKWORM = suite_named("bookworm")

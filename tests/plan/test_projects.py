@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import ShipmlError
+from shipml.facts.plan import BasePin, LockedWheel
+from shipml.facts.project import Lock, Project
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan import make_plan, python_candidates
-from shipml.plan.facts import Lock, Project
-from shipml.plan.model import BasePin, LockedWheel
 from shipml.project import read_project
 from shipml.resolver import inputs_digest
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import PlanError
-from shipml.plan.facts import Project, PythonEvidence, Settings
+from shipml.facts.project import Project, PythonEvidence, Settings
+from shipml.facts.pythons import ImagePython
 from shipml.plan.python_version import base_image, python_candidates
-from shipml.plan.suites import ImagePython
 
 HERE = Path("project")
 

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import PlanError
+from shipml.facts.project import ProcessLine, Program, Project
 from shipml.plan.command import choose_command, choose_program
-from shipml.plan.facts import ProcessLine, Project
-from shipml.plan.program import Program
 from shipml.plan.serving import needed_package, serve
 
 FLASK = Program("app.py", "flask", line=3, object="app", routes=("/predict", "/health"))

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from shipml.dockerignore import IgnorePatterns
+from shipml.dockerfile.ignore import IgnorePatterns
 from shipml.errors import BuildError, PlanError
 from shipml.events import Event, Notice, ignore
-from shipml.plan.model import ApplicationFile
+from shipml.facts.plan import ApplicationFile
 from shipml.project import read_project
 from shipml.project.files import FileRules, FoundFiles, find_files
 from shipml.store import Store

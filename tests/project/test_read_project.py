@@ -9,7 +9,7 @@ import pytest
 
 from shipml.errors import ConfigurationError, UsageError
 from shipml.events import Event
-from shipml.plan.facts import ProcessLine, PythonEvidence
+from shipml.facts.project import ProcessLine, PythonEvidence
 from shipml.project import read_project
 from shipml.project.revision import public_url, read_revision
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from shipml.errors import ConfigurationError
-from shipml.plan.model import SmokeCheck
+from shipml.facts.plan import SmokeCheck
 from shipml.project.settings import load_settings, read_settings
 from shipml.project.settings_shape import SETTINGS, Table, settings_schema
 

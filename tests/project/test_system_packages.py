@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from shipml.plan.facts import SystemPackage
+from shipml.facts.project import SystemPackage
 from shipml.project.system_packages import read_system_packages
 
 

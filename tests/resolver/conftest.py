@@ -10,9 +10,9 @@ import pytest
 
 from shipml import resolver
 from shipml.events import Event, Notice, StepStarted
+from shipml.facts.project import Lock
 from shipml.oci.manifest import Platform
 from shipml.plan import PythonCandidate, python_candidates
-from shipml.plan.facts import Lock
 from shipml.project import read_project
 from shipml.store import Store
 from tests.package_index import PackageIndex, serve_index

@@ -9,11 +9,11 @@ from urllib.parse import quote
 import pytest
 
 from shipml import resolver
-from shipml.lock_file import dump_lock
+from shipml.facts.project import Lock, Project
+from shipml.lock import dump_lock
 from shipml.oci.manifest import Platform
 from shipml.plan import python_candidates
 from shipml.plan.accelerator import choose_accelerator, without_gpu
-from shipml.plan.facts import Lock, Project
 from shipml.project import read_project
 from tests.package_index import PackageIndex, serve_index
 from tests.resolver.conftest import Resolving

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from shipml.errors import NotAllowedError, ResolutionError, TryAgainError
+from shipml.facts.pythons import SUITES
+from shipml.facts.requirements import Declared, DeclaredRequirement
 from shipml.oci.manifest import Platform
-from shipml.plan.declared import Declared, DeclaredRequirement
-from shipml.plan.suites import SUITES
 from shipml.resolver.address_errors import explain_address
 from shipml.resolver.errors import explain
 from tests.package_index import PackageIndex, make_wheel

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import NotAllowedError
+from shipml.facts.project import Lock
+from shipml.facts.requirements import Declared
 from shipml.http import HttpClient
 from shipml.http.logins import Login, Logins
-from shipml.lock_file import dump_lock
-from shipml.plan.declared import Declared
-from shipml.plan.facts import Lock
+from shipml.lock import dump_lock
 from shipml.project import read_project
 from shipml.project.credentials import files_with_credentials
 from shipml.resolver.index_logins import asked_keyring, index_logins

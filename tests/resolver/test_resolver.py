@@ -20,11 +20,11 @@ from shipml.errors import (
     UnavailableError,
 )
 from shipml.events import Notice
-from shipml.lock_file import dump_lock
+from shipml.facts.project import RefusedPython
+from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan import python_candidates
-from shipml.plan.facts import RefusedPython
 from shipml.plan.lessons import Lesson, heed
 from shipml.project import read_project
 from shipml.resolver import resolve_first

@@ -19,7 +19,7 @@ import isal
 import pytest
 
 from shipml.events import Event
-from shipml.plan.model import SmokeCheck
+from shipml.facts.plan import SmokeCheck
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.sandbox import Sandbox
 from shipml.store import Store

@@ -15,10 +15,15 @@ from typing import Any
 
 from shipml.errors import ShipmlError
 from shipml.events import Event, Notice, OutputReceived
-from shipml.oci.image import Image, Layer, LayerValue, assemble_image
+from shipml.facts.plan import SmokeCheck
+from shipml.oci.image import (
+    Image,
+    Layer,
+    LayerValue,
+    assemble_image,
+)
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import Platform, canonical_json
-from shipml.plan.model import SmokeCheck
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes.sandbox import Sandbox
 from shipml.store import Store

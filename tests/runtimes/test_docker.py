@@ -20,12 +20,13 @@ import pytest
 
 from shipml.docker_engine import Engine, connect
 from shipml.docker_engine.container import Container, ContainerOptions
+from shipml.docker_engine.loading import load_image
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import ConfigurationError, UnavailableError, UsageError
 from shipml.events import Event, Notice, OutputReceived
+from shipml.facts.plan import SmokeCheck
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
-from shipml.plan.model import SmokeCheck
 from shipml.runtimes import choose
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
@@ -248,7 +249,7 @@ def test_a_port_that_is_published_and_asked(run: Run) -> None:
 def test_a_published_port_is_at_no_other_address(engine: Engine) -> None:
     """Whoever is not on this machine does not reach the program."""
     image = shell_image(f"httpd -f -p {_PORT} -h /roots")
-    engine.load(image, [])
+    load_image(engine, image, [])
     ports = (PublishedPort(_PORT), PublishedPort(_PORT, _OTHER_PORT))
     with Container(engine, str(engine.id_of(image)), ContainerOptions(network="bridge", ports=ports)):
         (container,) = _containers(engine)
@@ -279,7 +280,7 @@ def test_without_gpu(run: Run) -> None:
 def test_an_image_that_only_the_engine_has(engine: Engine) -> None:
     """An image is run by its name or id, with a digest in the result; an unknown name is the user's matter."""
     image = shell_image("echo named: 1", Labels={"test": "named"})
-    engine.load(image, [Reference.parse("only:here")])
+    load_image(engine, image, [Reference.parse("only:here")])
     runtime = DockerRuntime(engine)
     for name in ("only:here", str(engine.id_of(image))):
         result = runtime.run_named(name, RunOptions())
@@ -370,7 +371,7 @@ def test_what_a_crash_left_is_swept(engine: Engine, run: Run) -> None:
     """A container whose process is gone, together with its guard, is removed by the next run; others' are not."""
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     image = shell_image("sleep 300")
-    engine.load(image, [])
+    load_image(engine, image, [])
     name = str(engine.id_of(image))
     left = engine.sdk.api.create_container(
         name, labels={"shipml.run-by": f"{os.uname().nodename}/{int(ended.stdout)}"}, name="shipml-run-left"

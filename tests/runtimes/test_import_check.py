@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from shipml.plan.declared import ImportedModule
-from shipml.runtimes.import_check import ImportFailure, read_answers
+from shipml.build.import_check import ImportFailure, read_answers
+from shipml.facts.requirements import ImportedModule
 from shipml.runtimes.inside import import_probe
 
 PROBE = Path(import_probe.__file__).read_text(encoding="utf-8")

@@ -9,10 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipml.errors import ConfigurationError
+from shipml.facts.plan import SmokeCheck
 from shipml.oci.digest import Digest
-from shipml.plan.model import SmokeCheck
 from shipml.runtimes.base import SmokeResult
-from shipml.runtimes.smoke import Ending, Judgement, OutputLog, judge
+from shipml.runtimes.smoke import (
+    Ending,
+    Judgement,
+    OutputLog,
+    judge,
+)
 
 _URL = "http://127.0.0.1:8080/"
 

@@ -144,7 +144,7 @@ def test_a_sovereign_cloud_is_there_too(in_cloud: AzureCloud) -> None:
 
 def test_nothing_else_is_on_the_way(in_cloud: AzureCloud) -> None:
     """Hosts without a stand-in are refused, and logged."""
-    import requests  # noqa: PLC0415  (only here)
+    import requests
 
     with pytest.raises(requests.exceptions.ProxyError):
         requests.get("https://example.org/", timeout=10)

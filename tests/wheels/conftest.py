@@ -11,9 +11,9 @@ import pytest
 
 from shipml import wheels
 from shipml.events import Emit, ignore
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 
 MakeLayer = Callable[..., LayerValue]

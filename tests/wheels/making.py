@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from shipml.facts.plan import LockedWheel
 from shipml.oci.digest import Digest
 from shipml.oci.image import Layer
-from shipml.plan.model import LockedWheel
 
 SITE = "opt/venv/lib/python3.11/site-packages"
 

@@ -15,9 +15,9 @@ import pytest
 from shipml import wheels
 from shipml.errors import BuildError, UntrustedInputError
 from shipml.events import Event, Notice, ignore
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from shipml.wheels import bytecode
 from tests.wheels.conftest import MakeLayer

@@ -16,13 +16,19 @@ from hypothesis import strategies as st
 from shipml import wheels
 from shipml.errors import BuildError
 from shipml.events import ignore
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
-from shipml.wheels.facts import NativeFacts, are_known, facts_as_text, facts_of_text, native_facts
+from shipml.wheels.facts import (
+    NativeFacts,
+    are_known,
+    facts_as_text,
+    facts_of_text,
+    native_facts,
+)
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
 
 LIBRARIES = sorted(Path(sysconfig.get_config_var("DESTSHARED")).glob("*.so"))

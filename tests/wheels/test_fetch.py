@@ -13,10 +13,16 @@ import pytest
 
 from shipml import wheels
 from shipml.errors import UntrustedInputError
-from shipml.events import Event, StepFinished, StepProgressed, StepStarted, ignore
+from shipml.events import (
+    Event,
+    StepFinished,
+    StepProgressed,
+    StepStarted,
+    ignore,
+)
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from tests.wheels.conftest import MakeLayer
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members

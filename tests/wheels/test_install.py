@@ -17,11 +17,11 @@ import pytest
 from shipml import wheels
 from shipml.errors import UntrustedInputError
 from shipml.events import Event, Notice, ignore
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
-from shipml.oci import annotations as names
+from shipml.oci import manifest as names
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from tests.wheels.conftest import MakeLayer
 from tests.wheels.making import Member, contents, files, make_zip, record_row, record_text, save_wheel, wheel_members

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from shipml import wheels
 from shipml.errors import UntrustedInputError
 from shipml.events import ignore
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members

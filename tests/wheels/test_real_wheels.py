@@ -14,9 +14,9 @@ from packaging.utils import parse_wheel_filename
 
 from shipml import wheels
 from shipml.events import ignore
+from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
-from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from tests.wheels.reference import assert_same, install_with_reference
 

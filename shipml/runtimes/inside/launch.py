@@ -20,7 +20,12 @@ import time
 from shipml.runtimes.inside import libc
 from shipml.runtimes.inside.mounts import MountError, enter_root, make_root
 from shipml.runtimes.inside.program import become
-from shipml.runtimes.inside.protocol import PACKET_BYTES, Spec, decode, encode
+from shipml.runtimes.inside.protocol import (
+    PACKET_BYTES,
+    Spec,
+    decode,
+    encode,
+)
 
 __all__ = ["main"]
 

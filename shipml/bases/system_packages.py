@@ -1,0 +1,93 @@
+"""Which Debian packages a project needs beyond the base: named by it, needed by native code, or called by packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shipml.debian.contents import packages_with
+from shipml.debian.pin import existing_packages
+from shipml.events import Emit, Notice
+from shipml.facts.pythons import Suite
+from shipml.http import HttpClient
+from shipml.oci.manifest import Platform
+from shipml.plan import Lock, Project
+from shipml.plan.called_programs import called_packages
+from shipml.plan.native import MissingLibrary, missing_libraries
+from shipml.store import Store
+from shipml.wheels.facts import native_facts
+
+__all__ = ["SystemPackages", "find_system_packages"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPackages:
+    """What was found."""
+
+    wanted: Mapping[str, str]
+    """Name → why: a clause."""
+    unresolved: tuple[MissingLibrary, ...] = ()
+    """Libraries that no package of the suite has."""
+
+
+def find_system_packages(
+    project: Project,
+    lock: Lock,
+    suite: Suite,
+    platform: Platform,
+    *,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+    allow_expired: bool = False,
+    upgrade: bool = False,
+) -> SystemPackages:
+    """The packages of `suite` that the project needs. Wheels that nothing is known of yet are downloaded and read.
+
+    What the settings name must exist (whoever pins the base says so); anything else that the suite does not have is
+    left out with a warning.
+
+    Raises:
+        UntrustedInputError: a wheel, or an index, is not what it should be.
+        TryAgainError, NotAllowedError, BuildError: something cannot be had.
+    """
+    facts = native_facts(lock.wheels, store=store, http=http, emit=emit, platform=platform)
+    missing = missing_libraries({wheel.name: found for wheel, found in facts.items()})
+    owners = packages_with(
+        [library.soname for library in missing],
+        suite,
+        platform,
+        store=store,
+        http=http,
+        emit=emit,
+        allow_expired=allow_expired,
+        upgrade=upgrade,
+    )
+    maybe: dict[str, str] = {}
+    for package in project.system_packages:
+        if package.left_out:
+            emit(Notice(f"{package.name} of {package.source} is left out: {package.left_out}"))
+        else:
+            maybe.setdefault(package.name, f"{package.source} names {package.written or 'it'}")
+    for library in missing:
+        for owner in owners[library.soname][:1]:
+            maybe.setdefault(owner, f"{library.wheel} needs {library.soname} ({library.file})")
+    for name, because in called_packages([wheel.name for wheel in lock.wheels], project.standard_modules):
+        maybe.setdefault(name, because)
+    known = existing_packages(
+        maybe, suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired, upgrade=upgrade
+    )
+    for name, because in maybe.items():
+        if name not in known:
+            emit(Notice(f"debian:{suite.name} has no package {name} ({because}): it is left out", "warning"))
+    unresolved = tuple(library for library in missing if not owners[library.soname])
+    if unresolved:
+        emit(Notice(_unresolved_sentence(unresolved, suite), "warning"))
+    named = dict.fromkeys(project.settings.system_packages, "named in system-packages")
+    return SystemPackages({name: because for name, because in maybe.items() if name in known} | named, unresolved)
+
+
+def _unresolved_sentence(libraries: tuple[MissingLibrary, ...], suite: Suite) -> str:
+    shown = ", ".join(f"{library.soname} (for {library.wheel})" for library in libraries[:5])
+    more = f" and {len(libraries) - 5} more" if len(libraries) > 5 else ""  # noqa: PLR2004
+    return f"no package of debian:{suite.name} has {shown}{more}: what needs it may fail"

@@ -1,0 +1,1 @@
+"""Plan → image, on this machine and without an engine."""

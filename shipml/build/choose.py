@@ -1,0 +1,58 @@
+"""Plan → Image: the table of builders, and which one `auto` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from shipml.errors import UsageError
+from shipml.facts.plan import Decision
+from shipml.facts.request import DockerOptions
+from shipml.project import is_understood
+
+__all__ = ["ACR", "BUILDERS", "DOCKER", "EMBEDDED", "DockerOptions", "decide_builder"]
+
+EMBEDDED = "embedded"
+DOCKER = "docker"
+ACR = "acr"
+BUILDERS = (EMBEDDED, DOCKER, ACR)
+"""As `--builder` takes them. Their modules are imported where they are used: each command needs one at most."""
+
+
+def decide_builder(
+    name: str,
+    folder: Path,
+    options: DockerOptions,
+    *,
+    no_dockerfile: bool = False,
+    engine_is_there: Callable[[], bool] = lambda: True,
+) -> Decision:
+    """The builder called `name`; for "auto" the one that fits the project.
+
+    Args:
+        name: as `--builder` takes it.
+        folder: the project's.
+        options: of the docker builder.
+        no_dockerfile: whether the project's Dockerfile is left aside.
+        engine_is_there: whether a Docker Engine runs here; only asked where it matters.
+
+    Raises:
+        UsageError: there is no builder of that name, or it has not the options that were given.
+    """
+    if name not in ("auto", *BUILDERS):
+        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
+    if name != "auto":
+        decision = Decision("builder", name, "--builder says so")
+    elif options.file is not None or ((folder / "Dockerfile").is_file() and not no_dockerfile):
+        decision = Decision("builder", DOCKER, "the project has a Dockerfile")
+        if not options.given and is_understood(folder) and not engine_is_there():
+            because = "the project's Dockerfile is understood, and no Docker Engine runs here"
+            decision = Decision("builder", EMBEDDED, because)
+    else:
+        decision = Decision("builder", EMBEDDED, "there is no Dockerfile, and wheels need no build step")
+    if decision.value == EMBEDDED and options.given:
+        raise UsageError(
+            f"{options.given[0]} is an option of the builder docker, not of {decision.value}",
+            hint="add --builder docker",
+        )
+    return decision

@@ -1,0 +1,166 @@
+"""Before an image counts as built: what the application imports is imported inside it, by its own Python."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shipml import runtimes
+from shipml.errors import ImportCheckError, UnavailableError
+from shipml.events import (
+    Emit,
+    Event,
+    Notice,
+    OutputReceived,
+    step,
+)
+from shipml.facts.plan import SmokeCheck
+from shipml.facts.requirements import ImportedModule
+from shipml.oci.digest import Digest
+from shipml.oci.image import Image
+from shipml.oci.manifest import KIND, canonical_json
+from shipml.runtimes.base import RunOptions
+from shipml.runtimes.inside.import_probe import MARK
+from shipml.store import Store
+
+__all__ = ["ImportFailure", "check_imports", "read_answers"]
+
+_FACT = "imports-1"
+_TIMEOUT_SECONDS = 600.0
+_APPLICATION_KINDS = ("weights", "application")
+_SHOWN = 6
+_LIBRARY = re.compile(r"(?P<soname>[\w.+-]+\.so[\w.]*): cannot open shared object file")
+
+
+@dataclass(frozen=True, slots=True)
+class ImportFailure:
+    """An import that does not work in the image."""
+
+    module: ImportedModule
+    error: str
+    """The exception's class; "crash" where the interpreter died, "time" where it did not come back."""
+    text: str
+    missing: str = ""
+    """The module that was not found."""
+
+    @property
+    def sentence(self) -> str:
+        """What fails, where, and with which words."""
+        if self.error == "ModuleNotFoundError" and self.missing.partition(".")[0] == self.module.root:
+            return f"{self.module.source} imports {self.module.name}, which is not in the image"
+        if self.error == "crash":
+            return f"{self.module.source} imports {self.module.name}, at which Python crashes"
+        if self.error == "time":
+            return f"{self.module.source} imports {self.module.name}, which did not come back in time"
+        return f"{self.module.source} imports {self.module.name}: {self.error}: {self.text}"
+
+    @property
+    def remedy(self) -> str:
+        """The smallest change that may mend it."""
+        if library := _LIBRARY.search(self.text):
+            return f"add the Debian package that has {library['soname']} to the setting system-packages"
+        if self.error == "time":
+            return f"find out what {self.module.name} waits for when it is imported: there is no network"
+        root = self.missing.partition(".")[0]
+        if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
+            return f"add the package that has {root} to the project's requirements"
+        if self.error == "ModuleNotFoundError" and self.missing:
+            return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
+        if self.error in {"ImportError", "AttributeError", "ModuleNotFoundError"}:
+            return f"pin a version of {self.module.root} that the code was written for"
+        return f"pin versions of {self.module.root} and of what it needs that fit each other"
+
+
+def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Store, emit: Emit) -> bool:
+    """Import everything in the image; returns whether that was possible here.
+
+    What passed once is not imported again while the layers below the application stay the same.
+
+    Args:
+        image: in the store.
+        imports: what must be importable.
+        store: keeps what passed.
+        emit: hears of the work.
+
+    Raises:
+        ImportCheckError: some of it cannot be imported; all are named.
+    """
+    wanted = [[module.name, list(module.members)] for module in imports]
+    fact = str(Digest.of(canonical_json([_below_application(image), wanted])))
+    if not wanted or store.fact(_FACT, fact) is True:
+        return True
+    try:
+        runtime = runtimes.choose("auto", image, store)
+    except UnavailableError as error:
+        emit(Notice(f"what the program imports was not tried: {error.message}"))
+        return False
+    with step(emit, "imports", f"{len(wanted)} modules") as running:
+        source = Path(__file__).with_name("inside").joinpath("import_probe.py").read_text(encoding="utf-8")
+        command = ("python", "-c", source, json.dumps(wanted))
+        received = bytearray()
+
+        def listen(event: Event) -> None:
+            if isinstance(event, OutputReceived) and event.stream == "stdout":
+                received.extend(event.data)
+
+        options = RunOptions(SmokeCheck(command=command, timeout_seconds=_TIMEOUT_SECONDS), is_whole_command=True)
+        result = runtime.run(image, options, listen)
+        ending = "time" if result.exit_code is None else f"crash {result.because}"
+        failures = list(read_answers(received.decode(errors="replace"), imports, ending))
+        if not failures and (result.exit_code != 0 or MARK not in result.output):
+            raise ImportCheckError(
+                f"what the program imports could not be tried: {result.because}",
+                hint="see what it prints: shipml run -- python -c 'import MODULE'; or build with --no-check",
+            )
+        running.detail = f"{len(wanted) - len(failures)} of {len(wanted)} modules"
+    if failures:
+        raise _error(failures)
+    store.keep_fact(_FACT, fact, value=True)
+    return True
+
+
+def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> Iterator[ImportFailure]:
+    """The failures in what the probe printed; `ending` is what befell it where an answer is missing."""
+    by_name = {module.name: module for module in imports}
+    answers = {}
+    begun = ""
+    for line in text.split("\n"):  # splitlines() would split at the mark
+        mark, found, document = line.partition(MARK)
+        if not found or mark:
+            continue
+        answer = json.loads(document)
+        begun = answer.get("begin", begun)
+        if "end" in answer:
+            answers[answer["end"]] = answer
+    for name, module in by_name.items():
+        answer = answers.get(name)
+        if answer is None:
+            if name == begun:
+                error, _, why = ending.partition(" ")
+                yield ImportFailure(module, error, why)
+        elif "error" in answer:
+            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"])
+
+
+def _below_application(image: Image) -> list[str]:
+    """The diff ids of the layers that imports of packages depend on."""
+    return [str(layer.diff_id) for layer in image.layers if layer.annotations.get(KIND) not in _APPLICATION_KINDS]
+
+
+def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
+    first, *others = failures
+    told = tuple((one.module.source, one.module.name, one.text, one.missing) for one in failures)
+    if not others:
+        return ImportCheckError(first.sentence, hint=f"{first.remedy}; without this check: --no-check", failures=told)
+    shown = [f"  {failure.sentence}" for failure in failures[:_SHOWN]]
+    if len(failures) > _SHOWN:
+        shown.append(f"  and {len(failures) - _SHOWN} more")
+    remedies = dict.fromkeys(failure.remedy for failure in failures[:_SHOWN])
+    return ImportCheckError(
+        f"{len(failures)} of the program's imports fail in the image:\n" + "\n".join(shown),
+        hint=f"{'; '.join(remedies)}; without this check: --no-check",
+        failures=told,
+    )

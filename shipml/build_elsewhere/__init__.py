@@ -1,0 +1,1 @@
+"""Images that a Docker Engine or Azure builds."""

@@ -1,0 +1,127 @@
+"""A whole build on the user's engine: from a folder to a tagged image there, and what is told and kept of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shipml.build.builder import BuildContext
+from shipml.build_elsewhere.base_images import Credentials
+from shipml.build_elsewhere.built_image import BuiltImage
+from shipml.build_elsewhere.docker import DockerBuilder, DockerOptions
+from shipml.docker_engine import Engine, connect
+from shipml.errors import NotAllowedError, UnavailableError
+from shipml.events import Emit
+from shipml.facts.plan import Decision, Plan
+from shipml.images import BUILT_ON_ENGINE
+from shipml.oci.digest import Digest
+from shipml.oci.reference import Reference
+from shipml.report import BuildReport, LayerReport
+from shipml.store import Store
+
+__all__ = ["EngineBuild", "connect_to_build"]
+
+_SOURCE_CHARACTERS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class EngineBuild:
+    """What is built, and under which names."""
+
+    folder: Path
+    references: tuple[Reference, ...]
+    options: DockerOptions
+    decision: Decision
+    """Why the docker builder."""
+    credentials: Credentials | None = None
+    """For the registries of bases; None takes what docker's own configuration has."""
+
+    @property
+    def has_dockerfile(self) -> bool:
+        """Whether the user's own Dockerfile is built."""
+        return self.options.file is not None or (self.folder / "Dockerfile").is_file()
+
+    def run(
+        self, engine: Engine, store: Store, emit: Emit, make_plan: Callable[[], Plan]
+    ) -> tuple[BuiltImage, BuildReport]:
+        """Build; the image is in the engine, under its names.
+
+        Args:
+            engine: where.
+            store: keeps the log, and that this folder was built there.
+            emit: hears of progress.
+            make_plan: gives the plan of a folder without Dockerfile.
+        """
+        started_at = time.monotonic()
+        before = _layers_under(engine, self.references)
+        builder = DockerBuilder(
+            store, engine, replace(self.options, references=self.references), credentials=self.credentials
+        )
+        context = BuildContext(self.folder, emit)
+        decisions: tuple[Decision, ...] = (self.decision,)
+        if self.has_dockerfile:
+            image = builder.build_folder(context)
+        else:
+            plan = make_plan()
+            builder.check(plan)
+            image = builder.build(plan, context)
+            decisions += plan.decisions
+        self._keep(image, store)
+        return image, self._report(image, before, decisions, time.monotonic() - started_at)
+
+    def _keep(self, image: BuiltImage, store: Store) -> None:
+        for reference in self.references:
+            store.untag(str(reference))  # the name now means what the engine has
+        value = {"id": str(image.id), "built_at_seconds": time.time()}
+        store.keep_fact(BUILT_ON_ENGINE, str(self.folder.resolve()), value)
+
+    def _report(
+        self, image: BuiltImage, before: frozenset[Digest], decisions: Sequence[Decision], elapsed_seconds: float
+    ) -> BuildReport:
+        layers = [
+            LayerReport(
+                digest=layer.diff_id,
+                diff_id=layer.diff_id,
+                size_bytes=layer.size_bytes,
+                kind="layer",
+                source=layer.created_by[:_SOURCE_CHARACTERS],
+                reused=layer.diff_id in before,
+            )
+            for layer in image.layer_facts
+        ]
+        return BuildReport(
+            digest=image.id,
+            references=tuple(str(reference) for reference in self.references),
+            size_bytes=image.facts.size_bytes,
+            builder=DockerBuilder.name,
+            base=image.base,
+            python=image.python,
+            platform=str(image.facts.platform),
+            layers=tuple(layers),
+            decisions=tuple(decisions),
+            elapsed_seconds=elapsed_seconds,
+        )
+
+
+def connect_to_build(decision: Decision) -> Engine:
+    """The user's engine.
+
+    Raises:
+        UnavailableError: there is none; the hint names both ways out.
+        NotAllowedError: this user may not use it.
+    """
+    try:
+        return connect()
+    except (UnavailableError, NotAllowedError) as error:
+        hint = error.hint.partition(", or work without it")[0]
+        raise type(error)(
+            f"the docker builder was chosen, because {decision.because}; but {error.message}",
+            hint=f"{hint}; or build without Docker, and without the Dockerfile: --builder embedded",
+        ) from error
+
+
+def _layers_under(engine: Engine, references: Sequence[Reference]) -> frozenset[Digest]:
+    found = [engine.find_image(str(reference)) for reference in references]
+    return frozenset(diff_id for image in found if image for diff_id in image.diff_ids)

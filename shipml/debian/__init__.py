@@ -1,0 +1,1 @@
+"""Debian suites: signed lists → packages → the layers of a base."""

@@ -1,0 +1,143 @@
+"""Which packages belong together (pure): the dependency closure of a few roots."""
+
+from __future__ import annotations
+
+import difflib
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from shipml.debian.index import Alternative, PackageRecord
+from shipml.debian.versions import satisfies
+from shipml.errors import PlanError
+
+__all__ = ["Chosen", "Packages", "close"]
+
+_SUGGESTIONS = 3
+
+
+class Packages(Protocol):
+    """What the indexes know of a name."""
+
+    def find(self, name: str) -> list[PackageRecord]:
+        """The newest package of that name first, then those that provide it."""
+
+    def names(self) -> Iterable[str]:
+        """All names, for a suggestion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A package of the closure, and how it came to be in it."""
+
+    record: PackageRecord
+    chain: tuple[str, ...]
+    """From the root to this package."""
+
+
+def close(
+    packages: Packages,
+    roots: Iterable[str],
+    *,
+    given: Mapping[str, PackageRecord] | None = None,
+    excluded: Mapping[str, str] | None = None,
+) -> dict[str, Chosen]:
+    """All that `roots` need (Pre-Depends and Depends), by name, in the order in which it was found.
+
+    A group of alternatives is met by what is chosen already, else by its first alternative that can be had, a real
+    package before one that provides the name. Names in `excluded` (to the reason why) are left out, with all that only
+    they need; roots are never left out. What is `given` is there already and is not part of the result.
+
+    Raises:
+        PlanError: a root is unknown, or a dependency cannot be met; the message shows the chain to it.
+    """
+    closure = _Closure(packages, given or {}, excluded or {})
+    for root in roots:
+        found = packages.find(root)
+        if not found:
+            raise PlanError(f"Debian has no package {root}", hint=_suggestion(root, packages))
+        closure.take(found[0], ())
+    closure.follow()
+    return closure.chosen
+
+
+class _Closure:
+    """A closure while it grows."""
+
+    def __init__(self, packages: Packages, given: Mapping[str, PackageRecord], excluded: Mapping[str, str]) -> None:
+        self.chosen: dict[str, Chosen] = {}
+        self._packages = packages
+        self._given = given
+        self._excluded = excluded
+        self._provided: dict[str, list[PackageRecord]] = {}
+        self._todo: deque[Chosen] = deque()
+        for record in given.values():
+            self._register(record)
+
+    def take(self, record: PackageRecord, chain: tuple[str, ...]) -> None:
+        """Add a package, and look at what it needs later."""
+        if record.name not in self.chosen and record.name not in self._given:
+            self.chosen[record.name] = Chosen(record, (*chain, record.name))
+            self._register(record)
+            self._todo.append(self.chosen[record.name])
+
+    def follow(self) -> None:
+        """Add what is needed until nothing is missing."""
+        while self._todo:
+            current = self._todo.popleft()
+            for group in current.record.depends:
+                if not _met(group, self._provided):
+                    self._add_one_of(group, current)
+
+    def _add_one_of(self, group: tuple[Alternative, ...], current: Chosen) -> None:
+        match = _first_possible(group, self._packages, self._excluded)
+        if match is None:
+            raise PlanError(
+                f"{' → '.join(current.chain)} needs {' | '.join(map(str, group))}, which the suite does not have",
+                hint="the mirror may lag behind, or the package may not be installable: "
+                "refresh the package lists with --upgrade, or choose another --base",
+            )
+        if isinstance(match, PackageRecord):
+            self.take(match, current.chain)
+
+    def _register(self, record: PackageRecord) -> None:
+        for name in {record.name, *(item.name for item in record.provides)}:
+            self._provided.setdefault(name, []).append(record)
+
+
+def _met(group: tuple[Alternative, ...], provided: Mapping[str, list[PackageRecord]]) -> bool:
+    return any(_answers(record, wanted) for wanted in group for record in provided.get(wanted.name, ()))
+
+
+def _answers(record: PackageRecord, wanted: Alternative) -> bool:
+    """Whether `record` is, or provides, what is wanted; an unversioned Provides meets no versioned relation (7.5)."""
+    if record.name == wanted.name:
+        return satisfies(record.version, wanted.relation, wanted.version)
+    return any(
+        item.name == wanted.name
+        and (not wanted.relation or (item.relation == "=" and satisfies(item.version, wanted.relation, wanted.version)))
+        for item in record.provides
+    )
+
+
+def _first_possible(
+    group: tuple[Alternative, ...], packages: Packages, excluded: Mapping[str, str]
+) -> PackageRecord | str | None:
+    """The package to take; the reason, where the first that can be had is excluded; None where there is none."""
+    for wanted in group:
+        if wanted.name in excluded:
+            return excluded[wanted.name]
+        for record in packages.find(wanted.name):
+            if _answers(record, wanted):
+                return excluded.get(record.name, record)
+    return None
+
+
+def _suggestion(name: str, packages: Packages) -> str:
+    near = difflib.get_close_matches(name, packages.names(), n=_SUGGESTIONS, cutoff=0.7)
+    return (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "look it up: apt-cache search (apt names packages, not programs)"
+    )

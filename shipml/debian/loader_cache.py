@@ -1,0 +1,80 @@
+"""/etc/ld.so.cache: which shared libraries there are, as ldconfig writes it, without running ldconfig.
+
+The image's own ldconfig prints it (`ldconfig -p`), which is how ctypes.util.find_library finds libraries.
+Format: glibc, sysdeps/generic/dl-cache.h ("glibc-ld.so.cache1.1"), little-endian.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import re
+import struct
+from collections.abc import Mapping
+
+__all__ = ["MULTIARCH", "cache_bytes", "is_library", "library_name"]
+
+MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
+"""Debian's name of the folder of libraries, by architecture."""
+
+_MAGIC = b"glibc-ld.so.cache1.1"
+_LITTLE_ENDIAN = 2
+_HEADER = struct.Struct("<20sIIB3xI12x")
+_ENTRY = struct.Struct("<iIIIQ")
+_FLAGS = {"amd64": 0x0303, "arm64": 0x0A03}
+"""FLAG_ELF_LIBC6 with FLAG_X8664_LIB64 or FLAG_AARCH64_LIB64."""
+_NAME = re.compile(r"(?:lib|ld-)[^/]*\.so(?:\.[^/]*)?\Z")
+
+
+def is_library(path: str, architecture: str) -> bool:
+    """Whether ldconfig would look at `path` (relative to the root)."""
+    folder, _, name = path.rpartition("/")
+    return folder in (f"usr/lib/{MULTIARCH[architecture]}", "usr/lib", "usr/lib64") and bool(_NAME.match(name))
+
+
+def library_name(data: bytes) -> str | None:
+    """The SONAME of an ELF shared object; "" where it has none, None where it is no such thing."""
+    if not data.startswith(b"\x7fELF"):
+        return None
+    from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSection
+    from elftools.elf.elffile import ELFFile
+
+    try:
+        section = ELFFile(io.BytesIO(data)).get_section_by_name(".dynamic")
+        if not isinstance(section, DynamicSection):
+            return None
+        return next((str(tag.soname) for tag in section.iter_tags("DT_SONAME")), "")  # type: ignore[attr-defined]  # set by name
+    except ELFError:
+        return None
+
+
+def cache_bytes(libraries: Mapping[str, str], architecture: str) -> bytes:
+    """The cache for libraries given as name → absolute path."""
+    entries = sorted(libraries.items(), key=lambda item: functools.cmp_to_key(_compare)(item[0]), reverse=True)
+    strings = bytearray()
+    table = bytearray()
+    start = _HEADER.size + _ENTRY.size * len(entries)
+    for name, path in entries:
+        places = []
+        for text in (name, path):
+            places.append(start + len(strings))
+            strings += text.encode() + b"\0"
+        table += _ENTRY.pack(_FLAGS[architecture], places[0], places[1], 0, 0)
+    return _HEADER.pack(_MAGIC, len(entries), len(strings), _LITTLE_ENDIAN, 0) + bytes(table + strings)
+
+
+def _compare(first: str, second: str) -> int:
+    """As _dl_cache_libcmp: the loader searches by halves in this order."""
+    parts = [re.findall(r"[0-9]+|[^0-9]", text) for text in (first, second)]
+    for left, right in zip(*parts, strict=False):
+        numbers = left.isdigit(), right.isdigit()
+        if all(numbers):
+            difference = int(left) - int(right)
+        elif any(numbers):
+            return 1 if numbers[0] else -1
+        else:
+            difference = ord(left) - ord(right)
+        if difference:
+            return difference
+    return len(parts[0]) - len(parts[1])

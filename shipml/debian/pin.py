@@ -1,0 +1,270 @@
+"""Suite → pin: the package lists fetched and checked, the closure chosen, both remembered until they are upgraded."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from shipml.debian.closure import Chosen, close
+from shipml.debian.index import (
+    Archive,
+    PackageRecord,
+    PackageSource,
+    fetch_index,
+    open_index,
+)
+from shipml.debian.mirror import Mirror, find_mirror
+from shipml.debian.recipe import (
+    RECIPE,
+    SHELL_PACKAGES,
+    excluded_in_base,
+    excluded_in_extra,
+    roots,
+)
+from shipml.debian.release import Release, fetch_release
+from shipml.debian.versions import DebianVersion
+from shipml.errors import PlanError
+from shipml.events import Emit, step
+from shipml.facts.plan import BasePin, DebianPackagePin
+from shipml.facts.pythons import Suite
+from shipml.http import HttpClient
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+from shipml.store import Store
+
+__all__ = ["existing_packages", "pin_base"]
+
+_LISTS_FACT = "debian-lists-1"
+_PIN_FACT = "debian-pin-1"
+_FRESH_SECONDS = 24 * 3600
+"""How long package lists serve new pins before the mirror is asked again. Pins that are known never ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Lists:
+    """The package lists of a suite, in the store."""
+
+    indexes: tuple[tuple[Archive, Digest], ...]
+    expired: bool
+    fetched_at_seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        indexes = [[archive, str(digest)] for archive, digest in self.indexes]
+        return {"indexes": indexes, "expired": self.expired, "fetched_at_seconds": self.fetched_at_seconds}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> _Lists:
+        indexes = tuple((archive, Digest.parse(digest)) for archive, digest in document["indexes"])
+        return cls(indexes, document["expired"], document["fetched_at_seconds"])
+
+
+def pin_base(
+    suite: Suite,
+    platform: Platform,
+    *,
+    extra: Mapping[str, str] = MappingProxyType({}),
+    with_shell: bool = False,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+    allow_expired: bool = False,
+    upgrade: bool = False,
+) -> BasePin:
+    """Which packages make the base of `suite` for `platform`, with the packages `extra` beyond it: name → why.
+
+    A pin that was made once is reused, without network, until `upgrade` is given.
+
+    Raises:
+        PlanError: a package of `extra` does not exist, or something that it needs.
+        TryAgainError: the mirror cannot be reached, or its lists have expired and `allow_expired` is not given.
+        UntrustedInputError: lists that Debian has not signed, or a file that is not the one they name.
+    """
+    mirror = find_mirror()
+    key = json.dumps(
+        [RECIPE, suite.name, str(platform), sorted(extra.items()), with_shell, mirror.debian, mirror.security]
+    )
+    known = None if upgrade else store.fact(_PIN_FACT, key)
+    if known is not None and (allow_expired or not known["expired"]):
+        return _pin_from_json(known["pin"])
+    with step(emit, "base", f"debian:{suite.name} for {platform}") as running:
+        lists = _lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired, upgrade=upgrade)
+        pin = _choose(suite, platform, _source(lists, platform, store), extra=extra, with_shell=with_shell)
+        running.detail = _summary(pin)
+    store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
+    return pin
+
+
+def existing_packages(
+    names: Collection[str],
+    suite: Suite,
+    platform: Platform,
+    *,
+    store: Store,
+    http: HttpClient,
+    emit: Emit,
+    allow_expired: bool = False,
+    upgrade: bool = False,
+) -> frozenset[str]:
+    """Those of `names` that the suite has, or provides by another package.
+
+    Raises:
+        TryAgainError, UntrustedInputError: as `pin_base`.
+    """
+    if not names:
+        return frozenset()
+    with step(emit, "base", f"package lists of debian:{suite.name}"):
+        lists = _lists(
+            suite, platform, find_mirror(), store=store, http=http, allow_expired=allow_expired, upgrade=upgrade
+        )
+    source = _source(lists, platform, store)
+    return frozenset(name for name in names if source.find(name))
+
+
+def _source(lists: _Lists, platform: Platform, store: Store) -> PackageSource:
+    indexes = [open_index(digest, archive=archive, store=store) for archive, digest in lists.indexes]
+    return PackageSource(indexes, architecture=platform.architecture)
+
+
+def _choose(
+    suite: Suite, platform: Platform, source: PackageSource, *, extra: Mapping[str, str], with_shell: bool
+) -> BasePin:
+    base = close(source, roots(suite), excluded=excluded_in_base())
+    given = {name: chosen.record for name, chosen in base.items()}
+    named = [name for name in sorted(extra) if name not in given]
+    beyond = close(source, named, given=given, excluded=excluded_in_extra(named))
+    shell: dict[str, Chosen] = {}
+    if with_shell:
+        together = given | {name: chosen.record for name, chosen in beyond.items()}
+        wanted = [name for name in SHELL_PACKAGES if name not in together]
+        shell = close(source, wanted, given=together, excluded=excluded_in_extra(()))
+    extras = [_pin_package(chosen.record, _because(chosen, extra[chosen.chain[0]])) for chosen in beyond.values()]
+    extras += [_pin_package(chosen.record, _because(chosen, "asked for by --with-shell")) for chosen in shell.values()]
+    return BasePin(
+        suite=suite.name,
+        python=_python_version(base[f"python{suite.python}-minimal"].record),
+        platform=platform,
+        packages=tuple(sorted(_pin_package(record, "part of the base") for record in given.values())),
+        extra_packages=tuple(sorted(extras)),
+    )
+
+
+def _because(chosen: Chosen, root_reason: str) -> str:
+    """As "needed by libglx0, needed by libgl1, named in system-packages"."""
+    return ", ".join([*(f"needed by {name}" for name in reversed(chosen.chain[:-1])), root_reason])
+
+
+def _python_version(record: PackageRecord) -> str:
+    match = re.match(r"\d+\.\d+\.\d+(?:(?:a|b|rc)\d+)?", DebianVersion(record.version).upstream.replace("~", ""))
+    if match is None:
+        raise PlanError(f"{record.name} has the version {record.version}, which says nothing of Python's")
+    return match[0]
+
+
+def _summary(pin: BasePin) -> str:
+    beyond = f" and {len(pin.extra_packages)} more" if pin.extra_packages else ""
+    return f"{pin.reference}, Python {pin.python}, {len(pin.packages)} packages{beyond}"
+
+
+def _lists(
+    suite: Suite,
+    platform: Platform,
+    mirror: Mirror,
+    *,
+    store: Store,
+    http: HttpClient,
+    allow_expired: bool,
+    upgrade: bool,
+) -> _Lists:
+    """The package lists: those of the store while they are fresh, else the mirror's."""
+    key = json.dumps([suite.name, platform.architecture, mirror.debian, mirror.security])
+    kept = store.fact(_LISTS_FACT, key)
+    if kept is not None and not upgrade:
+        lists = _Lists.from_json(kept)
+        is_fresh = 0 <= time.time() - lists.fetched_at_seconds < _FRESH_SECONDS
+        if is_fresh and (allow_expired or not lists.expired) and all(store.has_blob(at) for _, at in lists.indexes):
+            return lists
+    lists = _fetch_lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired)
+    store.keep_fact(_LISTS_FACT, key, lists.to_json())
+    return lists
+
+
+def _fetch_lists(
+    suite: Suite, platform: Platform, mirror: Mirror, *, store: Store, http: HttpClient, allow_expired: bool
+) -> _Lists:
+    """The mirror's package lists of a suite, its updates and its security updates; what is unchanged is not fetched."""
+    parts: list[tuple[Archive, str]] = [("debian", suite.name), ("debian", f"{suite.name}-updates")]
+    if suite.security:
+        parts.append(("debian-security", f"{suite.name}-security"))
+
+    def fetch(archive: Archive, codename: str) -> tuple[Release, tuple[Archive, Digest]]:
+        release = fetch_release(mirror.archive(archive), codename, http=http, allow_expired=allow_expired)
+        text = fetch_index(release, architecture=platform.architecture, archive=archive, store=store, http=http)
+        return release, (archive, text)
+
+    with ThreadPoolExecutor(len(parts)) as pool:
+        fetched = [job.result() for job in [pool.submit(fetch, *part) for part in parts]]
+    return _Lists(
+        indexes=tuple(index for _, index in fetched),
+        expired=any(release.expired for release, _ in fetched),
+        fetched_at_seconds=time.time(),
+    )
+
+
+def _pin_package(record: PackageRecord, because: str) -> DebianPackagePin:
+    return DebianPackagePin(
+        name=record.name,
+        version=record.version,
+        architecture=record.architecture,
+        path=record.path,
+        archive=record.archive,
+        size_bytes=record.size_bytes,
+        digest=record.digest,
+        because=because,
+    )
+
+
+def _pin_to_json(pin: BasePin) -> dict[str, Any]:
+    def rows(packages: Sequence[DebianPackagePin]) -> list[list[Any]]:
+        return [
+            [
+                item.name,
+                item.version,
+                item.architecture,
+                item.path,
+                item.archive,
+                item.size_bytes,
+                item.digest.hex,
+                item.because,
+            ]
+            for item in packages
+        ]
+
+    return {
+        "suite": pin.suite,
+        "python": pin.python,
+        "platform": str(pin.platform),
+        "packages": rows(pin.packages),
+        "extra_packages": rows(pin.extra_packages),
+    }
+
+
+def _pin_from_json(document: Mapping[str, Any]) -> BasePin:
+    def packages(rows: Sequence[Sequence[Any]]) -> tuple[DebianPackagePin, ...]:
+        return tuple(
+            DebianPackagePin(name, version, architecture, path, archive, size_bytes, Digest(digest), because)
+            for name, version, architecture, path, archive, size_bytes, digest, because in rows
+        )
+
+    return BasePin(
+        suite=document["suite"],
+        python=document["python"],
+        platform=Platform.parse(document["platform"]),
+        packages=packages(document["packages"]),
+        extra_packages=packages(document["extra_packages"]),
+    )

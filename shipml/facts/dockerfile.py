@@ -1,0 +1,83 @@
+"""What a project's Dockerfile says, as values: understood as a whole, or not, because of one instruction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["Copied", "DockerfileCommand", "Following", "NotUnderstood", "Understood"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotUnderstood:
+    """The first instruction that only an engine can carry out."""
+
+    line: int
+    """Counted from 1."""
+    instruction: str
+    """Its beginning, on one line."""
+    because: str
+    """A clause without full stop."""
+
+    @property
+    def sentence(self) -> str:
+        """Where, what and why."""
+        return f"Dockerfile:{self.line} ({self.instruction}): {self.because}"
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """One source of a COPY."""
+
+    source: str
+    """Relative to the project's folder, "" for all of it; may be a pattern of one component."""
+    destination: str
+    """Absolute; ends with "/" where it is a folder."""
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class DockerfileCommand:
+    """ENTRYPOINT and CMD."""
+
+    entrypoint: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    text: str = ""
+    """The command as one string, where it is written for a shell; then the two others are ()."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """A Dockerfile of which every instruction can be carried out without an engine."""
+
+    base: str
+    """What FROM names, arguments replaced."""
+    python: str = ""
+    """Minor version of the base's Python, where its name says it."""
+    working_dir: str = "/"
+    copies: tuple[Copied, ...] = ()
+    folders: tuple[str, ...] = ()
+    """Made by `mkdir`: absolute."""
+    environment: tuple[tuple[str, str], ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    exposed_ports: tuple[int, ...] = ()
+    user: str = ""
+    """A number or name; "" for root."""
+    users: tuple[tuple[str, int], ...] = ()
+    """Made by `useradd` or `adduser`: name and id."""
+    command: DockerfileCommand | None = None
+    system_packages: tuple[tuple[str, int], ...] = ()
+    """Debian packages and the lines that install them."""
+    requirement_files: tuple[tuple[str, int], ...] = ()
+    """Relative to the project's folder, and the lines that install them."""
+    requirements: tuple[tuple[str, int], ...] = ()
+    """Requirements given to pip themselves, and their lines."""
+    index_options: tuple[str, ...] = ()
+    """As a requirements file takes them: `--extra-index-url URL`."""
+    health_path: str = ""
+    """Of HEALTHCHECK, where it asks an URL of this machine."""
+
+
+Following: TypeAlias = Literal["ignore", "try", "follow"]
+"""Whether a project's own Dockerfile decides: never, where it is understood, or always."""

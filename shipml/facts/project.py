@@ -1,0 +1,285 @@
+"""What a plan is made from, as values: the project as it was found, and the lock that was resolved for it.
+
+`project` and `resolver` fill these in; `plan/` decides on them and reads nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from shipml.facts.dockerfile import NotUnderstood, Understood
+from shipml.facts.plan import (
+    ApplicationFile,
+    Base,
+    Decision,
+    LockedSource,
+    LockedWheel,
+    SmokeCheck,
+)
+from shipml.facts.requirements import Change, Declared, ImportedModule
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+
+__all__ = [
+    "GpuUse",
+    "Lock",
+    "LockFile",
+    "ModelFile",
+    "ProcessLine",
+    "Program",
+    "ProgramKind",
+    "Project",
+    "PythonEvidence",
+    "RefusedPython",
+    "Revision",
+    "Settings",
+    "SystemPackage",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`[tool.shipml]` of pyproject.toml, or shipml.toml with the same keys. None and () mean: not said."""
+
+    name: str | None = None
+    python: str | None = None
+    base: str | None = None
+    command: tuple[str, ...] = ()
+    """Program and arguments; one string is in `command_line` instead."""
+    command_line: str | None = None
+    """The command as one string, still to be split."""
+    accelerator: str | None = None
+    platforms: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """Sorted by name."""
+    user: str | None = None
+    smoke: SmokeCheck = SmokeCheck()
+    registries: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    source: str = ""
+    """The file that they were read from, relative to the project; "" where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class PythonEvidence:
+    """A place where the project says which Python it wants."""
+
+    value: str
+    """As written: "3.11", "3.11.4", "python-3.11.4", ">=3.10,<3.13"."""
+    source: str
+    """`FILE:LINE`."""
+    kind: str
+    """"version"; "range" (PEP 440); or "hint": it once ran there (the kernel of a notebook)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLine:
+    """A line of a Procfile."""
+
+    name: str
+    """"web", "worker", …"""
+    command: str
+    line: int
+    file: str = "Procfile"
+    """Where it stands."""
+    is_exact: bool = False
+    """Whether its words are meant as they are: no shell would have read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SystemPackage:
+    """A Debian package that a file of the project names."""
+
+    name: str
+    source: str
+    """`FILE:LINE`."""
+    written: str = ""
+    """The name in the file, where Debian has another today."""
+    left_out: str = ""
+    """Why it is not taken: a clause; "" where it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What git knows about the project."""
+
+    commit: str
+    """40 or 64 hex digits."""
+    dirty: bool
+    """Whether files differ from the commit, or are not in it."""
+    committed_at_seconds: int
+    """POSIX time."""
+    source: str = ""
+    """URL of the remote, without credentials; "" where there is none that others can reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A trained model among the project's files, and what it says of itself."""
+
+    path: str
+    made_with: tuple[tuple[str, str], ...] = ()
+    """(distribution, version) of the libraries that made it: ("scikit-learn", "1.2.1"), sorted."""
+    is_pointer: bool = False
+    """Whether it is not there: a pointer of Git LFS stands in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUse:
+    """A place in the project that speaks of a GPU."""
+
+    source: str
+    """`FILE:LINE`; of a notebook `FILE:CELL`."""
+    what: str
+    """What it does there: "starts from nvidia/cuda:11.8.0-base", "calls .cuda()"."""
+    is_sure: bool = False
+    """Whether the program is of no use without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """The project's own pylock.toml."""
+
+    path: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder, as facts. Paths are relative to `folder`, with `/`."""
+
+    folder: Path
+    settings: Settings = Settings()
+    requirements: Declared | None = None
+    """None where nothing is asked for: no file says so, and no code imports anything of a third party."""
+    imports: tuple[ImportedModule, ...] = ()
+    """Of third parties, by the project's own code without its tests; sorted by name."""
+    programs: tuple[Program, ...] = ()
+    """What could be run, those nearest to the root first."""
+    python_evidence: tuple[PythonEvidence, ...] = ()
+    """Strongest first."""
+    files: tuple[ApplicationFile, ...] = ()
+    """Sorted by path; every parent folder is an entry of its own."""
+    left_out: tuple[tuple[str, str], ...] = ()
+    """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    models: tuple[ModelFile, ...] = ()
+    """The trained models that say what made them, and those that are missing; sorted by path."""
+    processes: tuple[ProcessLine, ...] = ()
+    system_packages: tuple[SystemPackage, ...] = ()
+    """Of apt.txt, Aptfile and packages.txt."""
+    gpu_uses: tuple[GpuUse, ...] = ()
+    """In the order of the files, those that are sure first."""
+    standard_modules: tuple[str, ...] = ()
+    """Top-level modules of the standard library that the project's code imports, sorted."""
+    revision: Revision | None = None
+    has_dockerfile: bool = False
+    dockerfile: Understood | NotUnderstood | None = None
+    """The project's own; None where it has none."""
+    followed: Understood | None = None
+    """The Dockerfile that the image is built as; None where the project's other files decide."""
+    places: tuple[tuple[str, str], ...] = ()
+    """(path, absolute path in the image) of files that a Dockerfile puts elsewhere, sorted; once for each place."""
+    name: str | None = None
+    """Of pyproject.toml's [project]."""
+    version: str | None = None
+    """Of pyproject.toml's [project]."""
+    lock_file: LockFile | None = None
+
+    @property
+    def required_imports(self) -> tuple[ImportedModule, ...]:
+        """What must be importable for the project's code to start."""
+        return tuple(module for module in self.imports if module.top_level and not module.optional)
+
+    @property
+    def files_by_path(self) -> Mapping[str, ApplicationFile]:
+        """The files by their paths."""
+        return {file.path: file for file in self.files}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedPython:
+    """A Python that was tried and for which nothing could be resolved."""
+
+    python: str
+    """Minor version: "3.13"."""
+    because: str
+    """A clause without full stop: "pandas==1.5.3 has no wheel"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a resolution came to: exactly which wheel of each package."""
+
+    wheels: tuple[LockedWheel, ...]
+    """Sorted by name."""
+    suite: str
+    """Name of the suite (Debian code name) or image whose Python and C library it is for."""
+    python: str
+    """Minor version."""
+    platform: Platform
+    inputs: Digest
+    """Of all that the project says that a resolution depends on: a lock fits as long as this is the same."""
+    refused: tuple[RefusedPython, ...] = ()
+    """Newer Pythons that were tried first."""
+    base: Base | None = None
+    """Where the lock was read from a file that pins the base too."""
+    source: str = ""
+    """The file that it was read from, relative to the project; "" for a fresh resolution."""
+    sources: tuple[LockedSource, ...] = ()
+    """Packages that have no wheel, to be built; sorted by name."""
+    decisions: tuple[Decision, ...] = ()
+    """What was decided while it was resolved: as of when, what was held back, what was tried before."""
+    changes: tuple[Change, ...] = ()
+    """What was taken otherwise than the project says it: `--strict` refuses it."""
+
+
+ProgramKind: TypeAlias = Literal["flask", "fastapi", "streamlit", "gradio", "dash", "django", "script", "notebook"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Program:
+    """A file that can be run."""
+
+    path: str
+    """Relative to the project, with `/`."""
+    kind: ProgramKind
+    line: int = 0
+    """Where the object is made that shows what it is; 0 where the whole file does."""
+    object: str = ""
+    """What a server is told to serve: `app`, `create_app()`; "" where it is no module's object."""
+    port: int | None = None
+    """Where it listens when it is run itself, as the code says."""
+    host: str = ""
+    """The address that it listens on then, as the code says; "" where it does not."""
+    routes: tuple[str, ...] = ()
+    """Paths without parameters that answer GET, in the order of the code."""
+    runs_itself: bool = False
+    """Whether it starts its own server, or has an `if __name__ == "__main__"`."""
+    prepares_itself: bool = False
+    """Whether that block binds what functions of the module read: a server that imports it would miss that."""
+    needs_its_folder: bool = False
+    """Whether it imports what lies beside it as if its own folder were on the path."""
+    is_imported: bool = False
+    """Whether another program imports it."""
+
+    @property
+    def folder(self) -> str:
+        """The folder of the file; "" for the project's own."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def module(self) -> str:
+        """The module's name for an import from the project's folder, or from its own where it needs that."""
+        path = self.path.rpartition("/")[2] if self.needs_its_folder else self.path
+        return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    @property
+    def source(self) -> str:
+        """`FILE:LINE`."""
+        return f"{self.path}:{self.line}" if self.line else self.path

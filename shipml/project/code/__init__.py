@@ -1,0 +1,1 @@
+"""What the project's own code says: programs, imports, notebooks, GPU use, model files. Nothing is run."""

@@ -1,0 +1,290 @@
+"""What the project's code imports: read from the syntax tree, nothing is run.
+
+Tests, environments and copies of other projects are left out. Imports for the type checker alone are none.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from shipml.errors import ConfigurationError
+from shipml.facts.project import ProcessLine, PythonEvidence, Settings
+from shipml.facts.requirements import ImportedModule
+from shipml.project.code.notebooks import read_notebook
+from shipml.project.data import module_names
+from shipml.project.requirements.choose import Taken
+from shipml.project.text import read_any_text
+
+__all__ = ["Code", "Imported", "python_hints", "running_files", "scan_code"]
+
+_LIMIT_BYTES = 1 << 20
+_LIMIT_FILES = 2000
+_ASIDE = re.compile(
+    r"(?:.*/)?(?:tests?|testing|docs?|examples?|node_modules|site-packages|dist-packages|vendor|third_party|migrations"
+    r"|\.[^/]+|__pycache__|venv|env|virtualenv|build|dist|[^/]+\.egg-info)/.*"
+)
+_TEST = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test|conftest|setup|noxfile|fabfile|tasks)\.py")
+_PYTHON_2 = re.compile(
+    r"^\s*print\s+[\"'\w]|^\s*except\s+[\w.]+\s*,\s*\w+\s*:|\braise\s+\w+\s*,|\bxrange\(", re.MULTILINE
+)
+_IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_IMPORT_LINE = re.compile(r"^(?:import|from)\s+([A-Za-z_][\w.]*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """One import statement's module."""
+
+    name: str
+    line: int
+    optional: bool
+    top_level: bool
+    members: tuple[str, ...] = ()
+    level: int = 0
+    """Dots of a relative import."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """All code of a project, file by file."""
+
+    by_file: tuple[tuple[str, tuple[Imported, ...]], ...] = ()
+    """(path, imports) sorted by path; of notebooks the line is the number of the cell."""
+    python_2: str = ""
+    """`FILE:LINE` of code that only Python 2 can run; "" where there is none."""
+    has_python_3: bool = False
+    """Whether any program is Python 3."""
+    local: frozenset[str] = frozenset()
+    """Top-level modules that the project itself has."""
+    kernels: tuple[tuple[str, str], ...] = ()
+    """(path, Python version) of notebooks."""
+    installs: tuple[tuple[str, str], ...] = field(default=())
+    """(`FILE:CELL`, line) of the pip lines in notebooks."""
+
+    def third_party(self, paths: Iterable[str], standard: frozenset[str]) -> tuple[ImportedModule, ...]:
+        """What the files `paths` import of third parties, sorted by name."""
+        wanted = set(paths)
+        found: dict[str, ImportedModule] = {}
+        for path, imports in self.by_file:
+            for one in imports if path in wanted else ():
+                root = one.name.partition(".")[0]
+                if one.level or not root or root in standard or root in self.local or root.startswith("_"):
+                    continue
+                module = ImportedModule(one.name, f"{path}:{one.line}", one.optional, one.top_level, one.members)
+                found[one.name] = _together(found[one.name], module) if one.name in found else module
+        return tuple(sorted(found.values(), key=lambda module: module.name))
+
+    def reachable(self, entries: Sequence[str]) -> tuple[str, ...]:
+        """The files that run when one of `entries` does: those, and what they import of the project itself."""
+        by_path = dict(self.by_file)
+        todo, found = [path for path in entries if path in by_path], set()
+        while todo:
+            path = todo.pop()
+            if path not in found:
+                found.add(path)
+                todo += [one for imported in by_path[path] for one in _files_of(path, imported, by_path)]
+        return tuple(sorted(found))
+
+
+def _together(one: ImportedModule, other: ImportedModule) -> ImportedModule:
+    first = one if one.top_level or not other.top_level else other
+    return replace(
+        first,
+        optional=one.optional and other.optional,
+        top_level=one.top_level or other.top_level,
+        members=tuple(sorted({*one.members, *other.members})),
+    )
+
+
+def _files_of(path: str, imported: Imported, known: dict[str, tuple[Imported, ...]]) -> Iterator[str]:
+    """The project's files that an import in `path` runs."""
+    here = posixpath.dirname(path)
+    if imported.level:
+        starts = [posixpath.normpath(posixpath.join(here, *[".."] * (imported.level - 1)))]
+    else:
+        starts = list(dict.fromkeys([here, "", "src"]))
+    parts = imported.name.split(".") if imported.name else []
+    for start in starts:
+        base = [part for part in start.split("/") if part not in ("", ".")]
+        stems = ["/".join([*base, *parts[:count]]) for count in range(0 if imported.level else 1, len(parts) + 1)]
+        stems += ["/".join([*base, *parts, member]) for member in imported.members]
+        for stem in stems:
+            yield from (one for one in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")) if one in known)
+
+
+def scan_code(folder: Path, paths: Iterable[str]) -> Code:
+    """What the code among `paths` (files of the project, with `/`) imports."""
+    programs = sorted(
+        path for path in paths if path.endswith(".py") and not _ASIDE.fullmatch(path) and not _TEST.fullmatch(path)
+    )
+    notebooks = sorted(path for path in paths if path.endswith(".ipynb") and not _ASIDE.fullmatch(path))
+    by_file: list[tuple[str, tuple[Imported, ...]]] = []
+    python_2, has_python_3, kernels, installs = "", False, [], []
+    for path in programs[:_LIMIT_FILES]:
+        text = _text(folder, path)
+        tree = _parse(text)
+        has_python_3 |= tree is not None
+        if tree is None and not python_2 and (match := _PYTHON_2.search(text)):
+            python_2 = f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
+        by_file.append((path, tuple(_imports(tree)) if tree is not None else tuple(_imports_by_line(text))))
+    for path in notebooks[:_LIMIT_FILES]:
+        notebook = read_notebook(folder, path)
+        if notebook is None:
+            continue
+        kernels += [(path, notebook.python)] if notebook.python else []
+        installs += [(f"{path}:{number}", line) for number, line in notebook.installs]
+        found: list[Imported] = []
+        for number, source in notebook.cells:
+            tree = _parse(source)
+            inside = _imports(tree) if tree is not None else _imports_by_line(source)
+            found += [replace(one, line=number) for one in inside]
+        by_file.append((path, tuple(found)))
+    return Code(tuple(by_file), python_2, has_python_3, _local_modules(paths), tuple(kernels), tuple(installs))
+
+
+def _text(folder: Path, path: str) -> str:
+    try:
+        if (folder / path).stat().st_size > _LIMIT_BYTES:
+            return ""
+        found = read_any_text(folder, path)
+    except (OSError, ConfigurationError):
+        return ""
+    return found[0] if found is not None else ""
+
+
+def _parse(text: str) -> ast.Module | None:
+    """The tree; None for what this Python cannot read (Python 2, templates, broken files)."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _imports_by_line(text: str) -> Iterator[Imported]:
+    """What can be told of code without a tree: the statements that begin a line."""
+    for match in _IMPORT_LINE.finditer(text):
+        yield Imported(match[1], text.count("\n", 0, match.start()) + 1, optional=False, top_level=True)
+
+
+def _imports(tree: ast.Module) -> Iterator[Imported]:
+    todo: list[tuple[ast.AST, bool, bool]] = [(tree, False, True)]
+    while todo:
+        node, optional, top_level = todo.pop()
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Imported(alias.name, node.lineno, optional, top_level)
+        elif isinstance(node, ast.ImportFrom):
+            members = tuple(sorted(alias.name for alias in node.names if alias.name != "*"))
+            yield Imported(node.module or "", node.lineno, optional, top_level, members, node.level)
+        elif isinstance(node, ast.Try):
+            tries = optional or any(_catches_import_errors(handler) for handler in node.handlers)
+            todo += [(one, tries, top_level) for one in node.body]
+            todo += [(one, tries, top_level) for handler in node.handlers for one in handler.body]
+            todo += [(one, optional, top_level) for one in (*node.orelse, *node.finalbody)]
+        elif isinstance(node, ast.If) and _for_types_alone(node.test):
+            todo += [(one, optional, top_level) for one in node.orelse]
+        else:
+            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            todo += [(one, optional, top_level and not inside) for one in ast.iter_child_nodes(node)]
+
+
+def _catches_import_errors(handler: ast.ExceptHandler) -> bool:
+    return handler.type is None or any(_name(node) in _IMPORT_ERRORS for node in ast.walk(handler.type))
+
+
+def _for_types_alone(test: ast.expr) -> bool:
+    return _name(test) == "TYPE_CHECKING" or (isinstance(test, ast.Constant) and not test.value)
+
+
+def _name(node: ast.AST) -> str:
+    """The last word of a name with or without dots: of any depth, without recursion."""
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _local_modules(paths: Iterable[str]) -> frozenset[str]:
+    """Every name that could be imported from somewhere in the project: modules, and folders with modules below them.
+
+    Folders that programs add to their path are not known, so any may be one; but a folder that is called like a known
+    package (airflow/dags/x.py) counts only if it says that it is a package itself.
+    """
+    found = set()
+    known = module_names()
+    for path in paths:
+        if not path.endswith((".py", ".so", ".pyx")) or "site-packages/" in path:
+            continue
+        *folders, file = path.split("/")
+        found.add(file.partition(".")[0])
+        found |= {folder for folder in folders if folder.isidentifier() and known.distributions(folder) is None}
+        if file == "__init__.py":
+            found |= set(folders[-1:])
+    return frozenset(found)
+
+
+_USUAL = (
+    "app.py",
+    "main.py",
+    "streamlit_app.py",
+    "server.py",
+    "api.py",
+    "wsgi.py",
+    "asgi.py",
+    "application.py",
+    "run.py",
+)
+_PYTHON = re.compile(r"python\s*(?P<operator>[=<>!~]=?=?)\s*(?P<version>3[\d.]*)(?P<rest>(?:,.*|=\w+)?)")
+_WORD = re.compile(r"(?<![\w:])[\w./-]+")
+
+
+def running_files(code: Code, settings: Settings, processes: Sequence[ProcessLine]) -> tuple[str, ...]:
+    """The files of the program: those that a command names and what they import of the project; else all at its top.
+
+    A Django project imports by name what its settings say, so all of it counts. Notebooks count where there is
+    nothing else.
+    """
+    paths = [path for path, _ in code.by_file]
+    programs = [path for path in paths if path.endswith(".py")]
+    if not programs or "manage.py" in programs:
+        return tuple(programs or paths)
+    lines = [settings.command_line or "", *settings.command, *(process.command for process in processes)]
+    entries = [path for line in lines for path in _named(line, programs)]
+    entries = entries or [path for path in _USUAL if path in programs]
+    entries = entries or [path for path in programs if "/" not in path]
+    return code.reachable(entries or programs)
+
+
+def _named(line: str, programs: Iterable[str]) -> Iterator[str]:
+    """Programs that a command line names: `python src/app.py`, `gunicorn files.app:app`, `python -m package.tool`."""
+    known = frozenset(programs)
+    for word in _WORD.findall(line):
+        path = word.removeprefix("./")
+        module = path.replace(".", "/")
+        for candidate in (path, f"{module}.py", f"{module}/__init__.py", f"{module}/__main__.py", f"src/{module}.py"):
+            if candidate in known:
+                yield candidate
+
+
+def python_hints(taken: Taken | None, code: Code) -> Iterator[PythonEvidence]:
+    """What dependency files say of Python, then the kernels of notebooks."""
+    if taken is not None:
+        yield from taken.python
+        for line in taken.found.requirements:
+            if match := _PYTHON.fullmatch(line.text):
+                yield _of_requirement(match, line.source)
+    for path, version in code.kernels:
+        yield PythonEvidence(version, f"{path}:1", "hint")
+
+
+def _of_requirement(match: re.Match[str], source: str) -> PythonEvidence:
+    """`python==3.9.5` in a requirements file installs nothing, and says what was meant."""
+    if match["operator"].strip("=") == "" and match["version"].count("."):
+        return PythonEvidence(match["version"], source, "version")
+    rest = match["rest"] if match["rest"].startswith(",") else ""
+    return PythonEvidence(f"{match['operator']}{match['version']}{rest}", source, "range")

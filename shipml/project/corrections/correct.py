@@ -1,0 +1,150 @@
+"""The whole way of a file's lines: understood, named right, each once, and completed by what the code imports."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from shipml.errors import ConfigurationError
+from shipml.facts.gpu_packages import PYTORCH_BUILDS
+from shipml.facts.requirements import Change
+from shipml.project.corrections.duplicates import merge
+from shipml.project.corrections.item import Item, local_segment
+from shipml.project.corrections.lines import repair
+from shipml.project.corrections.models import place_models
+from shipml.project.corrections.names import mend_name, nearest_name, without_local
+from shipml.project.corrections.places import is_place, settle
+from shipml.project.data import module_names
+from shipml.project.requirements.reader import Line
+
+__all__ = ["Mended", "chained", "mend", "understand"]
+
+_OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-option|config-settings?)\b)")
+_LONGEST_SHOWN = 200
+_LONGEST_LINE = 16_384
+"""Many hashes are long; what is longer than this is no requirement, and costs patterns too much."""
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_NO_BUILDS = "the index has no local versions, and no file names an index that does"
+
+
+@dataclass(slots=True)
+class Mended:
+    """Requirements and what was changed on the way."""
+
+    items: list[Item] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+
+
+def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_indexes: bool) -> Mended:
+    """What `lines` ask for.
+
+    Args:
+        lines: of one kind: requirements, or constraints.
+        folder: the project, for local paths.
+        imported: top-level modules that the code imports.
+        has_indexes: whether the project names indexes of its own: they may have what the public one has not.
+
+    Raises:
+        ConfigurationError: a line whose meaning is not certain; names it and, where there is one, what it may mean.
+    """
+    mended = Mended()
+    named: list[Item] = []
+    for line in lines:
+        for item in understand(line, folder, mended.changes):
+            kept, change = mend_name(item, imported)
+            mended.changes += [change] if change is not None else []
+            if kept is not None and kept.local and not has_indexes:
+                is_pytorch = kept.name in PYTORCH_BUILDS  # the resolver looks for its builds, and says what comes of it
+                kept, lost = without_local(kept, _NO_BUILDS)
+                mended.changes += [] if is_pytorch else [lost]
+            named += [kept] if kept is not None else []
+    merged, changes = merge(named)
+    mended.items, placed = place_models(merged)
+    mended.changes = chained([*mended.changes, *changes, *placed])
+    return mended
+
+
+def chained(changes: Iterable[Change]) -> list[Change]:
+    """What was changed step by step as one change for each: from what is written to what is taken."""
+    said: list[Change] = []
+    for change in changes:
+        at = next((number for number, one in enumerate(said) if _leads_to(one, change)), None)
+        if at is None:
+            said.append(change)
+            continue
+        first = said[at]
+        because = change.because if change.kind == "dropped" else f"{first.because}; {change.because}"
+        said[at] = replace(change, before=first.before, because=because)
+    return [replace(change, before=_shown(change.before), after=_shown(change.after)) for change in said]
+
+
+def _leads_to(first: Change, second: Change) -> bool:
+    return bool(first.after) and first.source == second.source and first.after == second.before
+
+
+def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item]:
+    """The requirements in a line; what had to be changed is added to `changes`."""
+    if len(line.text) > _LONGEST_LINE:
+        raise _unclear(line, line.text)
+    text, *options = _OPTIONS.split(line.text)
+    text = text.replace("\u00a0", " ").replace("\u200b", "").strip()
+    hashes = tuple(re.sub(r"[\s=]+", "=", option, count=1) for option in options if option.startswith("--hash"))
+    if (item := _item(text, line, hashes, folder, changes)) is not None:
+        yield item
+        return
+    mended = repair(text)
+    if mended is None:
+        raise _unclear(line, text)
+    if not mended.texts:
+        changes.append(Change("line", text, "", mended.because, line.source))
+        return
+    changes.append(Change("line", text, ", ".join(mended.texts), mended.because, line.source))
+    for one in mended.texts:
+        if (item := _item(one, line, (), folder, changes)) is not None:
+            yield item
+
+
+def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes: list[Change]) -> Item | None:
+    """What `text` asks for as it stands; None where it is neither a requirement nor a place."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        if not is_place(text):
+            return None
+    else:
+        if not requirement.url:
+            item = Item(text, line.source, requirement, hashes)
+            return Item(text, line.source, requirement, hashes, local_segment(item.pin))
+    place = settle(text, folder)
+    if place.missing:
+        raise ConfigurationError(
+            f"{line.source} asks for {_shown(place.missing)}, which is not there",
+            hint="add it to the project, or name a package of the index and its version instead",
+        )
+    if place.because:
+        changes.append(Change("line", text, place.text, place.because, line.source))
+    try:
+        return Item(place.text, line.source, Requirement(place.text), hashes)
+    except InvalidRequirement:
+        return Item(place.text, line.source, None, hashes)
+
+
+def _shown(text: str) -> str:
+    text = _CREDENTIALS.sub("", text)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def _unclear(line: Line, text: str) -> ConfigurationError:
+    word = re.match(r"[A-Za-z0-9][\w.-]*", text)
+    near = ""
+    if word is not None:
+        near = word[0] if word[0].lower() in module_names().known else nearest_name(word[0])
+    meant = f"; if {near} is meant, write {near} alone or {near}==VERSION" if near else ""
+    return ConfigurationError(
+        f'{line.source} is no requirement: "{_shown(text)}"',
+        hint=f"write it as NAME or NAME==VERSION, or remove the line{meant}",
+    )

@@ -1,0 +1,237 @@
+"""Lines that are no requirement as they stand: what they surely mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from shipml.project.data import conda_names, module_names, normalised
+
+__all__ = ["Repair", "is_requirement", "repair"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a line means."""
+
+    texts: tuple[str, ...]
+    """Requirements; () where it means none."""
+    because: str
+    """A clause without full stop."""
+
+
+_NAME = r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(?P<extras>\s*\[[^\]]*\])?"
+_VERSION = r"(?P<version>v?\d\w*(?:[.!-]\w+)*(?:\+[\w.]+)?(?:\.\*)?)"
+_INSTALL = re.compile(
+    r"(?:RUN\s+)?[$!%>]*\s*(?:sudo\s+(?:-H\s+)?)?(?:(?:python|py)[\d.]*\s+(?:-3\s+)?-m\s+)?(?:uv\s+)?(?:pip[\d.]*|conda|mamba)\s+"
+    r"(?:install|add)\s+(?P<rest>.+)",
+    re.IGNORECASE,
+)
+_WITH_VALUE = {
+    "-i",
+    "-f",
+    "-r",
+    "-c",
+    "-t",
+    "-n",
+    "--index-url",
+    "--extra-index-url",
+    "--find-links",
+    "--requirement",
+    "--target",
+}
+_WITH_VALUE |= {"--channel", "--name", "--prefix", "--trusted-host", "--constraint", "--timeout"}
+_RULER = re.compile(r"[\W_]*")
+_TABLE_HEAD = re.compile(r"package\s+version(?:\s+.*)?", re.IGNORECASE)
+_CONDA = re.compile(rf"(?P<name>[\w.-]+)={_VERSION}=(?P<build>[\w.]+)")
+_CONDA_URL = re.compile(
+    r"https?://\S+/(?:noarch|(?:linux|win|osx)-\w+)/(?P<name>[\w.-]+)-(?P<version>[^-/]+)-(?P<build>[^-/]+?)"
+    r"\.(?:conda|tar\.bz2)(?:#\w+)?"
+)
+_ONE_EQUALS = re.compile(rf"{_NAME}\s*(?:=|:=?|:=)\s*[\"']?{_VERSION}[\"']?")
+_SPACED = re.compile(rf"{_NAME}(?:\s+|@|\s*-->?\s*){_VERSION}(?:\s+(?:pypi|pypi_0|defaults|conda-forge))?")
+_BRACKETS = re.compile(rf"{_NAME}\s*\({_VERSION}\)")
+_CARET = re.compile(rf"{_NAME}\s*\^\s*{_VERSION}")
+_NO_VERSION = re.compile(rf"{_NAME}\s*(?:[=<>~!]=?=?|@)\s*[\"']?(?:latest|any|newest|\*|x)?[\"']?", re.IGNORECASE)
+_SWAPPED = re.compile(r"=\s*([<>~!])(?!=)")
+_SPACED_OPERATOR = re.compile(r"([<>=~!])\s+(=)")
+_X = re.compile(r"((?:==|!=)\s*\d+(?:\.\d+)*)\.[xX]\b(?:\.[xX])*")
+_STAR_RANGE = re.compile(r"([<>]=?\s*\d+(?:\.\d+)*)\.\*")
+_LOCAL_RANGE = re.compile(r"((?:~=|[<>]=?)\s*[\w.]+)\+[\w.]+")
+_SHORT_TILDE = re.compile(r"~=?\s*(\d+)(?=\s*(?:[,;]|$))")
+_TILDE = re.compile(r"(?<![~=<>!])~\s*(?=\d)")
+_NO_COMMA = re.compile(r"((?:[<>=!~]=|[<>])\s*[\w.*]+)\s*(?=[<>!~]=|[<>])")
+_RUN = re.compile(r"[A-Za-z][\w.-]*(?:\[[^\]]*\])?\s*(?:(?:[=<>!~]=|[<>])\s*[\w.*+]+\s*,?\s*)+")
+_EQUALS = re.compile(r"={3,}(?=\s*\d)")
+_DECORATION = re.compile(r"^(?:[-*•+]\s+|\d+[.)]\s+|>\s+)|^[\"'`*(\[]+|[\"'`,;:.)\]*\\]+$")
+_PROSE_WORDS = 3
+
+
+def is_requirement(text: str) -> bool:
+    """Whether `text` is a dependency specifier (PEP 508)."""
+    try:
+        Requirement(text)
+    except InvalidRequirement:
+        return False
+    return True
+
+
+def repair(text: str) -> Repair | None:
+    """What `text`, which is no requirement, means; None where that is not certain."""
+    for attempt in _ATTEMPTS:
+        found = attempt(text)
+        if found is not None:
+            return found
+    return None
+
+
+def _nothing(text: str) -> Repair | None:
+    if _RULER.fullmatch(text):
+        return Repair((), "it is a ruler, no requirement")
+    if text == "@EXPLICIT":
+        return Repair((), "it tells conda that addresses follow")
+    if _TABLE_HEAD.fullmatch(text):
+        return Repair((), "it is the head of a table")
+    if text.endswith(":") and not re.search(r"[=<>]", text) and normalised(text[:-1]) not in module_names().known:
+        return Repair((), "it is a heading, no requirement")
+    return None
+
+
+def _installation(text: str) -> Repair | None:
+    """`pip install a b==1`."""
+    match = _INSTALL.fullmatch(text)
+    if match is None:
+        return None
+    words, skip = [], False
+    for word in re.split(r"\s+", match["rest"].split("&&")[0].split("|")[0].strip()):
+        if not skip and not word.startswith("-"):
+            words.append(word.strip("\"'"))
+        skip = word in _WITH_VALUE
+    return _all(words, "it is a command: what it installs is taken")
+
+
+def _all(words: list[str], because: str) -> Repair | None:
+    """Requirements, each of which may need mending itself."""
+    texts: list[str] = []
+    for word in filter(None, words):
+        if is_requirement(word):
+            texts.append(word)
+        elif (mended := repair(word)) is not None:
+            texts += mended.texts
+        else:
+            return None
+    return Repair(tuple(texts), because)
+
+
+def _undecorated(text: str) -> Repair | None:
+    """`- numpy,` and `"numpy"`."""
+    bare, previous = text, ""
+    while bare != previous:
+        bare, previous = _DECORATION.sub("", bare).strip(), bare
+        if is_requirement(bare):
+            return Repair((bare,), "the other characters are no part of a requirement")
+    if bare == text or not bare:
+        return None
+    mended = repair(bare)
+    return mended if mended is None or mended.texts else None
+
+
+def _conda(text: str) -> Repair | None:
+    """`conda list --export`: `numpy=1.19.2=py38h54aff64_0`."""
+    match = _CONDA.fullmatch(text) or _CONDA_URL.fullmatch(text)
+    if match is None:
+        return None
+    names = conda_names()
+    name = match["name"].lower()
+    if match["build"].startswith("pypi"):
+        return Repair((f"{match['name']}=={match['version']}",), "that is how conda writes it")
+    if name in names.system or name.startswith(("lib", "_")):
+        return Repair((), f"it is a package of conda: {names.system.get(name, 'wheels bring their own')}")
+    renamed = names.renamed.get(name, match["name"])
+    return Repair((f"{renamed}=={match['version']}",) if renamed else (), "that is how conda writes it")
+
+
+def _operators(text: str) -> Repair | None:
+    """Versions that are written in another way."""
+    steps: tuple[tuple[Callable[[str], str], str], ...] = (
+        (lambda line: _EQUALS.sub("==", line), "a version is pinned with =="),
+        (lambda line: _SPACED_OPERATOR.sub(r"\1\2", line), "the operator is one word"),
+        (lambda line: _SWAPPED.sub(r"\1=", line), "the operator is written the other way round"),
+        (lambda line: _X.sub(r"\1.*", line), "any last number is written as *"),
+        (lambda line: _STAR_RANGE.sub(r"\1", line), "* can only follow == and !="),
+        (lambda line: _LOCAL_RANGE.sub(r"\1", line), "a range cannot name a local version"),
+        (lambda line: _TILDE.sub("~=", line), "the operator is ~="),
+        (lambda line: _SHORT_TILDE.sub(r"~=\1.0", line), "~= needs two numbers"),
+        (lambda line: _NO_COMMA.sub(r"\1,", line), "a comma belongs between two conditions"),
+    )
+    mended = text
+    reasons = []
+    for step, because in steps:
+        changed = step(mended)
+        if changed != mended:
+            mended = changed
+            reasons.append(because)
+        if reasons and is_requirement(mended):
+            return Repair((mended,), "; ".join(reasons))
+    return None
+
+
+def _pins(text: str) -> Repair | None:
+    """A name and a version with something else than == between them."""
+    for pattern, because in (
+        (_ONE_EQUALS, "a version is pinned with =="),
+        (_BRACKETS, "a version is pinned with =="),
+        (_SPACED, "a version is pinned with =="),
+    ):
+        match = pattern.fullmatch(text)
+        pinned = f"{match['name']}{match['extras'] or ''}=={match['version']}" if match else ""
+        if pinned and is_requirement(pinned):
+            return Repair((pinned,), because)
+    if (match := _CARET.fullmatch(text)) is not None:
+        from shipml.project.requirements.poetry import caret
+
+        return Repair(
+            (f"{match['name']}{match['extras'] or ''}{caret(match['version'])}",), "that is how poetry writes it"
+        )
+    if (match := _NO_VERSION.fullmatch(text)) is not None:
+        return Repair((f"{match['name']}{match['extras'] or ''}",), "no version follows")
+    return None
+
+
+def _several(text: str) -> Repair | None:
+    """`numpy, pandas` and `numpy pandas flask`: by spaces only what is known, as prose looks the same."""
+    if "," in text:
+        parts = [part.strip() for part in text.split(",")]
+        if all(part and (is_requirement(part) or _ONE_EQUALS.fullmatch(part)) for part in parts):
+            return _all(parts, "each requirement needs a line of its own")
+    runs = _RUN.findall(text)
+    if len(runs) > 1 and "".join(runs) == text:
+        return _all([run.strip(" ,") for run in runs], "each requirement needs a line of its own")
+    words = text.split()
+    if len(words) > 1 and all(is_requirement(word) for word in words):
+        known = module_names().known
+        if all(normalised(Requirement(word).name) in known for word in words):
+            return _all(words, "each requirement needs a line of its own")
+    return None
+
+
+def _prose(text: str) -> Repair | None:
+    words = re.findall(r"[A-Za-z']+", text)
+    if len(words) >= _PROSE_WORDS and not re.search(r"[=<>~@\\/]", text):
+        return Repair((), "it is prose, no requirement")
+    return None
+
+
+_ATTEMPTS: tuple[Callable[[str], Repair | None], ...] = (
+    _nothing,
+    _installation,
+    _conda,
+    _operators,
+    _pins,
+    _several,
+    _undecorated,
+    _prose,
+)

@@ -1,0 +1,76 @@
+"""Packages that the code imports and no file asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from packaging.requirements import Requirement
+
+from shipml.facts.requirements import Change, ImportedModule
+from shipml.project.corrections.item import Item
+from shipml.project.data import module_names, normalised
+
+__all__ = ["add_missing"]
+
+
+def add_missing(
+    items: Sequence[Item], imports: Iterable[ImportedModule], offers: Mapping[str, Item], *, named: str
+) -> tuple[list[Item], list[Change], list[ImportedModule]]:
+    """What has to be asked for besides `items`, the changes that say so, and the imports of which nobody knows.
+
+    Args:
+        items: what is asked for.
+        imports: of the code, in the order of names.
+        offers: requirements that files name under conditions (groups, extras), by normalised name.
+        named: how to call the place where it should be asked for, as "requirements.txt"; "" where no file asks for
+            anything: then imports in functions count too.
+    """
+    provided = _provided({item.name for item in items})
+    nameless = any(item.requirement is None for item in items)
+    added: list[Item] = []
+    changes: list[Change] = []
+    unknown: list[ImportedModule] = []
+    for module in imports:
+        if module.optional or (named and not module.top_level):
+            continue
+        candidates = module_names().distributions(module.name, module.members)
+        if _is_provided(module, candidates, provided):
+            continue
+        if not candidates:
+            unknown += [] if nameless else [module]
+            continue
+        item = offers.get(normalised(candidates[0])) or _item(candidates[0], module)
+        added.append(item)
+        provided |= _provided({item.name})
+        changes.append(Change("added", "", item.text, _because(module, item, named), module.source))
+    return added, changes, unknown
+
+
+def _item(name: str, module: ImportedModule) -> Item:
+    return Item(name, module.source, Requirement(name))
+
+
+def _because(module: ImportedModule, item: Item, named: str) -> str:
+    root = module.root if module_names().distributions(module.root) else module.name
+    text = f"{module.source} imports {root}"
+    if item.source != module.source:
+        return f"{text}, and {item.source} says which version"
+    return f"{text}, and {named} does not ask for it" if named else text
+
+
+def _provided(names: set[str]) -> set[str]:
+    """`names` and what they surely bring along."""
+    brings = module_names().brings
+    found, todo = set(names), list(names)
+    while todo:
+        new = brings.get(todo.pop(), frozenset()) - found
+        found |= new
+        todo += new
+    return found
+
+
+def _is_provided(module: ImportedModule, candidates: tuple[str, ...] | None, provided: set[str]) -> bool:
+    names = {normalised(name) for name in candidates or ()} | {normalised(module.root), normalised(module.name)}
+    if names & provided:
+        return True
+    return any(name.startswith(f"{normalised(module.root)}-") for name in provided) and not candidates

@@ -1,0 +1,115 @@
+"""`-e .` and `./package`: the project's own packages are files of the image already; what they depend on is not."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from shipml.errors import BuildError
+from shipml.facts.requirements import Change
+from shipml.project.requirements.pyproject import Pyproject
+from shipml.project.requirements.reader import Folder, Line, Reader
+from shipml.project.requirements.setup_files import SetupCfg, SetupPy
+from shipml.project.text import parse_toml, read_any_text
+
+__all__ = ["Expanded", "expand", "open_folder", "source_folder"]
+
+_LOCAL = re.compile(
+    r"(?:(?:-e|--editable)[ \t=]*)?(?:file:)?[\"']?"
+    r"(?P<path>\.{1,2}(?:[/\\][^\s\[;]*)?|[\w.-]+(?:[/\\][\w./\\-]*)?)(?P<extras>\[[^\]]*\])?[\"']?"
+)
+_READERS: tuple[Reader, ...] = (Pyproject(), SetupCfg(), SetupPy())
+_PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """Lines without the project's own folders."""
+
+    lines: tuple[Line, ...]
+    changes: tuple[Change, ...] = ()
+    folders: tuple[str, ...] = ()
+    """Where the packages of those folders lie, relative to the project: "src", "lib/common"; "." for its top."""
+
+
+def open_folder(path: Path) -> Folder:
+    """The folder as readers take it."""
+    try:
+        names = tuple(sorted(f"{one.name}/" if one.is_dir() else one.name for one in path.iterdir()))
+    except OSError as error:
+        raise BuildError(f"cannot read {path}: {error.strerror}", hint="make the folder readable") from error
+    found = read_any_text(path, "pyproject.toml")
+    text = found[0] if found is not None else ""
+    return Folder(path, names, parse_toml("pyproject.toml", text), text)
+
+
+def expand(lines: Iterable[Line], folder: Folder, seen: set[str] | None = None) -> Expanded:
+    """`lines`, with what each of the project's own folders depends on in its place; those in `seen` are known."""
+    seen = set() if seen is None else seen
+    kept: list[Line] = []
+    changes: list[Change] = []
+    folders: list[str] = []
+    for line in lines:
+        path = _own_folder(line, folder)
+        if path is None:
+            kept.append(line)
+        elif path in seen:
+            changes.append(Change("duplicate", line.text, "", "an earlier line asks for that folder", line.source))
+        else:
+            seen.add(path)
+            inner, change = _dependencies(line, folder, path)
+            changes.append(change)
+            deeper = expand(inner, folder, seen)
+            kept += deeper.lines
+            changes += deeper.changes
+            folders += [source_folder(folder.path / path, path), *deeper.folders]
+    return Expanded(tuple(kept), tuple(changes), tuple(dict.fromkeys(folders)))
+
+
+def _own_folder(line: Line, folder: Folder) -> str | None:
+    """The folder of the project, relative to it, that the line asks to install; None: it asks for something else."""
+    match = _LOCAL.fullmatch(line.text.partition(" #")[0].partition(" ;")[0].strip())
+    if match is None:
+        return None
+    asked = match["path"].replace("\\", "/")
+    if not (asked.startswith(".") or line.text.startswith(("-e", "--editable")) or "/" in asked):
+        return None
+    path = posixpath.normpath(asked)
+    return path if not path.startswith("..") and (folder.path / path).is_dir() else None
+
+
+def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Change]:
+    inner = open_folder(folder.path / path)
+    prefix = "" if path == "." else f"{path}/"
+    match = _LOCAL.fullmatch(line.text)
+    extras = re.findall(r"[\w.-]+", match["extras"] or "") if match else []
+    lines = [one for extra in extras for one in _extra(inner, extra)]
+    for reader in _READERS:
+        for name in reader.find(inner):
+            found = reader.read(inner, name)
+            lines = [*found.requirements, *lines]
+            lines = [replace(one, source=f"{prefix}{one.source}") for one in lines]
+            because = f"the project's own files are in the image as they are; {prefix}{name} says what they need"
+            return lines, Change("line", line.text, f"the dependencies of {prefix}{name}", because, line.source)
+    if any(name in inner.names for name in _PROJECT_FILES):
+        because = "the project's own files are in the image as they are, and it names no dependencies"
+    else:
+        because = "there is no project to install: no pyproject.toml, no setup.py"
+    return lines, Change("line", line.text, "", because, line.source)
+
+
+def _extra(folder: Folder, extra: str) -> list[Line]:
+    project = folder.pyproject.get("project", {})
+    optional = project.get("optional-dependencies", {}) if isinstance(project, Mapping) else {}
+    entries = optional.get(extra, []) if isinstance(optional, Mapping) else []
+    return [Line(one, "pyproject.toml:1") for one in entries if isinstance(one, str)]
+
+
+def source_folder(folder: Path, path: str) -> str:
+    """Where the packages of the project at `path` lie: its `src` where that has packages, else itself."""
+    src = folder / "src"
+    has_packages = src.is_dir() and not (src / "__init__.py").exists() and any(src.glob("*/__init__.py"))
+    return posixpath.normpath(f"{path}/src") if has_packages else path

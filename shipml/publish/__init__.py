@@ -1,0 +1,1 @@
+"""Image → registry: where it goes, whether it may, and what brings it there."""

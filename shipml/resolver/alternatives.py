@@ -1,0 +1,162 @@
+"""Other files, or another version, for packages whose own version has no wheel for a Python."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from shipml.facts.releases import Pin, cutoff
+from shipml.facts.requirements import Change
+from shipml.lock.choosing import fits
+from shipml.resolver.compatibility import is_near
+from shipml.resolver.context import Work
+from shipml.resolver.pins import nearest_newer
+from shipml.resolver.release_lookup import filename, uploaded_at
+from shipml.resolver.sources import Sources
+from shipml.resolver.uv import (
+    Question,
+    Uv,
+    UvError,
+    dated_arguments,
+    python_arguments,
+)
+
+__all__ = ["helped", "late_wheel", "moved", "name_of", "version_then", "with_versions", "without_old_wheels"]
+
+_OLDER_PYTHONS = ("3.7", "3.5")
+
+
+def name_of(requirement: str) -> str:
+    """The name in a requirement as uv writes it: `markupsafe>=0.23`."""
+    return re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0]
+
+
+def late_wheel(uv: Uv, requirement: str, question: Question) -> str:
+    """The version of then, where it has got a wheel for this Python since: for a new Python they come months later.
+
+    Returns:
+        The version; "" where it has no wheel to this day.
+    """
+    if question.as_of is None:
+        return ""
+    version = version_then(uv, requirement, question)
+    if not version:
+        return ""
+    files = _package(uv, f"{name_of(requirement)}=={version}", question, *_target(question))
+    fitting = fits(question.base, question.platform)
+    return version if any(fitting(filename(file)) for file in files.get("wheels", ())) else ""
+
+
+def version_then(uv: Uv, requirement: str, question: Question) -> str:
+    """The version that fits a requirement as of the question's date, with wheels or without; "" for none."""
+    package = _package(uv, requirement, question, *_target(question), *dated_arguments(question))
+    return str(package.get("version", ""))
+
+
+def moved(uv: Uv, pin: Pin, question: Question) -> tuple[Pin, datetime | None] | None:
+    """The next release that has a wheel for this Python, of a package that has wheels of this version for older ones.
+
+    What is compiled and was made for older Pythons seldom builds on newer ones. None for packages that come as source
+    alone: these are built.
+
+    Returns:
+        The release, and when it was uploaded.
+    """
+    if not any("linux" in name for name in _wheels_for_older_pythons(uv, pin, question)):
+        return None
+    newer = nearest_newer(uv, pin, question.declared.options, question.base)
+    if newer is None or newer.version == pin.version or not is_near(newer.version, pin.version):
+        return None
+    files = _package(uv, str(newer), question, *_target(question)).get("wheels", ())
+    times = [time for file in files if (time := uploaded_at(file)) is not None]
+    return newer, min(times, default=None)
+
+
+def _wheels_for_older_pythons(uv: Uv, pin: Pin, question: Question) -> Iterator[str]:
+    for python in _OLDER_PYTHONS:
+        files = _package(uv, str(pin), question, "--universal", "--python-version", python).get("wheels", ())
+        yield from (filename(file) for file in files)
+
+
+def _target(question: Question) -> tuple[str, ...]:
+    return python_arguments(question.base, question.platform)
+
+
+def _package(uv: Uv, requirement: str, question: Question, *arguments: str) -> Mapping[str, Any]:
+    try:
+        packages = uv.files_of([requirement], question.declared.options, *arguments).get("packages", ())
+    except UvError:
+        return {}
+    return packages[0] if packages else {}
+
+
+def with_versions(question: Question, versions: Mapping[str, str]) -> Question:
+    """The same question with these versions, whenever their files were uploaded."""
+    return replace(
+        question,
+        constraints=(*question.constraints, *(f"{name}=={version}" for name, version in versions.items())),
+        exempt=(*question.exempt, *versions),
+    )
+
+
+def without_old_wheels(
+    work: Work, question: Question, lacking: Sequence[str], sources: Sources | None
+) -> tuple[Question, tuple[Change, ...]]:
+    """The question with pins that have no wheel moved to the next release that has one, or let in as source."""
+    if sources is None:
+        return question, ()
+    changes = []
+    for pin in [pin for pin in work.survey.pins if str(pin) in lacking]:
+        found = moved(work.uv, pin, question)
+        if found is None:
+            sources.let_in([str(pin)], question)
+            continue
+        newer, uploaded_at = found
+        others = tuple(line for line in question.overrides if name_of(line) != pin.name)
+        as_of = question.as_of
+        if as_of is not None and uploaded_at is not None:
+            as_of = max(as_of, cutoff(uploaded_at))
+        question = replace(question, overrides=(*others, str(newer)), as_of=as_of)
+        because = (
+            f"{pin} has wheels for older Pythons only, and this is the next that has one for {question.base.python}"
+        )
+        changes.append(Change("version", str(pin), str(newer), because, pin.source))
+    return replace(question, links=sources.links), tuple(changes)
+
+
+def helped(work: Work, question: Question, lacking: Sequence[str], sources: Sources | None) -> Question | None:
+    """The question with other files for what has no wheel: later ones, the next release, or source.
+
+    Returns:
+        None where nothing more can be done.
+    """
+    versions: dict[str, str] = {}
+    let_in = False
+    for requirement in lacking:
+        name = name_of(requirement)
+        if any(name_of(line) == name for line in (*question.constraints, *question.overrides)):
+            continue
+        if late := late_wheel(work.uv, requirement, question):
+            versions[name] = late
+        elif sources is not None:
+            then = Pin(name, version_then(work.uv, requirement, question), "", declared=False)
+            found = moved(work.uv, then, question) if then.version else None
+            if found is not None and _allowed(work, found[0]):
+                versions[name] = found[0].version
+            else:
+                let_in |= sources.let_in([requirement], question)
+    return with_versions(question, versions) if versions or let_in else None
+
+
+def _allowed(work: Work, pin: Pin) -> bool:
+    """Whether the project's own line, if it has one, allows that version."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    line = next((one.line for one in work.declared.requirements if one.name == pin.name), pin.name)
+    try:
+        return Requirement(line.split(" --")[0].strip()).specifier.contains(pin.version, prereleases=True)
+    except InvalidRequirement:
+        return True

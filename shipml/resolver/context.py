@@ -1,0 +1,149 @@
+"""What all attempts at a resolution share, and what is known before the first: pins, models, what there is of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from shipml.errors import ResolutionError
+from shipml.events import Emit
+from shipml.facts.gpu_packages import PYTORCH_BUILDS
+from shipml.facts.plan import Decision
+from shipml.facts.project import Project
+from shipml.facts.pythons import PythonBase
+from shipml.facts.releases import Pin, Survey
+from shipml.facts.requirements import Change, Declared
+from shipml.http import HttpClient
+from shipml.oci.digest import Digest
+from shipml.oci.manifest import Platform
+from shipml.plan.accelerator import CPU, Accelerator
+from shipml.plan.python_version import PythonCandidate
+from shipml.resolver.errors import explain
+from shipml.resolver.model_evidence import (
+    added_requirements,
+    by_number,
+    contradictions,
+    keras_2_bounds,
+)
+from shipml.resolver.pins import (
+    known_floors,
+    known_pins,
+    mended,
+    nearest_newer,
+)
+from shipml.resolver.pytorch_index import PyTorchIndex, without_pytorch_sources
+from shipml.resolver.release_lookup import survey_floors, survey_pins
+from shipml.resolver.uv import Uv, UvError
+from shipml.store import Store
+
+__all__ = ["Said", "Work", "heed_models", "heed_pytorch", "look_at_pins", "stances"]
+
+
+@dataclass(slots=True)
+class Work:
+    """What all attempts share."""
+
+    project: Project
+    declared: Declared
+    candidates: Sequence[PythonCandidate]
+    platform: Platform
+    inputs: Digest
+    uv: Uv
+    store: Store
+    http: HttpClient
+    emit: Emit
+    obstacle: Callable[[PythonBase], str]
+    accelerator: Accelerator = CPU
+    pytorch: PyTorchIndex = field(default_factory=PyTorchIndex)
+    survey: Survey = field(default_factory=Survey)
+    overrides: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    bounds: tuple[str, ...] = ()
+    said: Said = field(default_factory=lambda: Said((), ()))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is known before anything is asked."""
+
+    decisions: tuple[Decision, ...]
+    changes: tuple[Change, ...]
+
+
+def heed_models(work: Work) -> None:
+    """What the models need and nobody asks for; what they forbid; what they say against the pins."""
+    added = () if work.declared.as_it_stands else tuple(added_requirements(work.project))
+    if added:
+        requirements = (*work.declared.requirements, *(one for one, _ in added))
+        work.declared = replace(work.declared, requirements=requirements)
+    bounds = dict(keras_2_bounds(work.project))
+    work.bounds = tuple(bounds)
+    work.said = Said((*contradictions(work.project), *bounds.values()), tuple(change for _, change in added))
+
+
+def heed_pytorch(work: Work) -> None:
+    """Where the project sends uv to PyTorch's index and that cannot be asked, the ordinary one must do."""
+    work.declared, change = without_pytorch_sources(work.declared, work.pytorch)
+    if change is not None:
+        work.uv.without_sources = PYTORCH_BUILDS
+        work.said = replace(work.said, changes=(*work.said.changes, change))
+
+
+def stances(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
+    """What is taken from the models: their versions, else the nearest newer ones that have wheels, else nothing."""
+    if pins:
+        yield pins
+        pythons = [one.suite for one in work.candidates]
+        later = {
+            tuple(nearest_newer(work.uv, pin, work.declared.options, base) or pin for pin in pins) for base in pythons
+        }
+        yield from sorted(later - {pins}, key=lambda those: [by_number(pin.version) for pin in those])
+    yield ()
+
+
+def look_at_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
+    """Find out what there is of the pins; what never existed is replaced by its neighbour, or named."""
+    named = known_pins(work.declared)
+    taken = {pin.name for pin in named}
+    pins = (*named, *(pin for pin in of_models if pin.name not in taken))
+    work.constraints = (*work.bounds, *(str(pin) for pin in pins if not pin.declared))
+    chosen = [Decision("version", str(pin), _of_model(work.project, pin)) for pin in pins if not pin.declared]
+    work.decisions, work.changes = (*work.said.decisions, *chosen), work.said.changes
+    work.survey, work.overrides = Survey(), ()
+    if not pins:
+        return
+    options = work.declared.options
+    try:
+        work.survey = survey_pins(work.uv, pins, options)
+        if work.survey.missing:
+            mending = mended(work.uv, work.survey, options, work.candidates[0].suite)
+            work.overrides, work.changes = mending.overrides, (*work.changes, *mending.changes)
+            work.survey = survey_pins(work.uv, mending.pins, options)
+        work.survey = replace(work.survey, floors=tuple(_floors(work)))
+    except UvError as error:
+        problem = explain(error.stderr, work.candidates[0].suite, work.platform, work.declared)
+        if not isinstance(problem, ResolutionError):
+            raise problem from error
+
+
+def _floors(work: Work) -> Iterator[tuple[Pin, datetime]]:
+    """When the oldest releases that the requirements allow were uploaded."""
+    floors = known_floors(work.declared)
+    if not floors:
+        return
+    pins = {pin.name: pin for pin in floors.values()}
+    for name, release in survey_floors(work.uv, floors, work.declared.options).items():
+        if release.uploaded_at is not None:
+            yield replace(pins[name], version=release.version), release.uploaded_at
+
+
+def _of_model(project: Project, pin: Pin) -> str:
+    version = next(
+        (v for one in project.models if one.path == pin.source for n, v in one.made_with if n == pin.name), ""
+    )
+    if version == pin.version:
+        return f"{pin.source} was made with it"
+    return f"{pin.source} was made with {version}, which nothing fits; this is the nearest that has a wheel"

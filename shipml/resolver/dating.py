@@ -1,0 +1,67 @@
+"""As of when packages are taken: today's, or those of the time at which the project's pins were new."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shipml.facts.releases import Survey, cutoff
+
+__all__ = ["OLD_PINS", "Dating", "datings"]
+
+OLD_PINS = timedelta(days=365)
+"""Where the newest pin is older than this, what the project leaves open is taken as it was then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dating:
+    """One way to look at the index."""
+
+    as_of: datetime | None
+    """None: as it is today."""
+    because: str
+    """A clause without full stop."""
+
+    @property
+    def words(self) -> str:
+        """For a list of attempts."""
+        return "today's index" if self.as_of is None else f"the index as of {self.as_of:%Y-%m-%d}"
+
+
+def datings(survey: Survey, *, now: datetime, committed_at: datetime | None, fixed: bool) -> tuple[Dating, ...]:
+    """The ways in which the index is asked, in this order.
+
+    Args:
+        survey: what there is of the pins.
+        now: the present.
+        committed_at: when the project was last changed, as git says.
+        fixed: whether the user has told uv a date: then nobody else decides.
+    """
+    today = Dating(None, "")
+    if fixed:
+        return (today,)
+    past = list(_past(survey, now, committed_at))
+    newest = survey.newest_upload
+    if newest is not None and now - newest[1] > OLD_PINS:
+        return (*past, today)
+    return (today, *past)
+
+
+def _past(survey: Survey, now: datetime, committed_at: datetime | None) -> Iterator[Dating]:
+    newest = survey.newest_upload
+    if newest is not None:
+        pin, uploaded_at = newest
+        day = cutoff(uploaded_at)
+        if day < now:
+            floor = any(pin is one for one, _ in survey.floors)
+            what = (
+                f"the oldest {pin.name} that {pin.source} allows, {pin},"
+                if floor
+                else f"the newest pin, {pin} ({pin.source}),"
+            )
+            yield Dating(day, f"{what} was uploaded on {uploaded_at:%Y-%m-%d}")
+    if committed_at is not None and now - committed_at > OLD_PINS:
+        day = cutoff(committed_at)
+        if newest is None or day > cutoff(newest[1]):
+            yield Dating(day, f"the project was last changed on {committed_at:%Y-%m-%d}")

@@ -1,0 +1,145 @@
+"""Which Dockerfiles are understood, and as what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from shipml.dockerfile.understand import understand_dockerfile
+from shipml.errors import ConfigurationError
+from shipml.facts.dockerfile import (
+    Copied,
+    DockerfileCommand,
+    NotUnderstood,
+    Understood,
+)
+from shipml.project import read_project
+
+USUAL = """\
+# syntax=docker/dockerfile:1
+ARG VERSION=3.11
+FROM python:${VERSION}-slim-bookworm
+LABEL maintainer="me <me@example.org>"
+ENV PYTHONUNBUFFERED=1 \\
+    MODE="a b"
+WORKDIR /srv/app
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 ffmpeg=5.* \\
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements.txt .
+RUN --mount=type=cache,target=/root/.cache pip install --no-cache-dir --upgrade pip && \\
+    pip install --no-cache-dir -r requirements.txt "gunicorn>=20" --extra-index-url https://example.org/simple
+COPY . .
+RUN useradd --create-home -u 1001 runner && chown -R runner /srv/app
+USER runner
+EXPOSE 8000/tcp
+HEALTHCHECK CMD curl -f http://localhost:8000/health || exit 1
+CMD ["gunicorn", "-b", "0.0.0.0:8000", "app:app"]
+"""
+
+
+def understood(text: str) -> Understood:
+    found = understand_dockerfile(text)
+    assert isinstance(found, Understood), found
+    return found
+
+
+def test_a_usual_dockerfile_is_understood_whole() -> None:
+    """Base, packages of both kinds, files, environment, user, port, health and command."""
+    assert understood(USUAL) == Understood(
+        base="python:3.11-slim-bookworm",
+        python="3.11",
+        working_dir="/srv/app",
+        copies=(Copied("requirements.txt", "/srv/app/", 10), Copied("", "/srv/app/", 13)),
+        environment=(("PYTHONUNBUFFERED", "1"), ("MODE", "a b")),
+        labels=(("maintainer", "me <me@example.org>"),),
+        exposed_ports=(8000,),
+        user="1001",
+        users=(("runner", 1001),),
+        command=DockerfileCommand((), ("gunicorn", "-b", "0.0.0.0:8000", "app:app"), "", 18),
+        system_packages=(("libgomp1", 8), ("ffmpeg", 8)),
+        requirement_files=(("requirements.txt", 11),),
+        requirements=(("gunicorn>=20", 11),),
+        index_options=("--extra-index-url https://example.org/simple",),
+        health_path="/health",
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "because"),
+    [
+        ("RUN make\n", 2, "make is not understood"),
+        ("WORKDIR /a\nRUN pip install x | tee log", 3, "| needs a shell"),
+        ("RUN curl -O https://example.org/x", 2, "curl is not understood"),
+        ("RUN pip install -e .", 2, "pip install -e is not understood"),
+        ("RUN pip install .", 2, "what lies in the project"),
+        ("RUN pip install -r requirements.txt", 2, "requirements.txt is not copied before it is installed"),
+        ("COPY --from=x a b", 2, "--from=x is not understood"),
+        ("COPY ../x /x", 2, "lies outside"),
+        ("ADD https://example.org/x /x", 2, "ADD of an address"),
+        ("USER somebody", 2, "nothing makes the user somebody"),
+        ("VOLUME /data", 2, "VOLUME is not understood"),
+        ("FROM x", 2, "more than one stage"),
+        ("RUN <<EOF\npip install x\nEOF", 2, "here-documents"),
+        ("RUN pip install 'x", 2, "cannot be split"),
+        ("RUN [ -d /data ] || mkdir /data", 2, "needs a shell"),
+        ("RUN [ -d /data ]", 2, "[ is not understood"),
+        ('COPY ["a" "b"]', 2, "no JSON list of strings"),
+        ("COPY [1, 2]", 2, "no JSON list of strings"),
+        ("ENV GREETING=it's", 2, "quotes or brackets do not match"),
+        ("LABEL description=it's", 2, "quotes or brackets do not match"),
+        ("ARG A='x", 2, "quotes or brackets do not match"),
+        ("RUN X=$(date) pip install x", 2, "needs a shell"),
+        ("EXPOSE 53/udp", 2, "no TCP port"),
+    ],
+)
+def test_the_first_instruction_that_is_not_understood_is_named(body: str, line: int, because: str) -> None:
+    """With its line and the reason."""
+    found = understand_dockerfile(f"FROM python:3.11\n{body}\nRUN false\n")
+    assert isinstance(found, NotUnderstood)
+    assert found.line == line
+    assert because in found.sentence
+
+
+def test_a_name_after_an_address_is_no_remark() -> None:
+    """What follows `#egg=` counts; what follows a # that begins a word does not."""
+    found = understood(
+        "FROM python:3.11\nRUN pip install git+https://example.org/x#egg=y && pip install z # a remark\n"
+    )
+    assert [text for text, _ in found.requirements] == ["git+https://example.org/x#egg=y", "z"]
+
+
+@pytest.mark.parametrize("base", ["nvidia/cuda:12", "python:3.11-alpine", "continuumio/miniconda3", "scratch"])
+def test_other_bases_are_not_understood(base: str) -> None:
+    """Only Python's and Debian's images have what wheels need."""
+    assert isinstance(understand_dockerfile(f"FROM {base}\nCMD x\n"), NotUnderstood)
+
+
+@pytest.mark.parametrize(
+    ("lines", "command"),
+    [
+        ('ENTRYPOINT ["a"]\nCMD ["b"]', DockerfileCommand(("a",), ("b",), "", 3)),
+        ("CMD python app.py --x $PORT", DockerfileCommand((), (), "python app.py --x $PORT", 2)),
+        ('CMD ["a"]\nCMD ["b"]', DockerfileCommand((), ("b",), "", 3)),
+        ('ENTRYPOINT python app.py\nCMD ["x"]', DockerfileCommand((), (), "python app.py", 2)),
+    ],
+)
+def test_entrypoint_and_command_follow_dockers_rules(lines: str, command: DockerfileCommand) -> None:
+    """Exec and shell form; the last one counts; a shell's entrypoint ignores CMD."""
+    assert understood(f"FROM debian:bookworm-slim\n{lines}\n").command == command
+
+
+def test_arguments_can_be_given() -> None:
+    """--build-arg wins over the default."""
+    found = understand_dockerfile("ARG V=3.9\nFROM python:$V\nARG P=1\nEXPOSE $P\n", {"V": "3.11", "P": "9000"})
+    assert isinstance(found, Understood)
+    assert (found.python, found.exposed_ports) == ("3.11", (9000,))
+
+
+def test_a_requirements_file_that_is_not_there_is_an_error_where_the_dockerfile_is_followed(tmp_path: Path) -> None:
+    """As it is for docker; left aside, the Dockerfile's line does not matter."""
+    (tmp_path / "Dockerfile").write_text("FROM python:3.11\nCOPY . .\nRUN pip install -r gone.txt\nCMD python app.py\n")
+    (tmp_path / "app.py").write_text("print(1)\n")
+    with pytest.raises(ConfigurationError, match=r"Dockerfile:3 installs gone\.txt, which is not in the project"):
+        read_project(tmp_path, None, dockerfile="follow")
+    assert read_project(tmp_path, None).requirements is None
