@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from importlib import resources
 
 from shipml import runtimes
 from shipml.errors import ImportCheckError, UnavailableError
@@ -98,7 +98,7 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
         emit(Notice(f"what the program imports was not tried: {error.message}"))
         return False
     with step(emit, "imports", f"{len(wanted)} modules") as running:
-        source = Path(__file__).with_name("inside").joinpath("import_probe.py").read_text(encoding="utf-8")
+        source = resources.files("shipml.runtimes.inside").joinpath("import_probe.py").read_text(encoding="utf-8")
         command = ("python", "-c", source, json.dumps(wanted))
         received = bytearray()
 

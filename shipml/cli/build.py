@@ -16,9 +16,10 @@ from shipml.cli.azure import AzureSignIn, open_azure
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import Folder, Planning, parse_environment
-from shipml.cli.text import columns, seconds_text, size_text
+from shipml.cli.text import columns
 from shipml.errors import BuildError, UsageError
 from shipml.events import Event, OutputReceived
+from shipml.text import seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.build.choose import DockerOptions

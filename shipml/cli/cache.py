@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from shipml.cli.console import Console
-from shipml.cli.text import columns, printable, size_text
+from shipml.cli.text import columns, printable
 from shipml.errors import StoreError
+from shipml.text import size_text
 
 __all__ = ["info", "prune"]
 

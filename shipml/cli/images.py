@@ -9,7 +9,8 @@ import typer
 
 from shipml.cli.console import Console
 from shipml.cli.options import ImageName, complete_images
-from shipml.cli.text import columns, printable, size_text
+from shipml.cli.text import columns, printable
+from shipml.text import size_text
 
 __all__ = ["images", "inspect", "tag"]
 

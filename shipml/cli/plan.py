@@ -12,7 +12,8 @@ import typer
 
 from shipml.cli.console import Console
 from shipml.cli.options import Folder, Planning
-from shipml.cli.text import columns, printable, size_text
+from shipml.cli.text import columns, printable
+from shipml.text import size_text
 
 __all__ = ["command_text", "dockerfile", "plan", "plan_lines"]
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from shipml.cli.text import printable, seconds_text, size_text
+from shipml.cli.text import printable
 from shipml.events import StepFinished, StepProgressed, StepStarted
+from shipml.text import seconds_text, size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID

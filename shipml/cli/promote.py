@@ -8,8 +8,8 @@ import typer
 
 from shipml.cli.azure import AzureSignIn, open_azure
 from shipml.cli.console import Console
-from shipml.cli.text import seconds_text, size_text
 from shipml.errors import UsageError
+from shipml.text import seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.publish.promotion import Promoted

@@ -21,7 +21,7 @@ from shipml.cli.options import (
     RepositoryName,
     Tags,
 )
-from shipml.cli.text import seconds_text, size_text
+from shipml.text import seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.publish.pushed import Pushed

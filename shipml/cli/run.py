@@ -17,8 +17,8 @@ from shipml.cli.options import (
     parse_minimum,
     parse_ports,
 )
-from shipml.cli.text import seconds_text
 from shipml.errors import SmokeTestError
+from shipml.text import seconds_text
 
 if TYPE_CHECKING:
     from typer._click import Context

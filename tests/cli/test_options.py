@@ -15,16 +15,12 @@ from shipml.cli.options import (
     parse_ports,
 )
 from shipml.cli.run import Checks
-from shipml.cli.text import (
-    columns,
-    printable,
-    seconds_text,
-    size_text,
-)
+from shipml.cli.text import columns, printable
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError
 from shipml.facts.plan import SmokeCheck
 from shipml.pipeline import PlanRequest
+from shipml.text import seconds_text, size_text
 
 
 def test_planning_options_are_the_fields_of_a_plan_request() -> None:

@@ -1,0 +1,49 @@
+"""Figures and lists as people read them: sizes, times, plurals, "a, b and 3 more". Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+__all__ = ["counted", "listed", "seconds_text", "size_text"]
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """`1 package`, `2 packages`; `plural` where an s does not make it: `2 libraries`."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def listed(names: Iterable[str], *, most: int = 5) -> str:
+    """`a, b and c`; with more than `most` names `a, b and 3 more`."""
+    shown = list(names)
+    if len(shown) > most:
+        shown[most - 1 :] = [f"{len(shown) - most + 1} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+_KILO = 1000
+
+
+_UNITS = ("B", "kB", "MB", "GB")
+
+
+_MINUTE_SECONDS = 60
+
+
+def size_text(size_bytes: int) -> str:
+    """Bytes with a decimal unit and three digits, as docker counts: `45.2 MB`."""
+    if size_bytes < _KILO:
+        return f"{size_bytes} B"
+    exponent = min(3, (len(str(size_bytes)) - 1) // 3)
+    size = size_bytes / _KILO**exponent
+    digits = 2 if size < 10 else 1 if size < 100 else 0  # noqa: PLR2004
+    return f"{size:.{digits}f} {_UNITS[exponent]}"
+
+
+def seconds_text(seconds: float) -> str:
+    """A time to two or three digits: `0.31 s`, `12.4 s`, `2 min 5 s`."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.2f} s"
+    if seconds < _MINUTE_SECONDS:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _MINUTE_SECONDS)
+    return f"{minutes} min {rest} s"
