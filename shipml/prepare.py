@@ -16,7 +16,7 @@ from shipml.events import Emit, Notice
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import ImagePython
 from shipml.facts.request import PlanRequest
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
 from shipml.plan import (
@@ -234,7 +234,7 @@ class Planner:
         return found.wanted
 
 
-def _refuse_changes(changes: Sequence[Change]) -> None:
+def _refuse_changes(changes: Sequence[Correction]) -> None:
     """What `--strict` is for: nothing is taken otherwise than it is written.
 
     Raises:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from shipml.errors import PlanError
-from shipml.facts.dockerfile import Copied, NotUnderstood, Understood
+from shipml.facts.dockerfile import Copied, FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.project import (
     ProcessLine,
@@ -31,7 +31,7 @@ def follow_dockerfile(project: Project) -> Project:
         PlanError: an instruction is not understood, or copies what is not there.
     """
     dockerfile = project.dockerfile
-    if isinstance(dockerfile, NotUnderstood):
+    if isinstance(dockerfile, UnsupportedInstruction):
         raise PlanError(
             f"only a Docker Engine can build this Dockerfile; the first instruction that shipml does not understand:"
             f" {dockerfile.sentence}",
@@ -63,7 +63,7 @@ def follow_dockerfile(project: Project) -> Project:
     )
 
 
-def _process(dockerfile: Understood) -> tuple[ProcessLine, ...]:
+def _process(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
     """The command as a line; what follows an ENTRYPOINT is one line with it."""
     command = dockerfile.command
     if command is None:
@@ -82,7 +82,7 @@ class Placed:
     """(path, absolute path in the image), sorted; a path comes once for each place."""
 
 
-def place_files(files: Sequence[ApplicationFile], dockerfile: Understood) -> Placed:
+def place_files(files: Sequence[ApplicationFile], dockerfile: FollowedDockerfile) -> Placed:
     """Carry out the COPY instructions.
 
     Raises:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Copied", "DockerfileCommand", "Following", "NotUnderstood", "Understood"]
+__all__ = ["Copied", "DockerfileCommand", "FollowedDockerfile", "Following", "UnsupportedInstruction"]
 
 
 @dataclass(frozen=True, slots=True)
-class NotUnderstood:
+class UnsupportedInstruction:
     """The first instruction that only an engine can carry out."""
 
     line: int
@@ -48,7 +48,7 @@ class DockerfileCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class FollowedDockerfile:
     """A Dockerfile of which every instruction can be carried out without an engine."""
 
     base: str

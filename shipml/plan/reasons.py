@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shipml.facts.dockerfile import NotUnderstood
+from shipml.facts.dockerfile import UnsupportedInstruction
 from shipml.facts.plan import (
     USER_ID,
     Base,
@@ -15,7 +15,7 @@ from shipml.facts.plan import (
 )
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import HUB_PYTHONS, Suite
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.plan.accelerator import gpu_hint
 from shipml.plan.command import Command
 from shipml.plan.python_version import PythonCandidate
@@ -87,7 +87,7 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
 def _dockerfile(project: Project) -> Iterator[Decision]:
     if project.followed is not None:
         yield Decision("Dockerfile", "followed", "each of its instructions is understood")
-    elif isinstance(project.dockerfile, NotUnderstood):
+    elif isinstance(project.dockerfile, UnsupportedInstruction):
         yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
     elif project.dockerfile is not None:
         yield Decision("Dockerfile", "left aside", "--no-dockerfile says so")
@@ -110,16 +110,16 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for aside in source.left_aside:
         yield Decision("left aside", aside.path, aside.because)
     for change in source.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("corrected", change.value, f"{change.because} ({change.source})")
     for change in lock.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("corrected", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
     accelerator = next((one.value for one in lock.decisions if one.what == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):
         yield hint
 
 
-def _asked(source: Declared) -> str:
+def _asked(source: Requirements) -> str:
     return source.path or "what the code imports"
 
 

@@ -16,7 +16,7 @@ from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError, UsageError
 from shipml.events import Emit, Notice, ignore
-from shipml.facts.dockerfile import Following, NotUnderstood, Understood
+from shipml.facts.dockerfile import FollowedDockerfile, Following, UnsupportedInstruction
 from shipml.facts.project import (
     LockFile,
     ProcessLine,
@@ -25,7 +25,7 @@ from shipml.facts.project import (
     Revision,
     Settings,
 )
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code
 from shipml.project.code.model_files import read_model_files
@@ -42,7 +42,7 @@ from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.store import Store
 
-__all__ = ["Declared", "Project", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
+__all__ = ["Project", "Requirements", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
 
 LOCK_NAME = "pylock.toml"
 
@@ -74,8 +74,8 @@ def read_project(
     settings = read_settings(pyproject, shipml)
     opened = open_folder(folder)
     understood = _dockerfile(folder)
-    follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, Understood))
-    taken = take(opened, understood if follows and isinstance(understood, Understood) else None)
+    follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
+    taken = take(opened, understood if follows and isinstance(understood, FollowedDockerfile) else None)
     rules = _file_rules(folder, settings)
     secret = files_with_credentials(folder, taken.texts if taken is not None else ())
     found = find_files(folder, replace(rules, secret=secret), store=store, emit=emit)
@@ -143,15 +143,15 @@ def is_understood(folder: Path) -> bool:
     Raises:
         ConfigurationError: it cannot be read.
     """
-    return isinstance(_dockerfile(folder), Understood)
+    return isinstance(_dockerfile(folder), FollowedDockerfile)
 
 
-def _dockerfile(folder: Path) -> Understood | NotUnderstood | None:
+def _dockerfile(folder: Path) -> FollowedDockerfile | UnsupportedInstruction | None:
     text = read_text(folder, "Dockerfile")
     return None if text is None else understand_dockerfile(text)
 
 
-def _tell(requirements: Declared | None, code: Code, emit: Emit) -> None:
+def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
     """Say what was read otherwise than it is written, and what nobody knows."""
     for change in requirements.changes if requirements is not None else ():
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))

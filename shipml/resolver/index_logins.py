@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.http.logins import Keyring, Login, keyring_program
 
 __all__ = ["asked_keyring", "index_logins"]
@@ -26,7 +26,9 @@ _URL = re.compile(r"https?://[^\s;,\"']+")
 _SET = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
-def index_logins(declared: Declared | None, folder: Path, environment: Mapping[str, str] = os.environ) -> list[Login]:
+def index_logins(
+    declared: Requirements | None, folder: Path, environment: Mapping[str, str] = os.environ
+) -> list[Login]:
     """The logins that the project, uv's settings and the environment give; the project's first."""
     found = []
     lines = (*declared.options, *(one.line for one in declared.requirements)) if declared is not None else ()

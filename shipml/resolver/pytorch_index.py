@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from shipml.facts.gpu_packages import PYTORCH_BUILDS
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 from shipml.http import Pools, redacted
 from shipml.http.head import head
 from shipml.http.logins import Login, Logins
@@ -117,7 +117,7 @@ _INDEX = re.compile(r"https://download\.pytorch\.org/whl/(?P<backend>cpu|cu\d+)?
 _LOCAL = re.compile(r"(?<===)(?P<public>[^+\s;]+)\+[\w.]+")
 
 
-def without_pytorch_sources(declared: Declared, index: PyTorchIndex) -> tuple[Declared, Change | None]:
+def without_pytorch_sources(declared: Requirements, index: PyTorchIndex) -> tuple[Requirements, Correction | None]:
     """What is asked for without PyTorch's index, and what is told of it; None where all may stay as it is.
 
     Args:
@@ -132,7 +132,7 @@ def without_pytorch_sources(declared: Declared, index: PyTorchIndex) -> tuple[De
     because = index.unreachable(match["backend"] or "cpu")
     if not because:
         return declared, None
-    change = Change(
+    change = Correction(
         "version",
         f"{', '.join(PYTORCH_BUILDS)} from {match[0]}",
         "those of the ordinary index",

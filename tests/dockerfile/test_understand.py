@@ -11,8 +11,8 @@ from shipml.errors import ConfigurationError
 from shipml.facts.dockerfile import (
     Copied,
     DockerfileCommand,
-    NotUnderstood,
-    Understood,
+    FollowedDockerfile,
+    UnsupportedInstruction,
 )
 from shipml.project import read_project
 
@@ -38,15 +38,15 @@ CMD ["gunicorn", "-b", "0.0.0.0:8000", "app:app"]
 """
 
 
-def understood(text: str) -> Understood:
+def understood(text: str) -> FollowedDockerfile:
     found = understand_dockerfile(text)
-    assert isinstance(found, Understood), found
+    assert isinstance(found, FollowedDockerfile), found
     return found
 
 
 def test_a_usual_dockerfile_is_understood_whole() -> None:
     """Base, packages of both kinds, files, environment, user, port, health and command."""
-    assert understood(USUAL) == Understood(
+    assert understood(USUAL) == FollowedDockerfile(
         base="python:3.11-slim-bookworm",
         python="3.11",
         working_dir="/srv/app",
@@ -96,7 +96,7 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
 def test_the_first_instruction_that_is_not_understood_is_named(body: str, line: int, because: str) -> None:
     """With its line and the reason."""
     found = understand_dockerfile(f"FROM python:3.11\n{body}\nRUN false\n")
-    assert isinstance(found, NotUnderstood)
+    assert isinstance(found, UnsupportedInstruction)
     assert found.line == line
     assert because in found.sentence
 
@@ -112,7 +112,7 @@ def test_a_name_after_an_address_is_no_remark() -> None:
 @pytest.mark.parametrize("base", ["nvidia/cuda:12", "python:3.11-alpine", "continuumio/miniconda3", "scratch"])
 def test_other_bases_are_not_understood(base: str) -> None:
     """Only Python's and Debian's images have what wheels need."""
-    assert isinstance(understand_dockerfile(f"FROM {base}\nCMD x\n"), NotUnderstood)
+    assert isinstance(understand_dockerfile(f"FROM {base}\nCMD x\n"), UnsupportedInstruction)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_entrypoint_and_command_follow_dockers_rules(lines: str, command: Docker
 def test_arguments_can_be_given() -> None:
     """--build-arg wins over the default."""
     found = understand_dockerfile("ARG V=3.9\nFROM python:$V\nARG P=1\nEXPOSE $P\n", {"V": "3.11", "P": "9000"})
-    assert isinstance(found, Understood)
+    assert isinstance(found, FollowedDockerfile)
     assert (found.python, found.exposed_ports) == ("3.11", (9000,))
 
 

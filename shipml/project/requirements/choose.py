@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from shipml.errors import ConfigurationError
-from shipml.facts.dockerfile import Understood
+from shipml.facts.dockerfile import FollowedDockerfile
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import LeftAside
+from shipml.facts.requirements import IgnoredFile
 from shipml.project.requirements.conda import CondaEnvironment
 from shipml.project.requirements.dockerfile import DockerfileInstalls, read_dockerfile
 from shipml.project.requirements.locks import (
@@ -61,7 +61,7 @@ class Taken:
     """(path, text) of all files that were read."""
 
 
-def take(folder: Folder, dockerfile: Understood | None = None) -> Taken | None:
+def take(folder: Folder, dockerfile: FollowedDockerfile | None = None) -> Taken | None:
     """The file that says what the project depends on; None where none does. A `dockerfile` that is followed says it.
 
     A file that names nothing gives way to one that does, and an unpinned requirements.txt to a lock.
@@ -136,11 +136,11 @@ def _try(reader: Reader, folder: Folder, path: str) -> Found | None:
         return None
 
 
-def _aside(path: str, found: Found | None, chosen: Found) -> LeftAside:
+def _aside(path: str, found: Found | None, chosen: Found) -> IgnoredFile:
     if found is None:
-        return LeftAside(path, "it cannot be read")
+        return IgnoredFile(path, "it cannot be read")
     if not found.requirements and not found.as_it_stands:
-        return LeftAside(path, "it asks for nothing")
+        return IgnoredFile(path, "it asks for nothing")
     if _DEVELOPMENT.search(path.lower()) and path.endswith(".txt"):
-        return LeftAside(path, "it is for development")
-    return LeftAside(path, f"{chosen.path} comes first: {chosen.because}")
+        return IgnoredFile(path, "it is for development")
+    return IgnoredFile(path, f"{chosen.path} comes first: {chosen.because}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipml.errors import BuildError
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.requirements.pyproject import Pyproject
 from shipml.project.requirements.reader import Folder, Line, Reader
 from shipml.project.requirements.setup_files import SetupCfg, SetupPy
@@ -30,7 +30,7 @@ class Expanded:
     """Lines without the project's own folders."""
 
     lines: tuple[Line, ...]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     folders: tuple[str, ...] = ()
     """Where the packages of those folders lie, relative to the project: "src", "lib/common"; "." for its top."""
 
@@ -50,14 +50,14 @@ def expand(lines: Iterable[Line], folder: Folder, seen: set[str] | None = None) 
     """`lines`, with what each of the project's own folders depends on in its place; those in `seen` are known."""
     seen = set() if seen is None else seen
     kept: list[Line] = []
-    changes: list[Change] = []
+    changes: list[Correction] = []
     folders: list[str] = []
     for line in lines:
         path = _own_folder(line, folder)
         if path is None:
             kept.append(line)
         elif path in seen:
-            changes.append(Change("duplicate", line.text, "", "an earlier line asks for that folder", line.source))
+            changes.append(Correction("duplicate", line.text, "", "an earlier line asks for that folder", line.source))
         else:
             seen.add(path)
             inner, change = _dependencies(line, folder, path)
@@ -81,7 +81,7 @@ def _own_folder(line: Line, folder: Folder) -> str | None:
     return path if not path.startswith("..") and (folder.path / path).is_dir() else None
 
 
-def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Change]:
+def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Correction]:
     inner = open_folder(folder.path / path)
     prefix = "" if path == "." else f"{path}/"
     match = _LOCAL.fullmatch(line.text)
@@ -93,12 +93,12 @@ def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Ch
             lines = [*found.requirements, *lines]
             lines = [replace(one, source=f"{prefix}{one.source}") for one in lines]
             because = f"the project's own files are in the image as they are; {prefix}{name} says what they need"
-            return lines, Change("line", line.text, f"the dependencies of {prefix}{name}", because, line.source)
+            return lines, Correction("line", line.text, f"the dependencies of {prefix}{name}", because, line.source)
     if any(name in inner.names for name in _PROJECT_FILES):
         because = "the project's own files are in the image as they are, and it names no dependencies"
     else:
         because = "there is no project to install: no pyproject.toml, no setup.py"
-    return lines, Change("line", line.text, "", because, line.source)
+    return lines, Correction("line", line.text, "", because, line.source)
 
 
 def _extra(folder: Folder, extra: str) -> list[Line]:

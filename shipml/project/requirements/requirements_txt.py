@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.system_packages import is_requirements
 from shipml.project.text import read_any_text
@@ -128,7 +128,7 @@ class _Walk:
     requirements: list[Line] = field(default_factory=list)
     constraints: list[Line] = field(default_factory=list)
     options: list[Line] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Correction] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str, *, constraints: bool) -> bool:
@@ -140,7 +140,7 @@ class _Walk:
         self.texts[path] = text
         if encoding:
             because = f"it is {encoding}, which not every tool reads"
-            self.changes.append(Change("encoding", encoding, "UTF-8", because, path))
+            self.changes.append(Correction("encoding", encoding, "UTF-8", because, path))
         for number, line in logical_lines(text):
             self._take(Line(line, f"{path}:{number}"), constraints=constraints)
         return True
@@ -152,7 +152,7 @@ class _Walk:
             self.options.append(Line(self._rebased(line), line.source))
         elif re.match(r"--[a-z]", line.text):
             because = "uv has no such option in a file"
-            self.changes.append(Change("line", line.text.partition("=")[0].split()[0], "", because, line.source))
+            self.changes.append(Correction("line", line.text.partition("=")[0].split()[0], "", because, line.source))
         else:
             (self.constraints if constraints else self.requirements).append(line)
 

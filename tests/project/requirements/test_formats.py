@@ -9,12 +9,12 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.project import read_project
 from shipml.project.requirements.poetry import dependency_text, specifier
 
 
-def declared(folder: Path, **files: str) -> Declared:
+def declared(folder: Path, **files: str) -> Requirements:
     """What a project with these files asks for; `_` stands for the dot before an ending."""
     for name, text in files.items():
         stem, _, ending = name.rpartition("_")
