@@ -30,7 +30,7 @@ from shipml.oci.source import Output, write_outputs
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
 from shipml.prepare import Planner
-from shipml.project import read_outline
+from shipml.project import read_outline, read_secrets
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
 from shipml.publish.login import (
@@ -54,6 +54,7 @@ from shipml.report import (
 )
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.run import Runner
+from shipml.secrets.evidence import keep_secrets
 from shipml.store import Store, default_home
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -149,7 +150,9 @@ class Shipml:
             from shipml.build_elsewhere.build import Elsewhere
 
             elsewhere = Elsewhere(self.store, self.emit, self._azure, self.plan)
-            return elsewhere.build(request, names, targets, decision, docker or DockerOptions())
+            report = elsewhere.build(request, names, targets, decision, docker or DockerOptions())
+            keep_secrets(self.store, report.digest, read_secrets(request.folder, self.store), self.emit)
+            return report
         here = Here(self.store, self._http, self._planner, self._puller, self.emit)
         asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
         built = here.build(request, asked, load=load is None, check=check)

@@ -24,7 +24,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "text"),
     ("oci",),
     ("facts", "store"),
-    ("docker_engine", "dockerfile", "http", "plan"),
+    ("docker_engine", "dockerfile", "http", "plan", "secrets"),
     ("images", "project", "registry", "wheels"),
     ("azure", "debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),

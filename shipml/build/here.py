@@ -19,6 +19,7 @@ from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.prepare import Planner
+from shipml.secrets.evidence import keep_secrets
 from shipml.store import Store
 
 __all__ = ["Built", "Here"]
@@ -88,6 +89,7 @@ class Here:
             image = builder.build(plan, BuildContext(request.folder, self.emit))
             running.detail = f"{len(image.layers)} layers"
         self.store.keep_image(image)
+        keep_secrets(self.store, image.digest, prepared.project.secrets)
         is_here = last.is_here(image, self.store)
         if not is_here:
             self.emit(Notice(last.advice(load=load, check=check)))

@@ -20,6 +20,7 @@ from shipml.facts.plan import (
     SmokeCheck,
 )
 from shipml.facts.requirements import Correction, ImportedModule, Requirements
+from shipml.facts.secrets import FoundSecret
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
@@ -60,6 +61,8 @@ class Settings:
     """Sorted by name."""
     user: str | None = None
     smoke: SmokeCheck = SmokeCheck()
+    allowed_secrets: tuple[str, ...] = ()
+    """`FILE:LINE` or `sha256:…` of what looks like a secret and may be in the image."""
     registries: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     source: str = ""
@@ -168,6 +171,8 @@ class Project:
     """Sorted by path; every parent folder is an entry of its own."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    secrets: tuple[FoundSecret, ...] = ()
+    """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
     models: tuple[ModelFile, ...] = ()
     """The trained models that say what made them, and those that are missing; sorted by path."""
     processes: tuple[ProcessLine, ...] = ()

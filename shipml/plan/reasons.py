@@ -53,6 +53,10 @@ def decisions(
         *_dependencies(project, lock),
         *_system_packages(base),
         *_files(project),
+        *(
+            Decision("secret", one.source, f"{one.kind}: push refuses it; its hash is {one.fingerprint}")
+            for one in project.secrets
+        ),
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
         *_other_programs(command),

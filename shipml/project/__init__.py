@@ -26,6 +26,7 @@ from shipml.facts.project import (
     Settings,
 )
 from shipml.facts.requirements import Requirements
+from shipml.facts.secrets import FoundSecret
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code
 from shipml.project.code.model_files import read_model_files
@@ -40,9 +41,19 @@ from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
+from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
 
-__all__ = ["Project", "Requirements", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
+__all__ = [
+    "Project",
+    "Requirements",
+    "Revision",
+    "Settings",
+    "is_understood",
+    "read_outline",
+    "read_project",
+    "read_secrets",
+]
 
 LOCK_NAME = "pylock.toml"
 
@@ -109,7 +120,37 @@ def read_project(
         version=_project_string(pyproject, "version"),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
-    return follow_dockerfile(project) if follows else project
+    project = follow_dockerfile(project) if follows else project
+    project = replace(project, secrets=_secrets(project))
+    for secret in project.secrets:
+        emit(Notice(f"{secret.source} holds a secret ({secret.kind}): push refuses the image", "warning"))
+    return project
+
+
+def read_secrets(folder: Path, store: Store | None) -> tuple[FoundSecret, ...]:
+    """The secrets in the files of a project that its own Dockerfile may copy; errors as of `read_project`."""
+    documents = _documents(folder)
+    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
+    files = find_files(folder, _file_rules(folder, settings), store=store, emit=ignore).files
+    return _secrets(Project(folder, settings, files=tuple(files)))
+
+
+def _secrets(project: Project) -> tuple[FoundSecret, ...]:
+    """Those that the settings do not allow."""
+    settings, revision, followed = project.settings, project.revision, project.followed
+    of_dockerfile = dict(followed.environment) if followed is not None else {}
+    found = list(scan_files(project.folder, project.files))
+    for name, value in settings.environment:
+        source = "Dockerfile" if of_dockerfile.get(name) == value else settings.source
+        found += scan_environment(source, [(name, value)])
+    found += scan_text("git remote", revision.source) if revision is not None else ()
+    return tuple(sorted(one for one in set(found) if not allowed_by(settings.allowed_secrets, one)))
+
+
+def _documents(folder: Path) -> dict[str, dict[str, Any]]:
+    """The settings files that there are, by name."""
+    texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
+    return {name: parse_toml(name, text) for name, text in texts if text is not None}
 
 
 def read_outline(folder: Path) -> Project:
@@ -122,11 +163,7 @@ def read_outline(folder: Path) -> Project:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise UsageError(f"the project folder {folder} {what}", hint="name the folder that holds your program")
-    documents = {
-        name: parse_toml(name, text)
-        for name in ("pyproject.toml", "shipml.toml")
-        if (text := read_text(folder, name)) is not None
-    }
+    documents = _documents(folder)
     pyproject = documents.get("pyproject.toml")
     return Project(
         folder=folder,
