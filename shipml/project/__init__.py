@@ -122,8 +122,8 @@ def read_project(
     )
     project = follow_dockerfile(project) if follows else project
     project = replace(project, secrets=_secrets(project))
-    for secret in project.secrets:
-        emit(Notice(f"{secret.source} holds a secret ({secret.kind}): push refuses the image", "warning"))
+    for one in project.secrets:
+        emit(Notice(f"{one.source} holds a secret ({one.kind}): push refuses the image", "warning"))
     return project
 
 

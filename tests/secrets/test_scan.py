@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import SecretError
+from shipml.facts.secrets import FoundSecret
 from shipml.oci.digest import Digest
 from shipml.project import read_project
 from shipml.secrets.evidence import keep_secrets, require_no_secrets
@@ -83,7 +84,7 @@ def test_ordinary_text_holds_no_secret() -> None:
 @pytest.mark.parametrize("folder", ["example_project", "tests/projects"])
 def test_the_repositorys_own_projects_hold_none(folder: str) -> None:
     """The example, and all projects that have a plan beside them."""
-    found = []
+    found: list[FoundSecret] = []
     for path in sorted((REPOSITORY / folder).rglob("*")):
         if path.is_file():
             found += scan_text(str(path), path.read_text(errors="replace"))

@@ -74,7 +74,7 @@ def take(folder: Folder, dockerfile: FollowedDockerfile | None = None) -> Taken 
     all_found = [(reader, path) for reader in READERS for path in _find(reader, folder)]
     if not all_found:
         return None
-    chosen, number = _first(folder, all_found)
+    chosen, number = _widest(folder, all_found, *_first(folder, all_found))
     others = [one for at, one in enumerate(all_found) if at != number]
     read = [(path, _try(reader, folder, path)) for reader, path in others]
     lock_name = find_lock(folder, chosen.path)
@@ -120,6 +120,15 @@ def _first(folder: Folder, candidates: list[tuple[Reader, str]]) -> tuple[Found,
     if empty is None:
         raise ConfigurationError("no dependency file can be read", hint="write a requirements.txt")
     return empty
+
+
+def _widest(folder: Folder, candidates: list[tuple[Reader, str]], chosen: Found, number: int) -> tuple[Found, int]:
+    """An environment of conda that includes the chosen file asks for all of it, and for more."""
+    for at, (reader, path) in enumerate(candidates):
+        found = _try(reader, folder, path) if isinstance(reader, CondaEnvironment) else None
+        if found is not None and path != chosen.path and chosen.path in dict(found.texts):
+            return replace(found, because=f"it includes {chosen.path}"), at
+    return chosen, number
 
 
 def _is_pinned(lines: Iterable[Line]) -> bool:

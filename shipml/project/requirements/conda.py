@@ -150,7 +150,7 @@ class _Reading:
         if not new_name:
             self.changes.append(Correction("dropped", text, "", "the index needs no such package", source))
             return
-        specifier, is_exact = _specifier(version)
+        specifier, is_exact = _specifier("" if lower in table.recounted else version)
         if new_name == "opencv-python-headless" and is_exact:
             specifier += "" if specifier.endswith(".*") else ".*"
         self.requirements.append(Line(f"{new_name}{specifier}", source))
