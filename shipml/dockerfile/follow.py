@@ -52,7 +52,9 @@ def follow_dockerfile(project: Project) -> Project:
         python_evidence=evidence,
         settings=replace(
             settings,
-            environment=tuple(sorted((dict(dockerfile.environment) | dict(settings.environment)).items())),
+            environment=tuple(
+                sorted((_variables(dockerfile, with_home=not settings.user) | dict(settings.environment)).items())
+            ),
             user=settings.user or dockerfile.user or _ROOT,
         ),
         processes=_process(dockerfile) or project.processes,
@@ -61,6 +63,12 @@ def follow_dockerfile(project: Project) -> Project:
             *project.system_packages,
         ),
     )
+
+
+def _variables(dockerfile: FollowedDockerfile, *, with_home: bool) -> dict[str, str]:
+    """Those that it sets, and the HOME that Docker would take from the image's passwd."""
+    home = {"HOME": dockerfile.home} if dockerfile.home and with_home else {}
+    return home | dict(dockerfile.environment)
 
 
 def _process(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:

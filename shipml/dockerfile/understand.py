@@ -9,7 +9,7 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shipml.dockerfile.run import Ran, RunError, understand_run
@@ -34,6 +34,8 @@ _DEBIAN_IMAGE = re.compile(r"(?:docker\.io/)?(?:library/)?(?:debian|buildpack-de
 _FOREIGN = re.compile(r"alpine|windows|nanoserver")
 _HEALTH = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::\S+?)?(?P<path>/[^\s'\"|;)]*)")
 _SHOWN = 60
+_FILE = re.compile(r"\.(?:txt|toml|lock|in|pip|cfg|py|ya?ml|json)$")
+"""A source that is a file, whatever it is copied to."""
 
 
 class _UnsupportedError(Exception):
@@ -72,8 +74,10 @@ class _Reader:
 
     document: Dockerfile
     arguments: Mapping[str, str]
-    variables: dict[str, str] = field(default_factory=dict)
-    """ENV and ARG, as they are at this point."""
+    variables: dict[str, str] = field(default_factory=lambda: {"PATH": "$PATH"})
+    """ENV and ARG, as they are at this point; the base's PATH is put in by the plan."""
+    groups: dict[str, int] = field(default_factory=dict)
+    """Made by `groupadd`, by name."""
     found: FollowedDockerfile = field(default_factory=lambda: FollowedDockerfile(""))
 
     def read(self, stage: Stage, start: Instruction) -> FollowedDockerfile | UnsupportedInstruction:
@@ -94,8 +98,8 @@ class _Reader:
         return self.found
 
     def text(self, instruction: Instruction) -> str:
-        """What follows the keyword, with variables put in."""
-        return expanded(instruction.rest, self.variables)
+        """What follows the keyword, with variables put in; one that is not set is left to the shell of a RUN alone."""
+        return expanded(instruction.rest, self.variables, unset_stays=instruction.keyword == "RUN")
 
     def path(self, path: str) -> str:
         """An absolute path in the image; what ends with "/" keeps that."""
@@ -113,7 +117,7 @@ def _base(stage: Stage) -> FollowedDockerfile:
         return FollowedDockerfile(stage.base, python=match["version"])
     if _DEBIAN_IMAGE.fullmatch(stage.base):
         return FollowedDockerfile(stage.base)
-    raise _UnsupportedError(f"{stage.base} is no image of Python's or Debian's")
+    raise _UnsupportedError(f"{stage.base} is not an image of Python or Debian")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -160,7 +164,7 @@ def _expose(reader: _Reader, instruction: Instruction) -> None:
     for word in reader.text(instruction).split():
         number, _, protocol = word.partition("/")
         if not number.isdecimal() or protocol not in {"", "tcp"}:
-            raise _UnsupportedError(f"{word} is no TCP port")
+            raise _UnsupportedError(f"{word} is not a TCP port")
         ports.append(int(number))
     reader.found = replace(reader.found, exposed_ports=tuple(dict.fromkeys(ports)))
 
@@ -168,9 +172,10 @@ def _expose(reader: _Reader, instruction: Instruction) -> None:
 def _user(reader: _Reader, instruction: Instruction) -> None:
     name = reader.text(instruction).strip()
     user = name.partition(":")[0]
-    known = dict(reader.found.users)
-    if user in known:
-        name = str(known[user])
+    known = {one.name: one for one in reader.found.users}
+    if made := known.get(user):
+        name = f"{made.user_id}:{made.group_id}"
+        reader.found = replace(reader.found, home=made.home)
     elif not user.isdecimal() and user not in {"root", "nobody", "nonroot"}:
         raise _UnsupportedError(f"nothing makes the user {user}")
     reader.found = replace(reader.found, user="" if user in {"root", "0"} else name)
@@ -183,7 +188,7 @@ def _copy(reader: _Reader, instruction: Instruction) -> None:
     text = reader.text(instruction)
     listed, plain = _form(text)
     if plain.startswith("["):
-        raise _UnsupportedError("its brackets hold no JSON list of strings")
+        raise _UnsupportedError("its brackets are not a JSON list of strings")
     words = list(listed) or shlex.split(plain)
     if "<<" in text or len(words) < 2:  # noqa: PLR2004  (source and destination)
         raise _UnsupportedError("files written in the Dockerfile are not understood")
@@ -209,25 +214,38 @@ def _relative(source: str) -> str:
 
 
 def _run(reader: _Reader, instruction: Instruction) -> None:
-    for name, value in instruction.flags:
-        if name != "mount" or "type=cache" not in value:
-            raise _UnsupportedError(f"--{name}={value} is not understood")
+    mounted = [one for flag in instruction.flags if (one := _mount(reader, *flag)) is not None]
     text = reader.text(instruction)
     line = instruction.first_line + 1
     if "<<" in text:
         raise _UnsupportedError("here-documents are not understood")
     words, shell = _form(text)
-    reader.found = _after(reader, understand_run(shell or shlex.join(words)), line)
+    ran = understand_run(shell or shlex.join(words), reader.found.users, reader.groups)
+    reader.groups = ran.groups
+    reader.found = _after(reader, ran, line, mounted)
 
 
-def _after(reader: _Reader, ran: Ran, line: int) -> FollowedDockerfile:
+def _mount(reader: _Reader, name: str, value: str) -> Copied | None:
+    """What `--mount=type=bind,source=…,target=…` shows to one RUN; None for a cache."""
+    options = {key.strip(): rest for key, _, rest in (part.partition("=") for part in value.split(","))}
+    kind = options.get("type", "bind")
+    if name == "mount" and kind == "cache":
+        return None
+    target = next((options[key] for key in ("target", "dst", "destination") if key in options), "")
+    if name != "mount" or kind != "bind" or "from" in options or not target:
+        raise _UnsupportedError(f"--{name}={value} is not understood")
+    source = options.get("source", options.get("src", ""))
+    return Copied(_relative(source), reader.path(target), 0)
+
+
+def _after(reader: _Reader, ran: Ran, line: int, mounted: Sequence[Copied]) -> FollowedDockerfile:
     found = reader.found
     return replace(
         found,
         system_packages=(*found.system_packages, *((name, line) for name in ran.system_packages)),
         requirement_files=(
             *found.requirement_files,
-            *((_in_project(reader, path), line) for path in ran.requirement_files),
+            *((_in_project(reader, path, mounted), line) for path in ran.requirement_files),
         ),
         requirements=(*found.requirements, *((text, line) for text in ran.requirements)),
         index_options=(*found.index_options, *ran.index_options),
@@ -236,15 +254,15 @@ def _after(reader: _Reader, ran: Ran, line: int) -> FollowedDockerfile:
     )
 
 
-def _in_project(reader: _Reader, path: str) -> str:
+def _in_project(reader: _Reader, path: str, mounted: Sequence[Copied]) -> str:
     """Where a file of the image came from in the project."""
     wanted = reader.path(path)
-    for copied in reversed(reader.found.copies):
-        folder = copied.destination if copied.destination.endswith("/") else ""
+    for copied in reversed((*reader.found.copies, *mounted)):
+        folder = copied.destination.rstrip("/") + "/"
         base = posixpath.basename(copied.source)
-        if copied.destination == wanted or (folder and base and folder + base == wanted):
+        if copied.destination == wanted or (base and folder + base == wanted):
             return copied.source
-        if folder and wanted.startswith(folder):
+        if wanted.startswith(folder) and not _FILE.search(base):
             below = wanted.removeprefix(folder)
             return posixpath.join(copied.source, below) if "*" not in copied.source else below
     raise _UnsupportedError(f"{path} is not copied before it is installed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Copied", "DockerfileCommand", "FollowedDockerfile", "Following", "UnsupportedInstruction"]
+__all__ = ["Copied", "DockerfileCommand", "DockerfileUser", "FollowedDockerfile", "Following", "UnsupportedInstruction"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,17 @@ class DockerfileCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class DockerfileUser:
+    """A user that `useradd` or `adduser` makes."""
+
+    name: str
+    user_id: int
+    group_id: int
+    home: str
+    """Absolute; it need not exist."""
+
+
+@dataclass(frozen=True, slots=True)
 class FollowedDockerfile:
     """A Dockerfile of which every instruction can be carried out without an engine."""
 
@@ -64,8 +75,10 @@ class FollowedDockerfile:
     exposed_ports: tuple[int, ...] = ()
     user: str = ""
     """A number or name; "" for root."""
-    users: tuple[tuple[str, int], ...] = ()
-    """Made by `useradd` or `adduser`: name and id."""
+    home: str = ""
+    """Of the user, where the Dockerfile makes it: absolute."""
+    users: tuple[DockerfileUser, ...] = ()
+    """Made by `useradd` or `adduser`."""
     command: DockerfileCommand | None = None
     system_packages: tuple[tuple[str, int], ...] = ()
     """Debian packages and the lines that install them."""

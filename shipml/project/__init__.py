@@ -204,7 +204,8 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    text = read_text(folder, ".dockerignore")
+    text = read_text(folder, "Dockerfile.dockerignore") if (folder / "Dockerfile").is_file() else None
+    text = read_text(folder, ".dockerignore") if text is None else text
     patterns = parse_dockerignore(text or "")
     patterns += settings.exclude
     patterns += [f"!{pattern.removeprefix('!')}" for pattern in settings.include]
