@@ -28,9 +28,10 @@ from shipml.facts.project import (
 from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.project.code.gpu import find_gpu_uses
-from shipml.project.code.imports import Code, python_hints, running_files, scan_code
+from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.syntax import report_broken
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.files import FileRules, find_files
@@ -96,6 +97,7 @@ def read_project(
     imports = code.third_party(running_files(code, settings, processes), standard_library())
     requirements = read_requirements(opened, taken, imports, code)
     _tell(requirements, code, emit)
+    report_broken(code.broken, surely_running(code, settings, processes), emit)
     lock_text = read_text(folder, LOCK_NAME)
     project = Project(
         folder=folder,
