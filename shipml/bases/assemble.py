@@ -37,7 +37,7 @@ from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Descriptor
 from shipml.plan.model import BasePin, DebianPackagePin
 from shipml.store import Store
-from shipml.wheels.bytecode import Interpreter
+from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
 

@@ -23,10 +23,11 @@ from shipml.oci.layer_writer import LayerWriter
 from shipml.plan.model import LockedWheel
 from shipml.store import Store
 from shipml.wheels.archive import Archive
-from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, Interpreter, bytecode_of
+from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, bytecode_of
 from shipml.wheels.facts import facts_as_text
 from shipml.wheels.fetch import Downloads
 from shipml.wheels.install import Placement, placement_of
+from shipml.wheels.interpreter import CompilingPython
 from shipml.wheels.overlap import overridden
 from shipml.wheels.splice import WHEEL_RECIPE, Venv, write_skeleton, write_wheel
 
@@ -47,7 +48,7 @@ def layer(
     *,
     kind: Literal["wheel", "packages"],
     python: str,
-    interpreter: Callable[[], Interpreter] | None,
+    interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
     store: Store,
     http: HttpClient,
@@ -71,7 +72,7 @@ def layers(
     requests: Sequence[LayerRequest],
     *,
     python: str,
-    interpreter: Callable[[], Interpreter] | None,
+    interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
     store: Store,
     http: HttpClient,
@@ -126,14 +127,14 @@ def are_known(
 class _Once:
     """Calls a function once, whichever thread comes first, and gives all the same answer."""
 
-    def __init__(self, make: Callable[[], Interpreter], version: str, emit: Emit) -> None:
+    def __init__(self, make: Callable[[], CompilingPython], version: str, emit: Emit) -> None:
         self._make = make
         self._version = version
         self._emit = emit
         self._lock = threading.Lock()
-        self._made: Interpreter | None = None
+        self._made: CompilingPython | None = None
 
-    def __call__(self) -> Interpreter:
+    def __call__(self) -> CompilingPython:
         with self._lock:
             if self._made is None:
                 self._made = self._make()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipml.bases import interpreter
+from shipml.bases import own_python
 from shipml.bases.interpreter import host_platform
 from shipml.errors import UnavailableError
 
@@ -18,6 +18,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(sys, "executable", "")
     return tmp_path
 
 
@@ -30,7 +31,7 @@ def _program(path: Path, version: str) -> None:
 def test_python_on_path_is_taken(path: Path) -> None:
     """The program of that minor version serves, with its full version."""
     _program(path / "bin" / "python3.11", "3.11.9")
-    found = interpreter.installed("3.11")
+    found = own_python.installed("3.11")
     assert found.argv[0] == str(path / "bin" / "python3.11")
     assert found.version == "3.11.9"
 
@@ -39,15 +40,15 @@ def test_python_of_pyenv_or_uv_is_taken(path: Path) -> None:
     """What version managers have installed is found as well."""
     _program(path / "home/.pyenv/versions/3.13.5/bin/python3.13", "3.13.5")
     _program(path / "home/.local/share/uv/python/cpython-3.11.4-macos/bin/python3.11", "3.11.4")
-    assert interpreter.installed("3.13").version == "3.13.5"
-    assert interpreter.installed("3.11").version == "3.11.4"
+    assert own_python.installed("3.13").version == "3.13.5"
+    assert own_python.installed("3.11").version == "3.11.4"
 
 
 def test_program_of_another_version_is_not_taken(path: Path) -> None:
     """A name alone does not make the version."""
     _program(path / "bin" / "python3.11", "3.12.1")
     with pytest.raises(UnavailableError) as caught:
-        interpreter.installed("3.11")
+        own_python.installed("3.11")
     assert "uv python install 3.11" in caught.value.hint
 
 
