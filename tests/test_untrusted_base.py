@@ -11,7 +11,6 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -67,7 +66,7 @@ class Machine:
             "SECRET_OF_HOST": "shown",
         }
 
-    def build(self, base: str, *, home: str = "home", confines: bool = True, **options_of_process: Any) -> Built:
+    def build(self, base: str, *, home: str = "home", confines: bool = True) -> Built:
         """`shipml build` on that base; without `confines`, where the kernel makes no namespaces for it."""
         archive = self.folder / "image.tar"
         options = ["build", str(self.project), "--base", base, "--no-check", "--no-load", "--json"]
@@ -83,7 +82,6 @@ class Machine:
             capture_output=True,
             text=True,
             check=False,
-            **options_of_process,
         )
         assert done.returncode == 0, done.stderr
         return Built(json.loads(done.stdout)["digest"], done.stderr, _files(archive))

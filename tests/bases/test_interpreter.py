@@ -72,7 +72,7 @@ def test_programs_of_the_project_are_never_started(entry: str, path: Path, monke
     """However PATH leads to the project (absolute, relative, by a link), its program does not run."""
     project, outside = path / "project", path / "outside"
     for program in (project / "bin" / "python3.11", project / "python3.11"):
-        program.parent.mkdir(exist_ok=True)
+        program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f"#!/bin/sh\ntouch {path}/marker\necho 3.11.9\n")
         program.chmod(0o755)
     outside.mkdir()
