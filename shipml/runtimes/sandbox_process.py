@@ -51,6 +51,7 @@ class Confined:
         self.exit_code: int | None = None
         """128 + N for signal N; None while it runs."""
         self.out_of_memory = False
+        self.too_many_processes = False
         self.cause = ""
         """Why it could not be executed, where that is so."""
         self._spec = spec
@@ -147,6 +148,7 @@ class Confined:
         self.cause = message.get("cause", self.cause)
         self.exit_code = message.get("exit_code", self.exit_code)
         self.out_of_memory = message.get("out_of_memory", self.out_of_memory)
+        self.too_many_processes = message.get("too_many", self.too_many_processes)
 
     def require_ending(self) -> None:
         """Raise UnavailableError where the processes ended without saying how: someone else killed them."""

@@ -44,6 +44,10 @@ class Program(Protocol):
         """Whether it was killed for the memory that it asked for."""
 
     @property
+    def too_many_processes(self) -> bool:
+        """Whether it was killed for the number of its processes."""
+
+    @property
     def cause(self) -> str:
         """Why it could not be executed, where that is so."""
 
@@ -122,6 +126,8 @@ def _ending(
     if program.exit_code and (program.out_of_memory or ran_out()):
         cause = "killed: it needed more memory than "
         cause += f"the limit of {mib(options.memory_bytes)}" if options.memory_bytes else "there is"
+    if program.exit_code and program.too_many_processes:
+        cause = "killed: it started more processes than the sandbox allows"
     return Ending(program.exit_code, http_status=status, http_url=url, cause=cause)
 
 

@@ -66,6 +66,8 @@ def main(parent: int, control_descriptor: int, probe_descriptor: int, input_desc
         libc.die_with_parent(signal.SIGTERM)  # only now: a change of user IDs would undo it
         if os.getppid() == parent and init.start() == 0:
             libc.die_with_parent(signal.SIGKILL)
+            if leftover:
+                leftover.forget()
             _be_init(spec, control, probe, cgroup)
         if init.wait() == 0:
             leftover = None  # shipml lives, and will ask the cgroup how it went
@@ -111,6 +113,10 @@ class _Leftover:
     def __init__(self, path: str) -> None:
         self._name = os.path.basename(path)
         self._parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def forget(self) -> None:
+        """Close what is open: the program's process enters a folder of its image's choice before it executes."""
+        os.close(self._parent)
 
     def remove(self) -> None:
         for _ in range(_BUSY_TRIES):
@@ -204,11 +210,18 @@ def _be_init(spec: Spec, control: socket.socket, probe: socket.socket, cgroup: i
 
 
 def _run(spec: Spec, control: socket.socket, probe: socket.socket, cgroup: int | None) -> int:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        signal.signal(number, signal.SIG_IGN)  # the program may share our user: it must not end its judge
+    libc.join_new_session_keyring()
     if not spec.network:
         _raise_loopback()
     libc.set_hostname("shipml")
-    root = make_root(spec.layers, spec.mount_point)
+    root = make_root(
+        spec.layers,
+        spec.mount_point,
+        shared_memory_bytes=spec.shared_memory_bytes,
+        scratch_bytes=spec.scratch_bytes,
+    )
     enter_root(root)
     if not spec.command:
         return 0
@@ -257,10 +270,9 @@ def _attend(program: int, spec: Spec, control: socket.socket, probe: socket.sock
     poll = select.poll()
     for source in (control.fileno(), probe.fileno(), woken):
         poll.register(source, select.POLLIN)
-    watch = spec.memory_bytes is not None
-    out_of_memory = False
+    out_of_memory = too_many = False
     while True:
-        ready = {descriptor for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000 if watch else None)}
+        ready = {descriptor for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000)}
         if control.fileno() in ready:
             packet = control.recv(PACKET_BYTES)
             if not packet:
@@ -270,12 +282,14 @@ def _attend(program: int, spec: Spec, control: socket.socket, probe: socket.sock
             poll.unregister(probe.fileno())
         if woken in ready:
             os.read(woken, PACKET_BYTES)
-        if watch and not out_of_memory and _used_bytes() > (spec.memory_bytes or 0):
-            out_of_memory = True
-            os.kill(-1, signal.SIGKILL)
+        if not (out_of_memory or too_many):
+            out_of_memory = spec.memory_bytes is not None and _used_bytes() > spec.memory_bytes
+            too_many = sum(map(str.isdigit, os.listdir("/proc"))) > spec.processes
+            if out_of_memory or too_many:
+                os.kill(-1, signal.SIGKILL)
         exit_code = _reap(program)
         if exit_code is not None:
-            control.send(encode({"exit_code": exit_code, "out_of_memory": out_of_memory}))
+            control.send(encode({"exit_code": exit_code, "out_of_memory": out_of_memory, "too_many": too_many}))
             return 0
 
 
@@ -301,13 +315,22 @@ def _hand_out_socket(probe: socket.socket) -> bool:
 
 
 def _used_bytes() -> int:
-    """Memory that only the sandbox's processes hold: anonymous pages, and shared ones once a process."""
-    used_kib = 0
+    """Memory that only the sandbox holds: its processes' own pages, and what they share or have written to files.
+
+    Files are in memory here, too; a shared page may be of such a file, so the larger of both counts.
+    """
+    own_kib = shared_kib = 0
     for name in os.listdir("/proc"):
         if name.isdigit() and name != "1":
             with contextlib.suppress(OSError), open(f"/proc/{name}/status", encoding="utf-8", errors="replace") as file:
-                used_kib += sum(int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssShmem:")))
-    return used_kib * 1024
+                found = {name: value for name, _, value in (line.partition(":") for line in file)}
+                own_kib += int(found.get("RssAnon", "0 kB").split()[0])
+                shared_kib += int(found.get("RssShmem", "0 kB").split()[0])
+    written_bytes = sum(
+        (found.f_blocks - found.f_bfree) * found.f_frsize
+        for found in map(os.statvfs, ("/", "/dev/shm"))  # noqa: S108
+    )
+    return own_kib * 1024 + max(shared_kib * 1024, written_bytes)
 
 
 def _tell_failure(control: socket.socket, step: str, error: OSError) -> None:
