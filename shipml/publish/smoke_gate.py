@@ -47,6 +47,6 @@ def require_smoke(
     if not result.passed:
         raise SmokeTestError(
             f"{name} is not {verb}, because it failed its smoke test: {result.because}",
-            hint="fix the program and build again, or change what [smoke] in the settings demands",
+            hint=result.hint,
         )
     return "passed"

@@ -11,6 +11,7 @@ from shipml.events import Emit
 from shipml.facts.plan import SmokeCheck
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
+from shipml.runtimes.diagnose import LeftOut
 
 if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
     from shipml.docker_engine.ports import PublishedPort
@@ -35,6 +36,10 @@ class RunOptions:
     """As `docker run --volume` takes them: "/here:/in/the/container:ro"."""
     ports: tuple[PublishedPort, ...] = ()
     """Beside the one that the check asks."""
+    shared_memory_bytes: int = 64 << 20
+    """Size of /dev/shm; Docker's default."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Files of the project that are not in the image, for whoever looks for one."""
     is_whole_command: bool = False
     """Whether the check's command runs without the image's entrypoint before it."""
 
@@ -56,6 +61,8 @@ class SmokeResult:
     elapsed_seconds: float
     because: str
     """Why it passed or failed: one clause."""
+    hint: str = ""
+    """What to do where it failed."""
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml run --json` prints it."""
@@ -68,6 +75,7 @@ class SmokeResult:
             "output": self.output,
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "because": self.because,
+            "hint": self.hint,
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import signal
@@ -26,6 +27,7 @@ from shipml.runtimes.inside.protocol import (
     decode,
     encode,
 )
+from shipml.runtimes.inside.sockets import listening
 
 __all__ = ["main"]
 
@@ -33,6 +35,7 @@ _WATCH_SECONDS = 0.05
 _SIGNAL_BASE = 128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
 _BUSY_TRIES = 50
+_MOST_LISTENERS = 500
 
 
 class _FailedError(Exception):
@@ -278,7 +281,7 @@ def _attend(program: int, spec: Spec, control: socket.socket, probe: socket.sock
             if not packet:
                 return 1
             os.kill(program, decode(packet)["signal"])
-        if probe.fileno() in ready and not _hand_out_socket(probe):
+        if probe.fileno() in ready and not _answer(probe, own_network=not spec.network):
             poll.unregister(probe.fileno())
         if woken in ready:
             os.read(woken, PACKET_BYTES)
@@ -306,12 +309,17 @@ def _reap(program: int) -> int | None:
     return found
 
 
-def _hand_out_socket(probe: socket.socket) -> bool:
-    if not probe.recv(PACKET_BYTES):
-        return False
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
-        socket.send_fds(probe, [b"socket"], [made.fileno()])
-    return True
+def _answer(probe: socket.socket, *, own_network: bool) -> bool:
+    """One question on the probe socket; False where nobody asks any more."""
+    question = probe.recv(PACKET_BYTES)
+    if question == b"listening":
+        with contextlib.suppress(OSError):
+            probe.send(json.dumps(listening(own_network=own_network)[:_MOST_LISTENERS]).encode())
+    elif question:
+        family = socket.AF_INET6 if question == b"socket6" else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as made:
+            socket.send_fds(probe, [b"socket"], [made.fileno()])
+    return bool(question)
 
 
 def _used_bytes() -> int:

@@ -3,7 +3,8 @@
 On the control socket, from inside: `{"started": pid}`, where the program cannot be executed `{"cause": text}`, then
 `{"exit_code": n, "out_of_memory": b, "too_many": b}`; or `{"failed": step, "errno": n, "reason": text}` where the
 sandbox could not be made. To the inside: `{"signal": n}` for the program; closing the socket ends everything. On the
-probe socket: any packet asks for a TCP socket of the sandbox's network, which comes back as a file descriptor.
+probe socket: `socket` and `socket6` ask for a TCP socket of the sandbox's network, which comes back as a file
+descriptor; `listening` asks for `[[address, port], …]` of those that listen there.
 """
 
 from __future__ import annotations
