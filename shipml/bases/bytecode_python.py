@@ -21,7 +21,7 @@ from shipml.errors import BuildError, UnavailableError
 from shipml.events import Emit
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import SUITES, Suite, suite_named
-from shipml.http import HttpClient
+from shipml.session import Session
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 
@@ -57,9 +57,7 @@ def can_compile(base: Base) -> bool:
     return True
 
 
-def bytecode_interpreter(
-    base: Base, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
-) -> Interpreter:
+def bytecode_interpreter(base: Base, *, session: Session) -> Interpreter:
     """A Python for `bytecode_version` that runs on this machine.
 
     Raises:
@@ -68,11 +66,11 @@ def bytecode_interpreter(
     """
     suite = bytecode_suite(base)
     if not isinstance(base, ImageBasePin) and base.platform == host_platform():
-        fetch_packages(base.packages, store=store, http=http, emit=emit)  # all at once, not first what compiling takes
+        fetch_packages(base.packages, session=session)  # all at once, not first what compiling takes
     if suite is not None:
-        return interpreter_of(suite, store=store, http=http, emit=emit, allow_expired=allow_expired)
+        return interpreter_of(suite, session=session)
     if isinstance(base, ImageBasePin) and base.platform == host_platform():
-        return _own_interpreter(base, store, emit)
+        return _own_interpreter(base, session.store, session.emit)
     return installed(base.python.rpartition(".")[0])
 
 

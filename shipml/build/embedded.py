@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from shipml import bases, wheels
 from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
 from shipml.build.config import config_bytes
 from shipml.errors import PlanError
-from shipml.events import Emit, Notice
+from shipml.events import Notice
 from shipml.facts.plan import (
     NONROOT_HOME,
     USER_ID,
@@ -17,9 +18,8 @@ from shipml.facts.plan import (
     Plan,
 )
 from shipml.facts.pythons import suite_named
-from shipml.http import HttpClient
 from shipml.oci.image import Image, LayerValue, assemble_image
-from shipml.store import Store
+from shipml.session import Session
 
 __all__ = ["EmbeddedBuilder"]
 
@@ -29,10 +29,8 @@ class EmbeddedBuilder:
 
     name = "embedded"
 
-    def __init__(self, store: Store, http: HttpClient, *, allow_expired: bool = False) -> None:
-        self._store = store
-        self._http = http
-        self._allow_expired = allow_expired
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     def check(self, plan: Plan) -> None:
         """Raise PlanError where the plan's base is none that this builder can assemble."""
@@ -41,12 +39,12 @@ class EmbeddedBuilder:
 
     def knows(self, plan: Plan) -> bool:
         """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
-        return bases.are_layers_known(plan.base, store=self._store) and wheels.are_known(
+        return bases.are_layers_known(plan.base, store=self._session.store) and wheels.are_known(
             _requests(plan),
             python=plan.python,
             compiled=bases.can_compile(plan.base),
             python_version=bases.bytecode_version(plan.base),
-            store=self._store,
+            store=self._session.store,
             venv=_venv(plan),
         )
 
@@ -54,43 +52,41 @@ class EmbeddedBuilder:
         """The image, its layers in the store (or known by their facts, to be made again on demand)."""
         self.check(plan)
         emit = context.emit
+        session = replace(self._session, emit=emit)
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
-            base = pool.submit(bases.base_layers, plan.base, store=self._store, http=self._http, emit=emit)
-            packages = self._wheel_layers(plan, emit)
+            base = pool.submit(bases.base_layers, plan.base, session=session)
+            packages = _wheel_layers(plan, session)
             application = [
-                application_layer(plan, layer, context.folder, self._store)
+                application_layer(plan, layer, context.folder, self._session.store)
                 for layer in plan.layers
                 if layer.kind in {"weights", "application"}
             ]
             layers = [*base.result(), *packages, *application]
         return assemble_image(config_bytes(plan, layers), layers)
 
-    def _wheel_layers(self, plan: Plan, emit: Emit) -> list[LayerValue]:
-        def interpreter() -> wheels.Interpreter:
-            return bases.bytecode_interpreter(
-                plan.base, store=self._store, http=self._http, emit=emit, allow_expired=self._allow_expired
-            )
 
-        compiles = bases.can_compile(plan.base)
-        if not compiles:
-            minor = plan.python
-            emit(
-                Notice(
-                    f"no Python {minor} can be run here, so packages are not compiled and start slowly; "
-                    f"to mend it: uv python install {minor}",
-                    "warning",
-                )
+def _wheel_layers(plan: Plan, session: Session) -> list[LayerValue]:
+    def interpreter() -> wheels.Interpreter:
+        return bases.bytecode_interpreter(plan.base, session=session)
+
+    compiles = bases.can_compile(plan.base)
+    if not compiles:
+        minor = plan.python
+        session.emit(
+            Notice(
+                f"no Python {minor} can be run here, so packages are not compiled and start slowly; "
+                f"to mend it: uv python install {minor}",
+                "warning",
             )
-        return wheels.layers(
-            _requests(plan),
-            python=plan.python,
-            interpreter=interpreter if compiles else None,
-            python_version=bases.bytecode_version(plan.base),
-            venv=_venv(plan),
-            store=self._store,
-            http=self._http,
-            emit=emit,
         )
+    return wheels.layers(
+        _requests(plan),
+        python=plan.python,
+        interpreter=interpreter if compiles else None,
+        python_version=bases.bytecode_version(plan.base),
+        venv=_venv(plan),
+        session=session,
+    )
 
 
 def _requests(plan: Plan) -> list[wheels.LayerRequest]:

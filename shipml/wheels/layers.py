@@ -25,6 +25,7 @@ from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import BYTECODE, NATIVE
+from shipml.session import Session
 from shipml.store import Store
 from shipml.store.layers import LAYER_FACT, cached_layer, layer_key
 from shipml.wheels.archive import Archive
@@ -60,13 +61,11 @@ _MAX_WAITING = 64
 def layer(
     wheels: Sequence[LockedWheel],
     *,
+    session: Session,
     kind: Literal["wheel", "packages"],
     python: str,
     interpreter: Callable[[], Interpreter] | None,
     python_version: str,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
     venv: Venv | None = None,
 ) -> LayerValue:
     """One layer: `layers` with a single request."""
@@ -75,9 +74,7 @@ def layer(
         python=python,
         interpreter=interpreter,
         python_version=python_version,
-        store=store,
-        http=http,
-        emit=emit,
+        session=session,
         venv=venv,
     )[0]
 
@@ -85,12 +82,10 @@ def layer(
 def layers(
     requests: Sequence[LayerRequest],
     *,
+    session: Session,
     python: str,
     interpreter: Callable[[], Interpreter] | None,
     python_version: str,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
     venv: Venv | None = None,
 ) -> list[LayerValue]:
     """The layers of an image's wheels, in the order of `requests`.
@@ -104,9 +99,7 @@ def layers(
         interpreter: gives the interpreter that compiles; called at most once, and only if something must be compiled.
             None: nothing is compiled.
         python_version: full version of the Python that compiles; part of the cache keys.
-        store: where wheels, bytecode and layers are kept.
-        http: downloads.
-        emit: hears of progress.
+        session: keeps wheels, bytecode and layers, downloads, and hears of progress.
         venv: the base's Python; None: Debian's, of `python_version`.
 
     Raises:
@@ -114,12 +107,12 @@ def layers(
         BuildError: the interpreter fails.
         TryAgainError, NotAllowedError: as `HttpClient.read`.
     """
-    once = _Once(interpreter, python_version, emit) if interpreter is not None else None
+    once = _Once(interpreter, python_version, session.emit) if interpreter is not None else None
     venv = venv or Venv.of_debian(python, python_version)
-    target = _Target(python, python_version, venv, once is not None, store, http, once)
-    todo = [request for request in requests if store.fact(LAYER_FACT, target.key(request)) is None]
+    target = _Target(python, python_version, venv, once is not None, session.store, session.http, once)
+    todo = [request for request in requests if session.store.fact(LAYER_FACT, target.key(request)) is None]
     if todo:
-        with _Work(target, todo, emit) as work:
+        with _Work(target, todo, session.emit) as work:
             work.finish()
     return [target.layer(request) for request in requests]
 
@@ -279,7 +272,7 @@ class _Work:
             self._compilers = exits.enter_context(_pool(os.cpu_count() or 1, "bytecode", self._cancelled))
             self._writers = exits.enter_context(_pool(_MAX_WAITING, "layer", self._cancelled))
             downloads = exits.enter_context(
-                Downloads(sorted(members), store=self._target.store, http=self._target.http, emit=self._emit)
+                Downloads(sorted(members), session=Session(self._target.store, self._target.http, self._emit))
             )
             for wheel in sorted(members, key=lambda wheel: (-(wheel.size_bytes or 0), wheel.name)):
                 work = self._wheels[wheel] = _WheelWork(wheel, downloads.future(wheel), self._target)

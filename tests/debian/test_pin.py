@@ -23,6 +23,7 @@ from shipml.events import ignore
 from shipml.facts.plan import BasePin
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 from tests.debian.making import BOOKWORM, Archive, Package, Server, root_package
 
@@ -35,7 +36,7 @@ def pin(store: Store, http: HttpClient) -> Pin:
     """Pins bookworm for amd64 into the store."""
 
     def make(**options: Any) -> BasePin:
-        return bases.pin_base(BOOKWORM, AMD64, store=store, http=http, emit=ignore, **options)
+        return bases.pin_base(BOOKWORM, AMD64, session=Session(store, http, ignore), **options)
 
     return make
 
