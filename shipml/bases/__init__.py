@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -16,16 +17,17 @@ from shipml.session import Session
 from shipml.store import Store
 
 if TYPE_CHECKING:
-    from shipml.wheels.bytecode import Interpreter  # it brings compressors along
+    from shipml.wheels.interpreter import Interpreter  # it brings compressors along
 
 __all__ = [
     "are_layers_known",
     "base_layers",
-    "bytecode_interpreter",
-    "bytecode_version",
-    "can_compile",
+    "debian_interpreter",
+    "debian_version",
+    "installed_interpreter",
     "pin_base",
     "pin_image",
+    "runs_debian",
 ]
 
 
@@ -108,27 +110,37 @@ def are_layers_known(pin: Base, *, store: Store) -> bool:
     return assemble.are_known(pin, store)
 
 
-def bytecode_version(pin: Base) -> str:
-    """Full version of the Python that compiles packages for this base: part of their layers' keys."""
+def debian_version(pin: Base) -> str | None:
+    """Full version of Debian's Python that compiles packages for this base; None where Debian has none that fits."""
     from shipml.bases import bytecode_python
 
-    return bytecode_python.bytecode_version(pin)
+    return bytecode_python.debian_version(pin)
 
 
-def can_compile(pin: Base) -> bool:
-    """Whether a Python that compiles for this base can be had on this machine."""
-    from shipml.bases import bytecode_python
+def runs_debian() -> bool:
+    """Whether Debian's programs run on this machine."""
+    from shipml.bases.interpreter import host_platform
 
-    return bytecode_python.can_compile(pin)
+    return host_platform() is not None
 
 
-def bytecode_interpreter(pin: Base, *, session: Session) -> Interpreter:
-    """A Python of `bytecode_version` that runs on this machine.
+def debian_interpreter(pin: Base, *, session: Session) -> Interpreter:
+    """The Python of `debian_version`, which is not None, on a machine that `runs_debian`.
 
     Raises:
-        UnavailableError: none can be had here (see `can_compile`).
         ShipmlError: it cannot be fetched, as the class says.
     """
     from shipml.bases import bytecode_python
 
-    return bytecode_python.bytecode_interpreter(pin, session=session)
+    return bytecode_python.debian_interpreter(pin, session=session)
+
+
+def installed_interpreter(python: str, *, untrusted: Path | None) -> Interpreter:
+    """A Python of that minor version that the user has installed, none of the folder `untrusted`.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    from shipml.bases.own_python import installed
+
+    return installed(python, untrusted=untrusted)

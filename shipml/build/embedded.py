@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 from shipml import bases, wheels
 from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
+from shipml.build.compiling import Compiler, compiler_for
 from shipml.build.config import config_bytes
 from shipml.errors import PlanError
-from shipml.events import Notice
+from shipml.events import Emit, Notice, ignore
 from shipml.facts.plan import (
     NONROOT_HOME,
     USER_ID,
@@ -29,8 +31,10 @@ class EmbeddedBuilder:
 
     name = "embedded"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, project: Path | None = None) -> None:
+        """`project` is a folder that no program is taken from; see `compiler_for`."""
         self._session = session
+        self._project = project
 
     def check(self, plan: Plan) -> None:
         """Raise PlanError where the plan's base is none that this builder can assemble."""
@@ -39,11 +43,14 @@ class EmbeddedBuilder:
 
     def knows(self, plan: Plan) -> bool:
         """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
-        return bases.are_layers_known(plan.base, store=self._session.store) and wheels.are_known(
+        if not bases.are_layers_known(plan.base, store=self._session.store):
+            return False
+        compiler = self._compiler(plan, ignore)
+        return wheels.are_known(
             _requests(plan),
             python=plan.python,
-            compiled=bases.can_compile(plan.base),
-            python_version=bases.bytecode_version(plan.base),
+            compiled=compiler is not None,
+            python_version=compiler.version if compiler else plan.base.python,
             store=self._session.store,
             venv=_venv(plan),
         )
@@ -52,10 +59,9 @@ class EmbeddedBuilder:
         """The image, its layers in the store (or known by their facts, to be made again on demand)."""
         self.check(plan)
         emit = context.emit
-        session = replace(self._session, emit=emit)
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
-            base = pool.submit(bases.base_layers, plan.base, session=session)
-            packages = _wheel_layers(plan, session)
+            base = pool.submit(bases.base_layers, plan.base, session=replace(self._session, emit=emit))
+            packages = self._wheel_layers(plan, emit)
             application = [
                 application_layer(plan, layer, context.folder, self._session.store)
                 for layer in plan.layers
@@ -64,29 +70,27 @@ class EmbeddedBuilder:
             layers = [*base.result(), *packages, *application]
         return assemble_image(config_bytes(plan, layers), layers)
 
-
-def _wheel_layers(plan: Plan, session: Session) -> list[LayerValue]:
-    def interpreter() -> wheels.Interpreter:
-        return bases.bytecode_interpreter(plan.base, session=session)
-
-    compiles = bases.can_compile(plan.base)
-    if not compiles:
-        minor = plan.python
-        session.emit(
-            Notice(
-                f"no Python {minor} can be run here, so packages are not compiled and start slowly; "
-                f"to mend it: uv python install {minor}",
-                "warning",
+    def _wheel_layers(self, plan: Plan, emit: Emit) -> list[LayerValue]:
+        compiler = self._compiler(plan, emit)
+        if compiler is None:
+            emit(
+                Notice(
+                    f"packages are not compiled, so they start slowly: there is no sandbox for the image's own Python, "
+                    f"and no Python {plan.python} is installed here; to fix it: uv python install {plan.python}",
+                    "warning",
+                )
             )
+        return wheels.layers(
+            _requests(plan),
+            python=plan.python,
+            interpreter=compiler.python if compiler else None,
+            python_version=compiler.version if compiler else plan.base.python,
+            venv=_venv(plan),
+            session=replace(self._session, emit=emit),
         )
-    return wheels.layers(
-        _requests(plan),
-        python=plan.python,
-        interpreter=interpreter if compiles else None,
-        python_version=bases.bytecode_version(plan.base),
-        venv=_venv(plan),
-        session=session,
-    )
+
+    def _compiler(self, plan: Plan, emit: Emit) -> Compiler | None:
+        return compiler_for(plan.base, project=self._project, session=replace(self._session, emit=emit))
 
 
 def _requests(plan: Plan) -> list[wheels.LayerRequest]:
@@ -98,9 +102,9 @@ def _requests(plan: Plan) -> list[wheels.LayerRequest]:
     ]
 
 
-def _venv(plan: Plan) -> wheels.Venv | None:
-    """The virtual environment's Python; None for that of Debian's base."""
+def _venv(plan: Plan) -> wheels.Venv:
+    """The virtual environment's Python, whichever Python compiles."""
     if not isinstance(plan.base, ImageBasePin):
-        return None
+        return wheels.Venv.of_debian(plan.python, plan.base.python)
     home = NONROOT_HOME if plan.user == str(USER_ID) else ""  # Debian's base has that user's home itself
     return wheels.Venv(plan.base.interpreter, plan.base.python, home)

@@ -29,15 +29,11 @@ from shipml.session import Session
 from shipml.store import Store
 from shipml.store.layers import LAYER_FACT, cached_layer, layer_key
 from shipml.wheels.archive import Archive
-from shipml.wheels.bytecode import (
-    BYTECODE_RECIPE,
-    Bytecode,
-    Interpreter,
-    bytecode_of,
-)
+from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, bytecode_of
 from shipml.wheels.facts import facts_as_text
 from shipml.wheels.fetch import Downloads
 from shipml.wheels.install import Placement, placement_of
+from shipml.wheels.interpreter import CompilingPython
 from shipml.wheels.overlap import overridden
 from shipml.wheels.splice import (
     WHEEL_RECIPE,
@@ -64,7 +60,7 @@ def layer(
     session: Session,
     kind: Literal["wheel", "packages"],
     python: str,
-    interpreter: Callable[[], Interpreter] | None,
+    interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
     venv: Venv | None = None,
 ) -> LayerValue:
@@ -84,7 +80,7 @@ def layers(
     *,
     session: Session,
     python: str,
-    interpreter: Callable[[], Interpreter] | None,
+    interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
     venv: Venv | None = None,
 ) -> list[LayerValue]:
@@ -134,14 +130,14 @@ def are_known(
 class _Once:
     """Calls a function once, whichever thread comes first, and gives all the same answer."""
 
-    def __init__(self, make: Callable[[], Interpreter], version: str, emit: Emit) -> None:
+    def __init__(self, make: Callable[[], CompilingPython], version: str, emit: Emit) -> None:
         self._make = make
         self._version = version
         self._emit = emit
         self._lock = threading.Lock()
-        self._made: Interpreter | None = None
+        self._made: CompilingPython | None = None
 
-    def __call__(self) -> Interpreter:
+    def __call__(self) -> CompilingPython:
         with self._lock:
             if self._made is None:
                 self._made = self._make()
