@@ -30,7 +30,7 @@ from shipml.oci.source import Output, write_outputs
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
 from shipml.prepare import plan_of, prepare
-from shipml.project import read_outline
+from shipml.project import read_outline, reading_once
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
 from shipml.publish.login import (
@@ -82,6 +82,7 @@ class Shipml:
         self.store.close()
         self.session.azure.close()
 
+    @reading_once()
     def plan(self, request: Request) -> Plan:
         """What would be built, and why; nothing is built."""
         request = _request(request)
@@ -109,6 +110,7 @@ class Shipml:
             )
         return dockerfile(plan_of(request, prepared), ignored=[path for path, _ in prepared.project.left_out])
 
+    @reading_once()
     def build(
         self,
         request: Request,
@@ -255,6 +257,7 @@ class Shipml:
             return promoter.roll_back(target, text=image, tags=tags, folder=Path(folder))
         return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=Path(folder))
 
+    @reading_once()
     def ship(
         self,
         request: Request,

@@ -101,3 +101,38 @@ def test_damaged_evidence_is_none(damaged: bytes, tmp_path: Path) -> None:
         for path in (tmp_path / "facts/smoke").iterdir():
             path.write_bytes(damaged)
         assert session.last_run(digest) is None
+
+
+_COUNTING = """
+import collections, os, sys
+folder, opened = os.path.abspath(sys.argv[1]), collections.Counter()
+def hear(event, arguments):
+    if event == "open" and isinstance(arguments[0], (str, bytes, os.PathLike)):
+        path = os.path.abspath(os.fsdecode(arguments[0]))
+        if path.startswith(folder + "/"):
+            opened[path[len(folder) + 1:]] += 1
+sys.addaudithook(hear)
+
+from shipml.project import read_project
+from pathlib import Path
+read_project(Path(folder), None, dockerfile="try")
+print(*(f"{name}={count}" for name, count in sorted(opened.items())), sep="\\n")
+"""
+
+
+def test_a_project_is_read_once(tmp_path: Path) -> None:
+    """Each file that tells something is opened once to be read, and once more to be hashed for the image."""
+    files = {
+        "app.py": "import torch\nmodel = torch.nn.Linear(1, 1).cuda()\n",
+        "notes.ipynb": '{"cells": [], "metadata": {}}',
+        "requirements.txt": "torch\n",
+        "pyproject.toml": "[project]\nname = 'x'\n",
+        "shipml.toml": "[smoke]\n",
+        "Dockerfile": "FROM python:3.12\nCOPY . .\nRUN pip install -r requirements.txt\nCMD python app.py\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    done = subprocess.run([sys.executable, "-c", _COUNTING, tmp_path], check=True, capture_output=True, text=True)
+    counts = {name: int(count) for name, _, count in (line.partition("=") for line in done.stdout.splitlines())}
+    assert set(files) <= set(counts)
+    assert {name: count for name, count in counts.items() if count > 2} == {}
