@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,13 +18,14 @@ from shipml.oci.image import Image, read_config
 from shipml.oci.source import Source
 from shipml.session import Session
 from shipml.store import Store, StoredImage
+from shipml.store.fact import Fact
 
 __all__ = [
-    "BUILT_ON_ENGINE",
     "FoundImage",
     "built_on_engine",
     "find_image",
     "image_in_store",
+    "keep_built_on_engine",
     "newest_on_engine",
     "stored_image",
 ]
@@ -98,16 +100,26 @@ def _labels(image: Image) -> Mapping[str, str]:
     return read_config(image).get("config", {}).get("Labels") or {}
 
 
-BUILT_ON_ENGINE = "built-on-engine"
-"""The kind of fact, by the folder's path: `{"id": …, "built_at_seconds": POSIX time}`."""
+@dataclass(frozen=True, slots=True)
+class _BuiltOnEngine:
+    id: str
+    built_at_seconds: float
+    """POSIX time."""
+
+
+_BUILT = Fact("built-on-engine", _BuiltOnEngine)
+"""By the folder's path."""
+
+
+def keep_built_on_engine(store: Store, folder: Path, image: Digest) -> None:
+    """Remember that the newest image of a folder is in an engine, under this id."""
+    _BUILT.keep(store, str(folder.resolve()), _BuiltOnEngine(str(image), time.time()))
 
 
 def built_on_engine(store: Store, folder: Path, *, since_seconds: float = 0.0) -> str:
     """The id of the image that was built from the folder on an engine after `since_seconds` (POSIX time), else ""."""
-    fact = store.fact(BUILT_ON_ENGINE, str(folder.resolve()))
-    if not isinstance(fact, dict) or float(fact.get("built_at_seconds", 0.0)) <= since_seconds:
-        return ""
-    return str(fact.get("id", ""))
+    built = _BUILT.last(store, str(folder.resolve()))
+    return built.id if built is not None and built.built_at_seconds > since_seconds else ""
 
 
 @dataclass(frozen=True, slots=True)

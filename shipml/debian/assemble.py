@@ -31,7 +31,7 @@ from shipml.debian.loader_cache import MULTIARCH, cache_bytes
 from shipml.debian.mirror import find_mirror
 from shipml.debian.recipe import RECIPE, is_left_out
 from shipml.debian.root_file_system import RootFileSystem, Sink
-from shipml.errors import BuildError
+from shipml.errors import BuildError, StoreError
 from shipml.events import Step, step
 from shipml.facts.plan import BasePin, DebianPackagePin
 from shipml.oci import layer_writer
@@ -46,7 +46,7 @@ from shipml.oci.manifest import (
 )
 from shipml.session import Session
 from shipml.store import Store
-from shipml.store.layers import BASE_LAYER_FACT, fetched
+from shipml.store.layers import BASE_LAYERS, LayerFact, fetched
 from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
@@ -83,7 +83,7 @@ def are_known(pin: BasePin, store: Store) -> bool:
     """Whether `base_layers` would neither fetch nor make anything."""
     base_key = _key(pin.packages, pin.python)
     keys = [base_key, *([_key(pin.extra_packages, base_key)] if pin.extra_packages else [])]
-    return all(store.fact(BASE_LAYER_FACT, key) is not None for key in keys)
+    return all(BASE_LAYERS.last(store, key) is not None for key in keys)
 
 
 def _key(packages: Sequence[DebianPackagePin], below: str) -> str:
@@ -93,16 +93,17 @@ def _key(packages: Sequence[DebianPackagePin], below: str) -> str:
 
 
 def _layer(key: str, annotations: Mapping[str, str], make: Callable[[], Any], store: Store) -> LayerValue:
-    fact = store.fact(BASE_LAYER_FACT, key)
+    fact = BASE_LAYERS.last(store, key)
     if fact is None:
         make()
-        fact = store.fact(BASE_LAYER_FACT, key)
-    digest = Digest.parse(fact["digest"])
+        fact = BASE_LAYERS.last(store, key)
+    if fact is None:
+        raise StoreError(f"the fact about a base layer cannot be kept in the store {store.home}")
     return LayerValue(
-        digest=digest,
-        diff_id=Digest.parse(fact["diff_id"]),
-        size_bytes=fact["size_bytes"],
-        opener=functools.partial(_open, digest, fact["size_bytes"], make, store),
+        digest=fact.digest,
+        diff_id=fact.diff_id,
+        size_bytes=fact.size_bytes,
+        opener=functools.partial(_open, fact.digest, fact.size_bytes, make, store),
         annotations=dict(annotations),
     )
 
@@ -156,8 +157,8 @@ class _Maker:
 
 
 def _is_made(key: str, store: Store) -> bool:
-    fact = store.fact(BASE_LAYER_FACT, key)
-    return fact is not None and store.has_blob(Digest.parse(fact["digest"]), fact["size_bytes"])
+    fact = BASE_LAYERS.last(store, key)
+    return fact is not None and store.has_blob(fact.digest, fact.size_bytes)
 
 
 def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem], running: Step) -> None:
@@ -166,8 +167,7 @@ def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem]
         written = writer.close()
         store.adopt(draft, written.digest)
     store.keep_fact(_CONTENT_FACT, key, {"entries": root.entries, "libraries": root.libraries})
-    fact = {"digest": str(written.digest), "diff_id": str(written.diff_id), "size_bytes": written.size_bytes}
-    store.keep_fact(BASE_LAYER_FACT, key, fact)
+    BASE_LAYERS.keep(store, key, LayerFact(written.digest, written.diff_id, written.size_bytes))
     running.detail = f"{written.size_bytes / 1e6:.1f} MB"
 
 

@@ -27,7 +27,7 @@ from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import BYTECODE, NATIVE
 from shipml.session import Session
 from shipml.store import Store
-from shipml.store.layers import LAYER_FACT, cached_layer, layer_key
+from shipml.store.layers import LAYERS, cached_layer, layer_key
 from shipml.wheels.archive import Archive
 from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, bytecode_of
 from shipml.wheels.facts import facts_as_text
@@ -106,7 +106,7 @@ def layers(
     once = _Once(interpreter, python_version, session.emit) if interpreter is not None else None
     venv = venv or Venv.of_debian(python, python_version)
     target = _Target(python, python_version, venv, once is not None, session.store, session.http, once)
-    todo = [request for request in requests if session.store.fact(LAYER_FACT, target.key(request)) is None]
+    todo = [request for request in requests if LAYERS.last(session.store, target.key(request)) is None]
     if todo:
         with _Work(target, todo, session.emit) as work:
             work.finish()
@@ -124,7 +124,7 @@ def are_known(
 ) -> bool:
     """Whether `layers` would neither download nor make anything; `compiled`: with an interpreter."""
     keys = _Keys(python, python_version, venv or Venv.of_debian(python, python_version), compiled)
-    return all(store.fact(LAYER_FACT, keys.key(request)) is not None for request in requests)
+    return all(LAYERS.last(store, keys.key(request)) is not None for request in requests)
 
 
 class _Once:
