@@ -14,7 +14,17 @@ from shipml.store import Store, evidence
 from shipml.store.fact import Fact
 from shipml.store.layers import LAYER_FACT, cached_layer
 
-DAMAGED: tuple[object, ...] = ([], {}, 5, "x", True, None, [[]], {"digest": 5}, {"digest": "sha256:no", "diff_id": "", "size_bytes": 1})
+DAMAGED: tuple[object, ...] = (
+    [],
+    {},
+    5,
+    "x",
+    True,
+    None,
+    [[]],
+    {"digest": 5},
+    {"digest": "sha256:no", "diff_id": "", "size_bytes": 1},
+)
 
 
 @dataclass(frozen=True, slots=True)
