@@ -39,14 +39,24 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
-from shipml.project.text import line_of, parse_toml, read_text
+from shipml.project.text import line_of, parse_toml, read_text, reading_once
 from shipml.store import Store
 
-__all__ = ["Declared", "Project", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
+__all__ = [
+    "Declared",
+    "Project",
+    "Revision",
+    "Settings",
+    "is_understood",
+    "read_outline",
+    "read_project",
+    "reading_once",
+]
 
 LOCK_NAME = "pylock.toml"
 
 
+@reading_once()
 def read_project(
     folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore"
 ) -> Project:

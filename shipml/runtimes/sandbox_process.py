@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import shipml
 from shipml.errors import UnavailableError
 from shipml.runtimes.inside.protocol import (
     PACKET_BYTES,
@@ -60,7 +59,7 @@ class Confined:
         with control_inside, probe_inside:
             ends = (control_inside.fileno(), probe_inside.fileno(), *((pipes[0],) if pipes else ()))
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, str(Path(shipml.__file__).parents[1])]
+                [sys.executable, "-I", "-S", "-c", _START, str(Path(__file__).parents[2])]
                 + [str(number) for number in (os.getpid(), *ends)],
                 stdin=subprocess.PIPE,
                 stdout=pipes[1] if pipes else subprocess.PIPE,
