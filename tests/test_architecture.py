@@ -21,12 +21,15 @@ MODULES = {
 """Every module by its name."""
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "text"),
+    ("errors", "events", "folders", "text"),
     ("oci",),
     ("facts", "store"),
     ("docker_engine", "dockerfile", "http", "plan", "secrets"),
-    ("images", "project", "registry", "wheels"),
-    ("azure", "debian", "lock", "runtimes"),
+    ("project", "registry"),
+    ("azure",),
+    ("session",),
+    ("images", "wheels"),
+    ("debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),
     ("report", "source_builds"),
     ("prepare",),

@@ -30,12 +30,13 @@ from shipml.debian.recipe import (
 from shipml.debian.release import Release, fetch_release
 from shipml.debian.versions import DebianVersion
 from shipml.errors import PlanError
-from shipml.events import Emit, step
+from shipml.events import step
 from shipml.facts.plan import BasePin, DebianPackagePin
 from shipml.facts.pythons import Suite
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 
 __all__ = ["existing_packages", "pin_base"]
@@ -68,13 +69,9 @@ def pin_base(
     suite: Suite,
     platform: Platform,
     *,
+    session: Session,
     extra: Mapping[str, str] = MappingProxyType({}),
     with_shell: bool = False,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
 ) -> BasePin:
     """Which packages make the base of `suite` for `platform`, with the packages `extra` beyond it: name → why.
 
@@ -89,14 +86,22 @@ def pin_base(
     key = json.dumps(
         [RECIPE, suite.name, str(platform), sorted(extra.items()), with_shell, mirror.debian, mirror.security]
     )
-    known = None if upgrade else store.fact(_PIN_FACT, key)
-    if known is not None and (allow_expired or not known["expired"]):
+    known = None if session.upgrade else session.store.fact(_PIN_FACT, key)
+    if known is not None and (session.allow_expired or not known["expired"]):
         return _pin_from_json(known["pin"])
-    with step(emit, "base", f"debian:{suite.name} for {platform}") as running:
-        lists = _lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired, upgrade=upgrade)
-        pin = _choose(suite, platform, _source(lists, platform, store), extra=extra, with_shell=with_shell)
+    with step(session.emit, "base", f"debian:{suite.name} for {platform}") as running:
+        lists = _lists(
+            suite,
+            platform,
+            mirror,
+            store=session.store,
+            http=session.http,
+            allow_expired=session.allow_expired,
+            upgrade=session.upgrade,
+        )
+        pin = _choose(suite, platform, _source(lists, platform, session.store), extra=extra, with_shell=with_shell)
         running.detail = _summary(pin)
-    store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
+    session.store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
     return pin
 
 
@@ -105,11 +110,7 @@ def existing_packages(
     suite: Suite,
     platform: Platform,
     *,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
+    session: Session,
 ) -> frozenset[str]:
     """Those of `names` that the suite has, or provides by another package.
 
@@ -118,11 +119,17 @@ def existing_packages(
     """
     if not names:
         return frozenset()
-    with step(emit, "base", f"package lists of debian:{suite.name}"):
+    with step(session.emit, "base", f"package lists of debian:{suite.name}"):
         lists = _lists(
-            suite, platform, find_mirror(), store=store, http=http, allow_expired=allow_expired, upgrade=upgrade
+            suite,
+            platform,
+            find_mirror(),
+            store=session.store,
+            http=session.http,
+            allow_expired=session.allow_expired,
+            upgrade=session.upgrade,
         )
-    source = _source(lists, platform, store)
+    source = _source(lists, platform, session.store)
     return frozenset(name for name in names if source.find(name))
 
 

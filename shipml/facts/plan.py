@@ -203,6 +203,8 @@ class SmokeCheck:
     port: int | None = None
     """Where it answers; None takes the image's exposed port, else $PORT 8080."""
     timeout_seconds: float = 600.0
+    any_answer: bool = False
+    """Whether every answer below 500 passes: `http` is a guess, and nothing is known that must be there."""
     alive: bool = False
     """Whether still running at the time limit passes."""
     command: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
-from shipml.project.text import line_of, parse_toml, read_text
+from shipml.project.text import line_of, parse_toml, read_text, reading_once
 from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
 
@@ -54,11 +54,13 @@ __all__ = [
     "read_outline",
     "read_project",
     "read_secrets",
+    "reading_once",
 ]
 
 LOCK_NAME = "pylock.toml"
 
 
+@reading_once()
 def read_project(
     folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore"
 ) -> Project:

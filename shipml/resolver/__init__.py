@@ -13,6 +13,7 @@ from shipml.errors import PlanError
 from shipml.events import Emit, Notice, step
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
+from shipml.http import HttpClient
 from shipml.lock.kept import lock_from_json, lock_to_json
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
@@ -57,6 +58,7 @@ def resolve_first(
     emit: Emit,
     upgrade: bool = False,
     locked: bool = False,
+    http: HttpClient | None = None,
     obstacle: Callable[[PythonBase], str] = lambda _: "",
     accelerator: Accelerator = CPU,
 ) -> tuple[PythonCandidate, Lock]:
@@ -70,6 +72,7 @@ def resolve_first(
         emit: hears of the work.
         upgrade: ask the index again, whatever is known.
         locked: take the project's lock file or fail.
+        http: downloads sources, with the logins of the session; None: a client of its own.
         obstacle: why a base cannot be had here, "" where it can: asked before a Python is tried that no suite has.
         accelerator: what packages are taken for that exist for several.
 
@@ -104,6 +107,7 @@ def resolve_first(
             uv=uv,
             store=store,
             emit=emit,
+            http=http,
             obstacle=obstacle,
             accelerator=accelerator,
         )

@@ -17,6 +17,7 @@ from shipml.lock import dump_lock
 from shipml.project import read_project
 from shipml.project.credentials import files_with_credentials
 from shipml.resolver.index_logins import asked_keyring, index_logins
+from shipml.session import Session
 from shipml.wheels.fetch import fetch
 from tests.package_index import PackageIndex, serve_index
 from tests.peers.stand_in_tls import Authority
@@ -98,7 +99,7 @@ def download(resolving: Resolving, lock: Lock) -> None:
     http = HttpClient(first_pause_seconds=0)
     project = read_project(resolving.folder, resolving.store)
     http.logins.learn(index_logins(project.requirements, project.folder), keyring=asked_keyring(resolving.folder))
-    fetch(lock.wheels, store=resolving.store, http=http, emit=resolving.heard.append)
+    fetch(lock.wheels, session=Session(resolving.store, http, resolving.heard.append))
 
 
 def holds_password(folder: Path) -> list[Path]:

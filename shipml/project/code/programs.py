@@ -12,6 +12,7 @@ from pathlib import Path
 
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.project import Program, ProgramKind
+from shipml.project.text import read_data
 
 __all__ = ["find_programs"]
 
@@ -85,7 +86,7 @@ def _parsed(path: Path) -> ast.Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the project's own escapes, not ours to show
         try:
-            return ast.parse(path.read_bytes())
+            return ast.parse(read_data(path))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
@@ -341,7 +342,7 @@ def _needs_its_folder(path: str, roots: Iterable[str], known: frozenset[str]) ->
 def _is_python_notebook(path: Path) -> bool:
     """By the notebook's own metadata (nbformat 4, "kernelspec"); one that does not say is Python's."""
     try:
-        metadata = json.loads(path.read_bytes()).get("metadata", {})
+        metadata = json.loads(read_data(path)).get("metadata", {})
         return str(metadata.get("kernelspec", {}).get("language") or "python").lower() == "python"
     except (OSError, ValueError, AttributeError, RecursionError):
         return False
