@@ -421,7 +421,7 @@ def test_a_proxy_that_demands_credentials_is_named(client: HttpClient, monkeypat
 def test_a_proxy_that_is_none_is_an_error_of_configuration(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of a kind that is not supported is named, without its password."""
     monkeypatch.setenv("http_proxy", "socks5://u:secret@127.0.0.1:1")
-    with pytest.raises(ConfigurationError, match="no proxy that shipml can use") as caught:
+    with pytest.raises(ConfigurationError) as caught:
         client.read("http://mirror.example.org/x", limit_bytes=20)
     assert "secret" not in caught.value.message
 

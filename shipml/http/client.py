@@ -115,7 +115,7 @@ class HttpClient:
                 return store.adopt(draft, digest)
 
     def _fetch(self, url: str, take: Callable[[bytes], None], start_over: Callable[[], None]) -> None:
-        """Give the body of `url` to `take` in pieces; `start_over` before one that begins anew."""
+        """Give the body of `url` to `take` in pieces; `start_over` before one that starts again."""
         if url.startswith("file:"):
             read_file(url, take)
             return

@@ -41,7 +41,7 @@ class Download:
     ) -> None:
         self.url, self._credentials = split_credentials(url)
         if not self.url.lower().startswith(("http://", "https://")):
-            raise BuildError(f"{redacted(url)} is no URL that can be downloaded")
+            raise BuildError(f"{redacted(url)} is not a URL that can be downloaded")
         self._credentials = self._credentials or authorization(self.url) or netrc_credentials(self.url)
         self._take = take
         self._start_over = start_over
@@ -118,7 +118,7 @@ def failure(error: Exception, url: str, what: str = "could not download {}") -> 
             hint="give them in HTTPS_PROXY=http://USER:PASSWORD@HOST",
         )
     elif isinstance(error, urllib3.exceptions.LocationValueError):
-        final = BuildError(f"{redacted(url)} is no URL that can be asked")
+        final = BuildError(f"{redacted(url)} is not a URL that can be asked")
     elif isinstance(cause, urllib3.exceptions.ResponseError):
         final = BuildError(f"{redacted(url)} leads nowhere: {text}")
     if final is not None:

@@ -34,7 +34,7 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
         source: its name, for messages.
 
     Raises:
-        ConfigurationError: it is no TOML.
+        ConfigurationError: it is not TOML.
         PlanError: it is one of ours and damaged.
     """
     document = parse_toml(source, text)
@@ -58,7 +58,7 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
             source=source,
         )
     except (KeyError, TypeError, AttributeError, ShipmlError) as error:
-        raise PlanError(f"{source} is damaged: {error}", hint="write it anew: shipml plan --lock") from error
+        raise PlanError(f"{source} is damaged: {error}", hint="write it again: shipml plan --lock") from error
 
 
 def locked_image(text: str) -> ImageBasePin | None:

@@ -25,8 +25,6 @@ __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
 RECIPE = 6
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
-_WARNINGS = ("model file", "PyTorch's index")
-"""What decisions are about that are worth a warning."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
 
@@ -70,7 +68,7 @@ def resolve_first(
         emit: hears of the work.
         upgrade: ask the index again, whatever is known.
         locked: take the project's lock file or fail.
-        obstacle: why a base cannot be had here, "" where it can: asked before a Python is tried that no suite has.
+        obstacle: why a base is not available here, "" where it is: asked before a Python is tried that no suite has.
         accelerator: what packages are taken for that exist for several.
 
     Raises:
@@ -118,9 +116,9 @@ def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
     for change in lock.changes:
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
     for decision in lock.decisions:
-        if decision.what in _WARNINGS:
+        if decision.kind == "warning":
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", "warning"))
-        elif decision.what != "tried" and not known_before:
+        elif decision.kind != "tried" and not known_before:
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
 
 
@@ -173,13 +171,13 @@ def _from_lock_file(
     else:
         return candidate, lock
     if locked:
-        raise PlanError(f"{project.lock_file.path} {stale}", hint="write it anew: shipml plan --lock")
+        raise PlanError(f"{project.lock_file.path} {stale}", hint="write it again: shipml plan --lock")
     if project.requirements is not None and project.lock_file.path in (
         project.requirements.locked_by,
         project.requirements.path,
     ):
         return None  # another tool's lock: its versions are among what uv is asked
-    emit(Notice(f"{project.lock_file.path} {stale}, so it was not used; to write it anew: shipml plan --lock"))
+    emit(Notice(f"{project.lock_file.path} {stale}, so it was not used; to write it again: shipml plan --lock"))
     return None
 
 

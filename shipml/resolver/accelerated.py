@@ -32,10 +32,8 @@ from shipml.resolver.pytorch_index import (
 )
 from shipml.resolver.uv import Question, Uv, UvError
 
-__all__ = ["NOT_REACHED", "Fitted", "fit"]
+__all__ = ["Fitted", "fit"]
 
-NOT_REACHED = "PyTorch's index"
-"""What the decision is called that tells of builds which cannot be had: it is worth a warning."""
 _GPU_PACKAGES = frozenset({*PYTORCH_BUILDS, *CPU_TWINS, *CPU_TWINS.values(), "jax", "jaxlib", "onnxruntime-gpu"})
 _LEAST_BYTES = 1_000_000
 """A difference below is not worth a word."""
@@ -77,7 +75,7 @@ class _Fitting:
 def fit(
     uv: Uv, question: Question, document: Mapping[str, Any], accelerator: Accelerator, index: PyTorchIndex
 ) -> Fitted:
-    """The resolution for `accelerator`; where builds for it cannot be had, the one there is, and why.
+    """The resolution for `accelerator`; where builds for it are not available, the one there is, and why.
 
     Args:
         uv: of the project.
@@ -104,7 +102,7 @@ def fit(
     if concerned or accelerator.asked or accelerator.name == "cuda":
         because = "; ".join([accelerator.because, *work.said])
         because += f"; that saves {shown_size(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
-        work.decisions.insert(0, Decision("accelerator", accelerator.name, because))
+        work.decisions.insert(0, Decision("accelerator", accelerator.name, because, "accelerator"))
     return Fitted(work.document, tuple(work.decisions), tuple(work.changes))
 
 
@@ -153,7 +151,7 @@ def _tell_cuda(work: _Fitting) -> None:
 
 
 def _without_index(work: _Fitting, backend: str, because: str) -> None:
-    """Say what it costs that the builds cannot be had."""
+    """Say what it costs that the builds are not available."""
     torch = f"torch {work.versions['torch']}"
     if backend == "cpu":
         libraries = {name for name in work.versions if is_gpu_library(name)}
@@ -165,7 +163,7 @@ def _without_index(work: _Fitting, backend: str, because: str) -> None:
     else:
         cost = f"{torch} is the build of the ordinary index, for the CUDA that it was made with"
     remedy = f"name a mirror of it ({MIRROR}=URL) or let this machine reach it, then run with --upgrade"
-    work.decisions.append(Decision(NOT_REACHED, "not used", f"{because}; {cost}; {remedy}"))
+    work.decisions.append(Decision("PyTorch's index", "not used", f"{because}; {cost}; {remedy}", "warning"))
     for one in work.question.declared.requirements:
         if one.name in PYTORCH_BUILDS and one.local:
             work.changes.append(Change("version", _pinned(one), _public(one), because, one.source))

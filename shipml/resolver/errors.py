@@ -69,7 +69,7 @@ class UnsolvableError(ResolutionError):
 
 
 class ObstacleError(UnsolvableError):
-    """The base with this Python cannot be had here."""
+    """The base with this Python is not available here."""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -127,7 +127,7 @@ def _unreachable(text: str) -> TryAgainError:
     url, hint = _first_url(text), "check the network and the proxy settings, then run it again"
     if _PYTORCH in url:
         hint += (
-            f"; or let the settings of uv not name {_PYTORCH}: shipml finds its builds itself, where they can be had"
+            f"; or let the settings of uv not name {_PYTORCH}: shipml finds its builds itself, where they are available"
         )
     return TryAgainError(f"the package index {url} cannot be reached: {_last_cause(text)}", hint=hint)
 
@@ -136,12 +136,12 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
     """The error for requirements that no candidate satisfies."""
     reasons = {one.python.because for one in refused}
     first = refused[0].error
-    if len(refused) > 1 and reasons == {first.short} and first.short.endswith(_NO_WHEEL_SHORT):
-        return ResolutionError(f"{first.short} for any Python that can be had", hint=_ANYWHERE_HINT)
+    if len(refused) > 1 and reasons == {first.short} and first.lacking:
+        return ResolutionError(f"{first.short} for any available Python", hint=_ANYWHERE_HINT)
     if len(reasons) == 1:
         return ResolutionError(first.message, hint=first.hint)
     each = "; ".join(f"{one.python.python}: {one.python.because}" for one in refused)
-    return ResolutionError(f"the requirements fit no Python that can be had: {each}", hint=first.hint)
+    return ResolutionError(f"the requirements fit no available Python: {each}", hint=first.hint)
 
 
 def _spelling(name: str) -> str:

@@ -228,7 +228,7 @@ def test_what_has_neither_wheel_nor_source_is_named_with_what_has(index: Package
     assert caught.value.message == (
         "no wheel for Python 3.8 to 3.14 on linux/amd64, and no source: tensorflow==1.8.0 (requirements.txt:2)"
     )
-    assert caught.value.hint == "the nearest that can be had: tensorflow==2.5.0"
+    assert "tensorflow==2.5.0" in caught.value.hint
 
 
 def test_pins_that_contradict_a_package_are_taken_as_they_stand(index: PackageIndex, resolving: Resolving) -> None:

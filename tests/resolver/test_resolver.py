@@ -260,7 +260,7 @@ def test_a_local_wheel_is_known_by_its_content(resolving: Resolving, index: Pack
             "check how scikit-lern is spelled: scikit-learn is known",
         ),
         ("alpha<2\nbeta<1\n", "beta<1", "loosen"),
-        ("win\n", "win==1.0 has no wheel for any Python", "choose a version"),
+        ("win\n", "win==1.0 has no wheel", "choose a version"),
     ],
 )
 def test_requirements_that_cannot_be_met_have_one_cause(
