@@ -18,12 +18,13 @@ from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
+from shipml.resolver.integrity import check_statements, enforced, statements_text
 from shipml.resolver.uv import Uv, settings_of_uv
 from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 6
+RECIPE = 7
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
@@ -82,15 +83,17 @@ def resolve_first(
     if locked or (project.lock_file is not None and not upgrade):
         found = _from_lock_file(project, candidates, platform, inputs, emit, locked=locked)
         if found is not None:
-            return found
+            return found[0], enforced(found[1], project.requirements, store=store)
     if project.requirements is None:
         return candidates[0], _empty(candidates[0].suite, platform, inputs)
     key = _cache_key(project, candidates, inputs, accelerator)
     if not upgrade and (known := lock_from_json(store.fact("resolution", key), platform, inputs)) is not None:
+        known = enforced(known, project.requirements, store=store)
         _tell(known, emit, known_before=True)
         return next(one for one in candidates if one.suite.name == known.suite), known
     from shipml.resolver.attempts import find_lock
 
+    check_statements(project.requirements)
     _warn_of_pips_settings(emit)
     uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
     with step(emit, "resolve", project.requirements.path) as running:
@@ -106,9 +109,10 @@ def resolve_first(
             accelerator=accelerator,
         )
         running.detail = f"{len(fresh.lock.wheels)} packages for Python {fresh.lock.python}"
-    store.keep_fact("resolution", key, lock_to_json(fresh.lock))
-    _tell(fresh.lock, emit)
-    return fresh.candidate, fresh.lock
+    lock = enforced(fresh.lock, project.requirements, store=store)
+    store.keep_fact("resolution", key, lock_to_json(lock))
+    _tell(lock, emit)
+    return fresh.candidate, lock
 
 
 def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
@@ -137,6 +141,7 @@ def inputs_digest(project: Project, platform: Platform, accelerator: Accelerator
     if source is not None:
         asked = [] if source.as_it_stands else [["requirements", source.text], ["constraints", source.constraints_text]]
         texts = asked + [[name, text] for name, text in source.inputs]
+        texts += [["hashes", statements_text(source)]] if source.stated_hashes else []
     if project.models:
         texts.append(["models", str([one.made_with for one in project.models])])
     if (accelerator.name, accelerator.backend) != (CPU.name, CPU.backend):

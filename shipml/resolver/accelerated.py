@@ -21,6 +21,7 @@ from shipml.facts.gpu_packages import (
 from shipml.facts.plan import Decision
 from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 from shipml.plan.accelerator import Accelerator
+from shipml.resolver.integrity import has_stated_hash
 from shipml.resolver.pytorch_index import (
     MIRROR,
     PyTorchIndex,
@@ -119,7 +120,7 @@ def _take_torch(work: _Fitting) -> None:
         _tell_cuda(work)
         _tell_other_builds(work, "")
         return
-    if any("--hash=" in work.asked[name].line for name in builds if name in work.asked):
+    if any(has_stated_hash(work.question.declared, name) for name in builds):
         work.said.append("torch is the file that its hash names")
         return
     because = work.index.unreachable(backend)
@@ -191,7 +192,7 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
     version, asked = work.versions.get(name), work.asked.get(name)
     if version is None or asked is None or work.question.declared.as_it_stands:
         return
-    if "--hash=" in asked.line or " @ " in asked.line or gpu_extras(asked.line):
+    if has_stated_hash(work.question.declared, name) or " @ " in asked.line or gpu_extras(asked.line):
         return
     line = _of_version(asked.line, twin, version)
     declared = _replaced(work.question.declared, asked, replace(asked, line=line, name=twin, version=version))

@@ -45,6 +45,7 @@ from shipml.resolver.errors import (
 )
 from shipml.resolver.implicit_setuptools import seed_decisions, seed_wheels
 from shipml.resolver.index_logins import asked_keyring, index_logins
+from shipml.resolver.integrity import with_stated_files
 from shipml.resolver.model_evidence import model_pins
 from shipml.resolver.release_lookup import newest_source
 from shipml.resolver.sources import Sources
@@ -275,7 +276,8 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
         fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:
         raise explain(error.stderr, base, work.platform, work.declared) from error
-    wheels = tuple(select_wheels(fitted.document, base, work.platform, work.project.folder))
+    document = with_stated_files(fitted.document, work.declared)
+    wheels = tuple(select_wheels(document, base, work.platform, work.project.folder))
     built: tuple[LockedSource, ...] = ()
     if sources is not None:
         wheels, built = sources.taken(wheels)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Change, Declared, ImportedModule
+from shipml.facts.requirements import Change, Declared, ImportedModule, StatedHashes
 from shipml.oci.digest import Digest
 from shipml.project.code.imports import Code
 from shipml.project.corrections.correct import Mended, mend, understand
@@ -71,7 +71,15 @@ def read_requirements(
         pytorch_backends=pytorch_backends,
         unknown=tuple(unknown),
         source_folders=_source_folders(folder, expanded.folders),
+        stated_hashes=tuple(_stated(taken, locked)),
     )
+
+
+def _stated(taken: Taken, locked: Mended) -> Iterator[StatedHashes]:
+    """The hashes of the locks, without those of versions that the project file has outgrown."""
+    yield from taken.found.hashes
+    outgrown = {change.source for change in locked.changes if change.kind == "lock"}
+    yield from (one for one in (taken.lock.hashes if taken.lock else ()) if one.source not in outgrown)
 
 
 def _in_order(*groups: Iterable[Change]) -> tuple[Change, ...]:
