@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shipml.errors import ResolutionError
+from shipml.errors import ResolutionError, TryAgainError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Decision, LockedSource, LockedWheel
 from shipml.facts.project import Lock, Project, RefusedPython
@@ -141,6 +141,7 @@ def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
     for strategy in _strategies(work, now, failures):
         refusals: list[Refusal] = []
         for candidate in _ordered(work, strategy):
+            _refuse_neighbour(work, candidate, refusals)
             try:
                 lock = _attempt(work, strategy, candidate)
             except UnsolvableError as error:
@@ -150,6 +151,24 @@ def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
         failures.append(_Failure(strategy, tuple(refusals)))
         work.emit(Notice(f"nothing fits in {strategy.words}: {_because(failures[-1])}"))
     return None
+
+
+def _refuse_neighbour(work: Work, candidate: PythonCandidate, refusals: Sequence[Refusal]) -> None:
+    """A Python beside what the project demands is not taken because the network does not give the one it demands.
+
+    Raises:
+        TryAgainError: that is what happened.
+    """
+    if not candidate.instead_of or (refusals and not any(isinstance(one.error, ObstacleError) for one in refusals)):
+        return
+    demanded = [one.suite for one in work.candidates if not one.instead_of]
+    because = next((because for base in demanded if (because := work.obstacle(base))), "")
+    if because:
+        raise TryAgainError(
+            f"{candidate.source} asks for Python {candidate.instead_of.removeprefix('python-')}, and {because}",
+            hint="run it again later, name a mirror of Docker Hub (export SHIPML_HUB_MIRROR=HOST),"
+            f" or take another Python: --python {candidate.suite.python}",
+        )
 
 
 def _strategies(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[_Strategy]:

@@ -86,7 +86,11 @@ def apply_models(work: Work) -> None:
 
 def apply_pytorch(work: Work) -> None:
     """Where the project sends uv to PyTorch's index and that cannot be asked, the ordinary one must do."""
-    work.declared, change = without_pytorch_sources(work.declared, work.pytorch)
+    work.declared, change = without_pytorch_sources(
+        work.declared,
+        work.pytorch,
+        accepts_cuda=work.accelerator.asked and work.accelerator.name == "cuda",
+    )
     if change is not None:
         work.uv.without_sources = PYTORCH_BUILDS
         work.said = replace(work.said, changes=(*work.said.changes, change))

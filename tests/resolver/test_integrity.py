@@ -128,7 +128,7 @@ def test_the_file_that_is_stated_is_taken_before_a_better_one(index: PackageInde
 
 
 def test_another_algorithm_than_sha256_is_compared_by_content(index: PackageIndex, resolving: Resolving) -> None:
-    """pip takes SHA-384 and SHA-512 as well."""
+    """Pip takes SHA-384 and SHA-512 as well."""
     index.add("alpha", "1.0")
     digest = hashlib.sha512(_wheel(index)).hexdigest()
     assert resolving(f"alpha==1.0 --hash=sha512:{digest}\n")[1].wheels
