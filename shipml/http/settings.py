@@ -21,6 +21,8 @@ def redacted(url: str) -> str:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
         return _unreadable(url)
+    if "@" in parts.path:  # a password with a raw slash ends there
+        return f"{parts.scheme}://{parts.path.rpartition('@')[2]}"
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

@@ -18,13 +18,15 @@ from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Declared
 from shipml.oci.manifest import Platform
 from shipml.resolver.address_errors import explain_address
+from shipml.resolver.index_logins import without_known_logins
 
 __all__ = ["ObstacleError", "Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
 
 _LONGEST = 900
 _SHOWN = 4
 """Names shown of a longer list."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s@]+|[^/\s@:]*:(?!\d+/)[^\s@]*)@")
+"""A password may hold a raw slash."""
 _AUTHENTICATION = re.compile(r"\b401 Unauthorized|\b403 Forbidden|valid authentication credentials", re.IGNORECASE)
 _NETWORK = re.compile(
     r"error sending request|client error \(Connect\)|dns error|Request failed after|HTTP status server error"
@@ -92,7 +94,7 @@ def is_about_packages(stderr: str) -> bool:
 
 def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declared | None = None) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
-    text = _CREDENTIALS.sub("", _essence(stderr))
+    text = _CREDENTIALS.sub("", without_known_logins(_essence(stderr), declared))
     if _CERTIFICATE.search(text):
         return _untrusted(_first_url(text))
     if (by_address := explain_address(text, declared)) is not None:

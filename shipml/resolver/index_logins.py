@@ -17,12 +17,13 @@ from typing import Any
 from shipml.facts.requirements import Declared
 from shipml.http.logins import Keyring, Login, keyring_program
 
-__all__ = ["asked_keyring", "index_logins"]
+__all__ = ["asked_keyring", "index_logins", "without_known_logins"]
 
 _VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 _MIRROR = "SHIPML_PYTORCH_INDEX"
 _NAMED = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<url>https?://\S+)")
 _URL = re.compile(r"https?://[^\s;,\"']+")
+_LOGIN = re.compile(r"https?://(\S+)@")
 _SET = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -40,6 +41,17 @@ def index_logins(declared: Declared | None, folder: Path, environment: Mapping[s
         found += _of_settings(settings)
     logins = [_login(name, url, environment) for name, url in found]
     return list(dict.fromkeys(one for one in logins if one.user))
+
+
+def without_known_logins(text: str, declared: Declared | None, environment: Mapping[str, str] = os.environ) -> str:
+    """`text` without the users and passwords of the URLs that the project and the environment name, however odd."""
+    lines = [*declared.options, *(one.line for one in declared.requirements)] if declared is not None else []
+    lines += [_SET.sub(lambda match: environment.get(match[1], ""), line) for line in lines]
+    lines += [value for name, value in environment.items() if name.startswith(("UV_", "PIP_", "SHIPML_"))]
+    spans = {match[1] for line in lines for match in _LOGIN.finditer(line)}
+    for span in sorted(spans, key=len, reverse=True):
+        text = text.replace(f"{span}@", "")
+    return text
 
 
 def asked_keyring(folder: Path, environment: Mapping[str, str] = os.environ) -> Keyring | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipml.errors import NotAllowedError
+from shipml.errors import NotAllowedError, ShipmlError
 from shipml.facts.project import Lock
 from shipml.facts.requirements import Declared
 from shipml.http import HttpClient
@@ -191,3 +191,17 @@ def test_an_address_that_is_none_gives_no_login(folder: Path) -> None:
     declared = Declared("requirements.txt", options=("--index-url https://user:pa[ss@example.org/simple",))
     assert index_logins(declared, folder, {}) == []
     assert Logins([Login("https://user:pa[ss@example.org/simple")]).authorization("https://example.org/x") == ""
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_password_with_a_raw_slash_is_never_shown(
+    way: str, index: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a URL is wrong, and uv says so with all of it; we do not."""
+    url = f"http://bob:1marked/77secret@{index.host}/simple"
+    if way == "variable":
+        monkeypatch.setenv("UV_DEFAULT_INDEX", url)
+    with pytest.raises(ShipmlError) as caught:
+        resolving("alpha\n" if way == "variable" else f"--index-url {url}\nalpha\n")
+    assert "77secret" not in f"{caught.value.to_json()}{resolving.heard}"
+    assert "1marked" not in f"{caught.value.to_json()}{resolving.heard}"
