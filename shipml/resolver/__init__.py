@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from shipml.errors import PlanError
+from shipml.errors import NotAllowedError, PlanError
 from shipml.events import Emit, Notice, step
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
+from shipml.facts.requirements import Declared
 from shipml.lock.kept import lock_from_json, lock_to_json
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
+from shipml.resolver.index_logins import unset_variables
 from shipml.resolver.integrity import check_statements, enforced, statements_text
+from shipml.resolver.pip_settings import indexes_beside, pip_indexes
 from shipml.resolver.uv import Uv, settings_of_uv
 from shipml.store import Store
 
@@ -94,7 +97,7 @@ def resolve_first(
     from shipml.resolver.attempts import find_lock
 
     check_statements(project.requirements)
-    _warn_of_pips_settings(emit)
+    _tell_indexes(project.requirements, emit)
     uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
     with step(emit, "resolve", project.requirements.path) as running:
         fresh = find_lock(
@@ -126,12 +129,25 @@ def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
 
 
-def _warn_of_pips_settings(emit: Emit) -> None:
-    """A package that is meant to come from a private index must not silently come from the public one."""
-    ours = any(os.environ.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"))
-    for name, uv_name in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_EXTRA_INDEX_URL", "UV_INDEX")):
-        if os.environ.get(name) and not ours:
-            emit(Notice(f"{name} is for pip alone and was not used; for shipml: export {uv_name}=${name}", "warning"))
+def _tell_indexes(declared: Declared, emit: Emit) -> None:
+    """Where a package may come from, if that is not the one index that everybody expects.
+
+    Raises:
+        NotAllowedError: an address names a variable that is not set.
+    """
+    if unset := unset_variables(declared):
+        raise NotAllowedError(
+            f"{declared.path} names ${{{unset[0]}}}, which is not set", hint=f"set it: export {unset[0]}=…"
+        )
+    if source := pip_indexes().source:
+        emit(Notice(f"the package indexes are those that pip is told ({source})"))
+    if indexes_beside(declared):
+        emit(
+            Notice(
+                "each package comes from the first index that has its name, extra indexes first;"
+                " pip would take the newest version of all indexes"
+            )
+        )
 
 
 def inputs_digest(project: Project, platform: Platform, accelerator: Accelerator = CPU) -> Digest:

@@ -20,7 +20,15 @@ from shipml.oci.manifest import Platform
 from shipml.resolver.address_errors import explain_address
 from shipml.resolver.index_logins import without_known_logins
 
-__all__ = ["ObstacleError", "Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
+__all__ = [
+    "ObstacleError",
+    "Refusal",
+    "UnknownPackageError",
+    "UnsolvableError",
+    "explain",
+    "is_about_packages",
+    "no_python_fits",
+]
 
 _LONGEST = 900
 _SHOWN = 4
@@ -70,6 +78,14 @@ class UnsolvableError(ResolutionError):
         return cls(message, short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT, lacking=lacking)
 
 
+class UnknownPackageError(UnsolvableError):
+    """The index does not know a name, for whatever Python."""
+
+    def __init__(self, message: str, *, name: str, hint: str) -> None:
+        super().__init__(message, short=f"there is no {name}", hint=hint)
+        self.name = name
+
+
 class ObstacleError(UnsolvableError):
     """The base with this Python is not available here."""
 
@@ -88,8 +104,8 @@ class Refusal:
 
 
 def is_about_packages(stderr: str) -> bool:
-    """Whether uv had its answers and found no solution: no network, certificate or unreadable line is at fault."""
-    return _NO_SOLUTION in stderr
+    """Whether uv had its answers and found no solution: no network, login, certificate or unreadable line failed."""
+    return _NO_SOLUTION in stderr and not _AUTHENTICATION.search(stderr)
 
 
 def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declared | None = None) -> ShipmlError:
@@ -151,7 +167,8 @@ def _spelling(name: str) -> str:
     from shipml.project.corrections.names import nearest_name
 
     near = nearest_name(name)
-    return f"check how {name} is spelled" + (f": {near} is known" if near else "")
+    meant = f"did you mean {near}?" if near else f"check how {name} is spelled"
+    return f"{meant} If it is in a private index: export UV_INDEX=https://…"
 
 
 def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Declared | None) -> UnsolvableError:
@@ -164,10 +181,8 @@ def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Decl
     missing = re.search(r"Because (?P<name>\S+) was not found in the package registry", cause)
     if missing:
         name = missing["name"]
-        return UnsolvableError(
-            f"the package index has no {name}{_places(declared, [name])}",
-            short=f"there is no {name}",
-            hint=_spelling(name),
+        return UnknownPackageError(
+            f"the package index has no {name}{_places(declared, [name])}", name=name, hint=_spelling(name)
         )
     cause = cause.removesuffix(".")
     places = _places(declared, _WORDS.findall(cause))

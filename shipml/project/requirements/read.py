@@ -15,6 +15,7 @@ from shipml.project.corrections.correct import Mended, mend, understand
 from shipml.project.corrections.item import Item
 from shipml.project.corrections.missing import add_missing
 from shipml.project.requirements.choose import Taken
+from shipml.project.requirements.local_projects import local_projects
 from shipml.project.requirements.own_project import expand, source_folder
 from shipml.project.requirements.pyproject import uv_settings
 from shipml.project.requirements.reader import Folder, Found, Line
@@ -44,7 +45,8 @@ def read_requirements(
     found = taken.found
     imported = {module.root for module in imports}
     settings = tuple(uv_settings(folder))
-    expanded = expand(found.requirements, folder)
+    local = local_projects(folder.path, folder.pyproject)
+    expanded = expand(found.requirements, folder, local=local)
     options, pytorch_backends = split_options(found.options)
     has_indexes = bool(settings) or any(_INDEX.fullmatch(option.text) for option in options)
     mended = mend(expanded.lines, folder.path, imported=imported, has_indexes=has_indexes)
@@ -70,7 +72,12 @@ def read_requirements(
         inputs=(*found.inputs, *settings, *_local_archives(folder.path, mended.items)),
         pytorch_backends=pytorch_backends,
         unknown=tuple(unknown),
-        source_folders=_source_folders(folder, expanded.folders),
+        source_folders=_source_folders(
+            folder,
+            tuple(source_folder(folder.path / path, path) for path in local.values())
+            if found.as_it_stands
+            else expanded.folders,
+        ),
         stated_hashes=tuple(_stated(taken, locked)),
     )
 
