@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,6 +40,7 @@ from shipml.resolver.dating import OLD_PINS, Dating, datings
 from shipml.resolver.errors import (
     ObstacleError,
     Refusal,
+    UnknownPackageError,
     UnsolvableError,
     explain,
 )
@@ -145,12 +146,21 @@ def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
             try:
                 lock = _attempt(work, strategy, candidate)
             except UnsolvableError as error:
+                if isinstance(error, UnknownPackageError) and _asks_for(work, error.name):
+                    raise  # another Python or day would not know it either
                 refusals.append(Refusal(RefusedPython(candidate.suite.python, error.short), error))
                 continue
             return _told(work, Found(candidate, lock), strategy, failures, refusals)
         failures.append(_Failure(strategy, tuple(refusals)))
         work.emit(Notice(f"nothing fits in {strategy.words}: {_because(failures[-1])}"))
     return None
+
+
+def _asks_for(work: Work, name: str) -> bool:
+    """Whether the project itself names that package."""
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name) in {one.name for one in work.declared.requirements}
 
 
 def _refuse_neighbour(work: Work, candidate: PythonCandidate, refusals: Sequence[Refusal]) -> None:
@@ -174,16 +184,26 @@ def _refuse_neighbour(work: Work, candidate: PythonCandidate, refusals: Sequence
 def _strategies(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[_Strategy]:
     """The ways in their order; sources only where wheels are lacking, pins against others' demands at the very end."""
     datings = _datings(work, now)
-    yield from (_Strategy(dating) for dating in datings)
+    built: list[Dating] = []
+    for dating in datings:
+        yield _Strategy(dating)
+        if dating.as_of is not None and datings[-1] is not dating and _lacking(failures[-1:]):
+            built.append(dating)  # what was current then goes together: a source of then beats today's index
+            yield _Strategy(dating, from_source=True)
     errors = [refusal.error for one in failures for refusal in one.refusals]
-    lacking = [name for error in errors for name in error.lacking]
+    lacking = _lacking(failures)
     if lacking:
         yield from (_Strategy(dating, from_source=True) for dating in _of_old_sources(work, now, lacking))
-        yield from (_Strategy(dating, from_source=True) for dating in datings)
+        yield from (_Strategy(dating, from_source=True) for dating in datings if dating not in built)
     if work.survey.pins and not work.declared.as_it_stands and any(error.is_conflict for error in errors):
         yield _Strategy(datings[0], pins_win=True)
         if lacking:
             yield _Strategy(datings[0], from_source=True, pins_win=True)
+
+
+def _lacking(failures: Iterable[_Failure]) -> list[str]:
+    """The requirements for which wheels were lacking."""
+    return [name for one in failures for refusal in one.refusals for name in refusal.error.lacking]
 
 
 def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterator[Dating]:

@@ -28,14 +28,13 @@ class PipIndexes:
 
     index: str = field(default="", repr=False)
     extra: tuple[str, ...] = field(default=(), repr=False)
-    links: tuple[str, ...] = field(default=(), repr=False)
     source: str = ""
     """A variable, or a file: where the first of them is said."""
 
     @property
     def urls(self) -> tuple[str, ...]:
         """All of them."""
-        return tuple(one for one in (self.index, *self.extra, *self.links) if one)
+        return tuple(one for one in (self.index, *self.extra) if one)
 
 
 def pip_indexes(environment: Mapping[str, str] = os.environ) -> PipIndexes:
@@ -48,12 +47,12 @@ def pip_indexes(environment: Mapping[str, str] = os.environ) -> PipIndexes:
     ]
     index = _first(said, "index-url")
     extra = _first(said, "extra-index-url")
-    links = _first(said, "find-links")
-    source = next((where for _, where in (index, extra, links) if where), "")
-    return PipIndexes("".join(index[0].split()[:1]), tuple(extra[0].split()), tuple(links[0].split()), source)
+    source = next((where for _, where in (index, extra) if where), "")
+    indexes, extras = _served(index[0])[:1], _served(extra[0])
+    return PipIndexes("".join(indexes), tuple(extras), source if indexes or extras else "")
 
 
-_VARIABLES = {"index-url": "PIP_INDEX_URL", "extra-index-url": "PIP_EXTRA_INDEX_URL", "find-links": "PIP_FIND_LINKS"}
+_VARIABLES = {"index-url": "PIP_INDEX_URL", "extra-index-url": "PIP_EXTRA_INDEX_URL"}
 
 
 def variables_for_uv(declared: Iterable[str], environment: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -63,7 +62,6 @@ def variables_for_uv(declared: Iterable[str], environment: Mapping[str, str] = o
     found = {
         "UV_DEFAULT_INDEX": "" if names_index else told.index,
         "UV_INDEX": " ".join(told.extra),
-        "UV_FIND_LINKS": ",".join(told.links) if not environment.get("UV_FIND_LINKS") else "",
     }
     return {name: value for name, value in found.items() if value}
 
@@ -71,6 +69,11 @@ def variables_for_uv(declared: Iterable[str], environment: Mapping[str, str] = o
 def indexes_beside(declared: Declared, environment: Mapping[str, str] = os.environ) -> int:
     """How many indexes are asked besides the main one: uv takes a package from the first that has it."""
     return len(pip_indexes(environment).extra) + sum("--extra-index-url" in line for line in declared.options)
+
+
+def _served(text: str) -> list[str]:
+    """The indexes of servers: a folder of this machine holds wheels for its own Python, and these have no dates."""
+    return [url for url in text.split() if url.startswith(("https://", "http://"))]
 
 
 def _first(said: Iterable[tuple[Mapping[str, str], str]], key: str) -> tuple[str, str]:
