@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from shipml.errors import ResolutionError, TryAgainError
+from shipml.errors import ResolutionError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Decision, LockedSource, LockedWheel
 from shipml.facts.project import Lock, Project, RefusedPython
@@ -50,6 +50,7 @@ from shipml.resolver.integrity import with_stated_files
 from shipml.resolver.model_evidence import model_pins
 from shipml.resolver.release_lookup import newest_source
 from shipml.resolver.sources import Sources
+from shipml.resolver.strategies import Failure, Strategy, because_of, lacking_in, refuse_neighbour
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.store import Store
 
@@ -67,31 +68,6 @@ class Found:
 
     candidate: PythonCandidate
     lock: Lock
-
-
-@dataclass(frozen=True, slots=True)
-class _Strategy:
-    """How all Pythons are tried once."""
-
-    dating: Dating
-    from_source: bool = False
-    """Whether sources count too."""
-    pins_win: bool = False
-    """Whether the project's pins hold against what packages ask of each other: as pip took them before 20.3."""
-
-    @property
-    def words(self) -> str:
-        """For a list of attempts."""
-        sources = ", sources included" if self.from_source else ""
-        return self.dating.words + sources + (", pins taken as they stand" if self.pins_win else "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A way that came to nothing."""
-
-    strategy: _Strategy
-    refusals: tuple[Refusal, ...]
 
 
 def find_lock(
@@ -127,7 +103,7 @@ def find_lock(
     open_pins = model_pins(project)
     for chosen_versions in model_strategies(work, open_pins):
         examine_pins(work, chosen_versions)
-        failures: list[_Failure] = []
+        failures: list[Failure] = []
         found = _first(work, moment, failures)
         if found is not None:
             return found
@@ -137,12 +113,12 @@ def find_lock(
     raise cause(work, failures[0].refusals, failures[-1].refusals)
 
 
-def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
+def _first(work: Work, now: datetime, failures: list[Failure]) -> Found | None:
     """The first way that comes to something; `failures` gets those before it."""
     for strategy in _strategies(work, now, failures):
         refusals: list[Refusal] = []
         for candidate in _ordered(work, strategy):
-            _refuse_neighbour(work, candidate, refusals)
+            refuse_neighbour(work, candidate, refusals)
             try:
                 lock = _attempt(work, strategy, candidate)
             except UnsolvableError as error:
@@ -151,8 +127,8 @@ def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
                 refusals.append(Refusal(RefusedPython(candidate.suite.python, error.short), error))
                 continue
             return _told(work, Found(candidate, lock), strategy, failures, refusals)
-        failures.append(_Failure(strategy, tuple(refusals)))
-        work.emit(Notice(f"nothing fits in {strategy.words}: {_because(failures[-1])}"))
+        failures.append(Failure(strategy, tuple(refusals)))
+        work.emit(Notice(f"nothing fits in {strategy.words}: {because_of(failures[-1])}"))
     return None
 
 
@@ -163,47 +139,24 @@ def _asks_for(work: Work, name: str) -> bool:
     return canonicalize_name(name) in {one.name for one in work.declared.requirements}
 
 
-def _refuse_neighbour(work: Work, candidate: PythonCandidate, refusals: Sequence[Refusal]) -> None:
-    """A Python beside what the project demands is not taken because the network does not give the one it demands.
-
-    Raises:
-        TryAgainError: that is what happened.
-    """
-    if not candidate.instead_of or (refusals and not any(isinstance(one.error, ObstacleError) for one in refusals)):
-        return
-    demanded = [one.suite for one in work.candidates if not one.instead_of]
-    because = next((because for base in demanded if (because := work.obstacle(base))), "")
-    if because:
-        raise TryAgainError(
-            f"{candidate.source} asks for Python {candidate.instead_of.removeprefix('python-')}, and {because}",
-            hint="run it again later, name a mirror of Docker Hub (export SHIPML_HUB_MIRROR=HOST),"
-            f" or take another Python: --python {candidate.suite.python}",
-        )
-
-
-def _strategies(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[_Strategy]:
+def _strategies(work: Work, now: datetime, failures: Sequence[Failure]) -> Iterator[Strategy]:
     """The ways in their order; sources only where wheels are lacking, pins against others' demands at the very end."""
     datings = _datings(work, now)
     built: list[Dating] = []
     for dating in datings:
-        yield _Strategy(dating)
-        if dating.as_of is not None and datings[-1] is not dating and _lacking(failures[-1:]):
+        yield Strategy(dating)
+        if dating.as_of is not None and datings[-1] is not dating and lacking_in(failures[-1:]):
             built.append(dating)  # what was current then goes together: a source of then beats today's index
-            yield _Strategy(dating, from_source=True)
+            yield Strategy(dating, from_source=True)
     errors = [refusal.error for one in failures for refusal in one.refusals]
-    lacking = _lacking(failures)
+    lacking = lacking_in(failures)
     if lacking:
-        yield from (_Strategy(dating, from_source=True) for dating in _of_old_sources(work, now, lacking))
-        yield from (_Strategy(dating, from_source=True) for dating in datings if dating not in built)
+        yield from (Strategy(dating, from_source=True) for dating in _of_old_sources(work, now, lacking))
+        yield from (Strategy(dating, from_source=True) for dating in datings if dating not in built)
     if work.survey.pins and not work.declared.as_it_stands and any(error.is_conflict for error in errors):
-        yield _Strategy(datings[0], pins_win=True)
+        yield Strategy(datings[0], pins_win=True)
         if lacking:
-            yield _Strategy(datings[0], from_source=True, pins_win=True)
-
-
-def _lacking(failures: Iterable[_Failure]) -> list[str]:
-    """The requirements for which wheels were lacking."""
-    return [name for one in failures for refusal in one.refusals for name in refusal.error.lacking]
+            yield Strategy(datings[0], from_source=True, pins_win=True)
 
 
 def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterator[Dating]:
@@ -225,7 +178,7 @@ def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterat
         yield Dating(cutoff(uploaded_at), f"{because} {uploaded_at:%Y-%m-%d}")
 
 
-def _ordered(work: Work, strategy: _Strategy) -> Sequence[PythonCandidate]:
+def _ordered(work: Work, strategy: Strategy) -> Sequence[PythonCandidate]:
     """The Pythons; where sources count, a few: those for which the fewest pins must be built, old ones first.
 
     What has no wheel for any Python is old, and builds on the Pythons that it knew.
@@ -250,7 +203,7 @@ def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
     return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
 
 
-def _attempt(work: Work, strategy: _Strategy, candidate: PythonCandidate) -> Lock:
+def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock:
     """One Python as of one date.
 
     Raises:
@@ -289,7 +242,7 @@ def _attempt(work: Work, strategy: _Strategy, candidate: PythonCandidate) -> Loc
         return _moved_on(_locked(work, question, sources), question, strategy, changes)
 
 
-def _moved_on(lock: Lock, question: Question, strategy: _Strategy, changes: tuple[Change, ...]) -> Lock:
+def _moved_on(lock: Lock, question: Question, strategy: Strategy, changes: tuple[Change, ...]) -> Lock:
     """The lock with the pins that were moved, and the date that moved with them."""
     decisions = lock.decisions
     if question.as_of is not None and question.as_of != strategy.dating.as_of:
@@ -315,8 +268,8 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
         fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:
         raise explain(error.stderr, base, work.platform, work.declared) from error
-    document = with_stated_files(fitted.document, work.declared)
-    wheels = tuple(select_wheels(document, base, work.platform, work.project.folder))
+    stated = with_stated_files(fitted.document, work.declared)
+    wheels = tuple(select_wheels(stated, base, work.platform, work.project.folder))
     built: tuple[LockedSource, ...] = ()
     if sources is not None:
         wheels, built = sources.taken(wheels)
@@ -349,7 +302,7 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
 
 
 def _told(
-    work: Work, found: Found, strategy: _Strategy, failures: Sequence[_Failure], refusals: Sequence[Refusal]
+    work: Work, found: Found, strategy: Strategy, failures: Sequence[Failure], refusals: Sequence[Refusal]
 ) -> Found:
     """The same with all that was decided on the strategy."""
     dating = strategy.dating
@@ -362,7 +315,9 @@ def _told(
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
         decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because, "index"))
     decisions += seed_decisions(seeds, found.lock.python)
-    decisions += [Decision("tried", one.strategy.words, f"nothing fits: {_because(one)}", "tried") for one in failures]
+    decisions += [
+        Decision("tried", one.strategy.words, f"nothing fits: {because_of(one)}", "tried") for one in failures
+    ]
     lock = replace(
         found.lock,
         wheels=tuple(sorted((*found.lock.wheels, *seeds))),
@@ -378,7 +333,7 @@ def _told(
     return Found(found.candidate, lock)
 
 
-def _contradiction(work: Work, failures: Sequence[_Failure]) -> Iterator[Change]:
+def _contradiction(work: Work, failures: Sequence[Failure]) -> Iterator[Change]:
     """That the pins contradict what packages ask of each other, and hold all the same."""
     errors = [refusal.error for one in failures for refusal in one.refusals if refusal.error.is_conflict]
     because = f"{errors[0].short}; the pins are taken as they stand, as pip took them before 20.3"
@@ -396,13 +351,3 @@ def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> It
             because,
             candidate.source,
         )
-
-
-def _because(failure: _Failure) -> str:
-    """Why an attempt came to nothing, each reason once."""
-    reasons: dict[str, list[str]] = {}
-    for refusal in failure.refusals:
-        reasons.setdefault(refusal.python.because, []).append(refusal.python.python)
-    if len(reasons) == 1:
-        return next(iter(reasons))
-    return "; ".join(f"{', '.join(pythons)}: {reason}" for reason, pythons in reasons.items())

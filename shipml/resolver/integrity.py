@@ -89,7 +89,8 @@ def enforced(lock: Lock, declared: Declared | None, *, store: Store, http: HttpC
     check_statements(declared)
     stated, demands_all = stated_hashes(declared), _demands_all(declared)
     if demands_all:
-        unknown = [one for one in (*lock.wheels, *lock.sources) if one.name not in stated]
+        files: tuple[LockedWheel | LockedSource, ...] = (*lock.wheels, *lock.sources)
+        unknown = [one for one in files if one.name not in stated]
         if unknown:
             raise UntrustedInputError(
                 f"{_demanded_by(declared)} demands a hash of every package, and there is none for"
