@@ -45,6 +45,8 @@ class Decision:
     value: str
     because: str
     """A clause that completes "because …", without full stop."""
+    kind: str = ""
+    """What code may ask about it: "tried", "index", "accelerator", "warning"; "" where nothing does."""
 
     def to_json(self) -> dict[str, str]:
         """As `--json` prints it."""

@@ -118,7 +118,7 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for change in lock.changes:
         yield Decision("corrected", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
-    accelerator = next((one.value for one in lock.decisions if one.what == "accelerator"), "cpu")
+    accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):
         yield hint
 

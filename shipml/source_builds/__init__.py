@@ -43,9 +43,9 @@ def build_wheels(
 
     Raises:
         UnavailableError: nothing can be built here; names the packages.
-        BuildError: a build failed; says the cause and what may mend it.
-        ResolutionError: what builds a source cannot be had, or sources need each other.
-        TryAgainError, NotAllowedError, UntrustedInputError: something cannot be had, or is not what it must be.
+        BuildError: a build failed; says the cause and what may fix it.
+        ResolutionError: what builds a source is not available, or sources need each other.
+        TryAgainError, NotAllowedError, UntrustedInputError: something is not available, or is not what it must be.
     """
     if not lock.sources:
         return lock

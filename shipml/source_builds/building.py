@@ -1,4 +1,4 @@
-"""All builds of one lock: build tools first, then two at a time, each until its failures are mended."""
+"""All builds of one lock: build tools first, then two at a time, each until its failures are fixed."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ class Building:
                 because = self._because(needs)
                 keep(source, self._suite, self._lock, wheel, because, tools, self._pins, self._store)
                 return Built(wheel, because)
-            following = self._mended(source, needs, outcome)
+            following = self._corrected(source, needs, outcome)
             if following == needs:
                 raise self._failed(source, outcome)
             needs = following
@@ -213,14 +213,14 @@ class Building:
                 more = [name for line in error.lacking if (name := name_of(line)) in self._sources]
                 if set(more) <= {*wanted, *stack}:
                     raise ResolutionError(
-                        f"{source.name}=={source.version} has no wheel, and what builds it cannot be had:"
+                        f"{source.name}=={source.version} has no wheel, and what builds it is not available:"
                         f" {error.message}",
                         hint=f"choose another version of {source.name}, one that has a wheel",
                     ) from error
                 wanted += more
         raise ResolutionError(f"what builds {source.name} needs too much that must be built first")
 
-    def _mended(self, source: LockedSource, needs: Needs, outcome: Outcome) -> Needs:
+    def _corrected(self, source: LockedSource, needs: Needs, outcome: Outcome) -> Needs:
         """What to try next; the same where nothing is known to help."""
         if outcome.requires:
             return needs.plus(requirements=outcome.requires)
