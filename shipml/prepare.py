@@ -99,8 +99,8 @@ class Planner:
         `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
         """
         project = read_project(request.folder, self._store, self._emit, dockerfile=request.dockerfile)
-        project, added = complete(project)
-        if added is not None:
+        project, all_added = complete(project)
+        for added in all_added:
             self._emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
         logins = index_logins(project.requirements, project.folder)
         self._http.logins.learn(logins, keyring=asked_keyring(project.folder))

@@ -190,6 +190,8 @@ class Project:
     version: str | None = None
     """Of pyproject.toml's [project]."""
     lock_file: LockFile | None = None
+    streamlit_setups: tuple[str, ...] = ()
+    """Shell scripts that do nothing but write Streamlit's settings into the home folder, sorted."""
 
     @property
     def required_imports(self) -> tuple[ImportedModule, ...]:

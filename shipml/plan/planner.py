@@ -25,6 +25,7 @@ from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.command import Command, choose_command
+from shipml.plan.launching import launchers
 from shipml.plan.layering import plan_layers
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
@@ -71,7 +72,8 @@ def make_plan(
     followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
-    layers = plan_layers(base, lock.wheels, project.files)
+    generated = launchers(command.arguments)
+    layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated))
     timing = _timing(project, options)
     smoke = _smoke(project, command)
     exposed = followed.exposed_ports if followed else ()
@@ -95,6 +97,7 @@ def make_plan(
         working_dir=followed.working_dir if followed else WORKING_DIR,
         places=project.places,
         folders=tuple(sorted(set(followed.folders))) if followed else (),
+        generated=generated,
         created_at=timing.created_at,
         modified_at_seconds=options.source_date_epoch_seconds or 0,
         smoke=smoke,

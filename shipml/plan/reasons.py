@@ -114,7 +114,7 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for change in lock.changes:
         yield Decision("mended", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
-    accelerator = next((one.value for one in lock.decisions if one.what == "accelerator"), "cpu")
+    accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):
         yield hint
 
@@ -151,7 +151,7 @@ def _clause(reason: str) -> str:
 
 def _system_packages(base: Base) -> Iterator[Decision]:
     """Those that something asks for, one by one; what these need, as a number."""
-    asked = [one for one in base.extra_packages if not one.because.startswith("needed by ")]
+    asked = [one for one in base.extra_packages if one.root]
     yield from (Decision("system package", f"{one.name} {one.version}", one.because) for one in asked)
     if others := len(base.extra_packages) - len(asked):
         yield Decision("system packages", f"{others} more", "those need them")

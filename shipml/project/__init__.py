@@ -30,6 +30,7 @@ from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.files import FileRules, find_files
@@ -107,6 +108,7 @@ def read_project(
         dockerfile=understood,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
+        streamlit_setups=find_streamlit_setups(folder, found.files),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
     return follow_dockerfile(project) if follows else project

@@ -104,7 +104,7 @@ def fit(
     if concerned or accelerator.asked or accelerator.name == "cuda":
         because = "; ".join([accelerator.because, *work.said])
         because += f"; that saves {shown_size(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
-        work.decisions.insert(0, Decision("accelerator", accelerator.name, because))
+        work.decisions.insert(0, Decision("accelerator", accelerator.name, because, "accelerator"))
     return Fitted(work.document, tuple(work.decisions), tuple(work.changes))
 
 

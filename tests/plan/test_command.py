@@ -45,29 +45,55 @@ def test_the_strongest_statement_decides(found: Project, arguments: tuple[str, .
     assert (command.arguments, command.because) == (arguments, because)
 
 
+EXPANDED = ("python", "/opt/shipml/expand.py")
+
+
 @pytest.mark.parametrize(
-    ("line", "environment", "expected", "port"),
+    ("line", "environment", "expected", "port", "in_image"),
     [
-        ("gunicorn -b 0.0.0.0:$PORT a:b", (), "0.0.0.0:8080", 8080),
-        ("gunicorn -b 0.0.0.0:${PORT:-9000} a:b", (), "0.0.0.0:9000", 9000),
-        ("gunicorn -b 0.0.0.0:${PORT} a:b", (("PORT", "7000"),), "0.0.0.0:7000", 7000),
-        ('gunicorn -b "$HOST" a:b', (("HOST", "::1 x"),), "::1 x", None),
+        ("gunicorn -b 0.0.0.0:$PORT a:b", (), "gunicorn -b 0.0.0.0:${PORT} a:b", 8080, {"PORT": "8080"}),
+        ("gunicorn -b :${PORT:-9000} a:b", (), "gunicorn -b :${PORT} a:b", 9000, {"PORT": "9000"}),
+        ("gunicorn -b :${PORT} a:b", (("PORT", "7000"),), "gunicorn -b :${PORT} a:b", 7000, {}),
+        ("serve -w ${WORKERS:-2}", (), "serve -w ${WORKERS}", 8080, {"PORT": "8080", "WORKERS": "2"}),
+        ("uvicorn m:app", (), "uvicorn m:app --host 0.0.0.0 --port ${PORT}", 8080, {"PORT": "8080"}),
+        ("uvicorn m:app --port=81", (), "", 81, {"PORT": "81"}),
+        ("gunicorn m:app", (), "", 8080, {"PORT": "8080"}),
+        ("gunicorn -b 0.0.0.0:8000 m:app", (), "", 8000, {"PORT": "8000"}),
+        ("python server.py", (), "", 8080, {"PORT": "8080"}),
     ],
 )
-def test_variables_are_filled_in_as_there_is_no_shell(
-    line: str, environment: tuple[tuple[str, str], ...], expected: str, port: int | None
+def test_variables_stay_variable_and_servers_know_where_to_listen(
+    line: str, environment: tuple[tuple[str, str], ...], expected: str, port: int | None, in_image: dict[str, str]
 ) -> None:
-    """$PORT becomes the default, the settings' or the line's own value, is set in the image, and is exposed."""
+    """A launcher fills in variables at the start; a web process has PORT in its image, with what it defaults to."""
     command = choose_command(project(web=line, environment=environment))
-    assert command.arguments[2] == expected
+    if expected:
+        assert command.arguments == (*EXPANDED, *expected.split())
     assert command.port == port
-    assert ("PORT" in dict(command.environment)) == (port is not None and not environment)
+    assert dict(command.environment) == in_image
 
 
 def test_the_port_of_the_smoke_check_is_where_a_server_listens() -> None:
     """$PORT is the port that `shipml run` asks."""
     command = choose_command(project(web="serve --port $PORT", smoke=SmokeCheck(port=5000)))
-    assert command.arguments == ("serve", "--port", "5000")
+    assert command.port == 5000
+    assert dict(command.environment) == {"PORT": "5000"}
+
+
+def test_a_module_that_does_not_exist_gives_way_to_the_projects_only_app() -> None:
+    """The Procfile's app is corrected, and said; one that exists stays as it is."""
+    app = Program("web.py", "flask", object="flask_app")
+    found = replace(project("web.py", web="gunicorn server:app"), programs=(app,))
+    assert choose_command(found).arguments == ("gunicorn", "web:flask_app")
+    assert choose_command(replace(found, files=project("server.py").files)).arguments == ("gunicorn", "server:app")
+
+
+def test_a_script_that_only_sets_streamlit_up_is_left_out() -> None:
+    """What follows is the command; any other script needs a shell."""
+    found = replace(project(web="sh setup.sh && streamlit run app.py"), streamlit_setups=("setup.sh",))
+    assert choose_command(found).arguments[:5] == (*EXPANDED, "streamlit", "run", "app.py")
+    with pytest.raises(PlanError):
+        choose_command(replace(found, streamlit_setups=()))
 
 
 @pytest.mark.parametrize(
