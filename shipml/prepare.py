@@ -6,12 +6,12 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from shipml.bases.choose import Pinner
 from shipml.bases.image_pin import OpenImage
-from shipml.errors import ConfigurationError, ImportCheckError
+from shipml.errors import ConfigurationError, ImportCheckError, PlanError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import ImagePython
@@ -29,7 +29,7 @@ from shipml.plan import (
     python_candidates,
 )
 from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
-from shipml.plan.command import choose_command
+from shipml.plan.command import Command, choose_command, needs_shell
 from shipml.plan.completing import complete
 from shipml.plan.lessons import (
     Failed,
@@ -110,7 +110,10 @@ class Planner:
             self._emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
         if request.strict and project.requirements is not None:
             _refuse_changes(project.requirements.changes)
-        choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
+        command = choose_command(project, with_shell=request.with_shell)  # nothing to run: said before any look-up
+        self._say_doubt(command, request)
+        if needs_shell(project):
+            request = replace(request, with_shell=True)
         platform = _platform(request, project)
         image = self._pinner.named_image(request, project, platform)
         candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
@@ -149,6 +152,15 @@ class Planner:
         if base is None:
             raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
         return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
+
+    def _say_doubt(self, command: Command, request: PlanRequest) -> None:
+        """Say that another program could be meant; `--strict` refuses it."""
+        if not command.doubt:
+            return
+        hint = 'say in shipml.toml what to run: command = "…"'
+        if request.strict:
+            raise PlanError(command.doubt, hint=hint)
+        self._emit(Notice(f"{command.doubt}; {hint}", "warning"))
 
     def learn(self, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
         """Whether a failed import check teaches how the next attempt goes otherwise; what it teaches is kept."""

@@ -6,22 +6,48 @@ import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from shipml.errors import PlanError
 from shipml.facts.project import ProcessLine, Program, Project
 from shipml.plan.launching import with_variables
 from shipml.plan.server_line import ServerLine, read_server_line
-from shipml.plan.serving import health_path, serve
+from shipml.plan.serving import health_path, serve, serve_itself
+from shipml.text import listed
 
-__all__ = ["Command", "choose_command", "choose_program", "named_line"]
+__all__ = ["Command", "choose_command", "choose_program", "named_line", "needs_shell"]
 
 DEFAULT_PORT = "8080"
-_NAMES = ("app", "main", "streamlit_app", "wsgi", "asgi", "server", "api", "run", "home", "index", "predict", "train")
+_Rank: TypeAlias = tuple[int, int, int, int]
+_NAMES = (
+    *("app", "main", "streamlit_app", "wsgi", "asgi", "server", "api", "run", "home", "index", "predict", "train"),
+    *("serve", "web", "webapp", "demo", "chat", "chatbot", "dashboard", "inference", "score", "scoring", "training"),
+    *("pipeline", "evaluate", "fit", "model"),
+)
 """Of programs, the likeliest first."""
+_HELPERS = frozenset(
+    {
+        "storage",
+        "deploy",
+        "deployment",
+        "upload",
+        "download",
+        "util",
+        "utils",
+        "helper",
+        "helpers",
+        "config",
+        "settings",
+    }
+    | {"database", "db", "constants", "logger", "schema", "schemas", "types", "version", "plot", "plots"}
+)
+"""Words in the names of files that help a program and are none."""
 _PROCESSES = ("web", "worker")
 _SHOWN = 8
 _SHELL = re.compile(r"[|&;<>`*?~(){}\[\]!\n]|\$\(")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_]\w*)(?::?-(?P<default>[^}$]*))?\}|(?P<plain>[A-Za-z_]\w*))")
+_SERVES = re.compile(r"serve|server|api|app|web|run|start")
+"""In the name of a command that is the likeliest of several."""
 _SETUP = re.compile(r"(?:(?:sh|bash|source|\.)\s+)?(?P<path>[\w./-]+\.sh)\s*&&\s*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 
@@ -40,6 +66,8 @@ class Command:
     """The path that must answer, where the program is a server and shows one."""
     others: tuple[str, ...] = ()
     """Programs of the project that could have been taken instead."""
+    doubt: str = ""
+    """Why another could be meant as well: a sentence without full stop; "" where it is clear."""
 
 
 def choose_command(project: Project, *, packages: Collection[str] | None = None, with_shell: bool = False) -> Command:
@@ -59,21 +87,53 @@ def choose_command(project: Project, *, packages: Collection[str] | None = None,
     if settings.command_line is not None:
         found = _from_line(project, settings.command_line, settings.source, with_shell=with_shell)
         return _checked(project, found)
-    process = _process(project)
-    if process is not None and process.is_exact:
+    if (process := _process(project)) is not None:
+        return _of_process(project, process, with_shell=with_shell)
+    if (script := _script(project)) is not None:
+        return script
+    program, others = choose_program(project)
+    doubt = _doubt(project)
+    if packages is None:
+        return Command((), "", doubt=doubt)
+    served = serve(program, packages, _port(project, dict(settings.environment)))
+    return Command(served.arguments, served.because, served.environment, served.port, served.http, others, doubt)
+
+
+def _of_process(project: Project, process: ProcessLine, *, with_shell: bool) -> Command:
+    """The command of a Procfile, or of a Dockerfile, whose words are meant as they are."""
+    source = f"{process.file}:{process.line}"
+    if process.is_exact:
         arguments = tuple(shlex.split(process.command))
         ports = project.followed.exposed_ports if project.followed else ()
         http = _path_to_ask(project, arguments)
-        return Command(arguments, f"{process.file}:{process.line} says so", (), next(iter(ports), None), http)
-    if process is not None:
-        source = f"{process.file}:{process.line}"
-        found = _from_line(project, process.command, source, with_shell=with_shell, is_web=process.name == "web")
-        return _checked(project, found)
-    program, others = choose_program(project)
-    if packages is None:
-        return Command((), "")
-    served = serve(program, packages, _port(project, dict(settings.environment)))
-    return Command(served.arguments, served.because, served.environment, served.port, served.http, others)
+        return Command(arguments, f"{source} says so", (), next(iter(ports), None), http)
+    is_web = process.name == "web" and process.file == "Procfile"
+    found = _from_line(project, process.command, source, with_shell=with_shell, is_web=is_web)
+    return _checked(project, found)
+
+
+def _script(project: Project) -> Command | None:
+    """The command that the project's own metadata names: its only one, or the likeliest of several."""
+    own = next((one for one in project.distributions if "/" not in one.source), None)
+    scripts = own.scripts if own is not None else ()
+    if own is None or not scripts:
+        return None
+    tidied = re.sub(r"[-_.]+", "-", own.name).lower()
+    same = [one for one in scripts if re.sub(r"[-_.]+", "-", one[0]).lower() == tidied]
+    telling = [one for one in scripts if _SERVES.search(one[0])]
+    name, target = next(iter((*same, *telling, *scripts)))
+    others = tuple(other for other, _ in scripts if other != name)
+    doubt = ""
+    if others and not same:
+        doubt = f"{own.source} names several commands ({', '.join(other for other, _ in scripts)}), and {name} is run"
+    module = target.partition(":")[0].replace(".", "/")
+    paths = {f"{start}{module}{end}" for start in ("", "src/") for end in (".py", "/__init__.py", "/__main__.py")}
+    program = next((one for one in project.programs if one.path in paths), None)
+    because = f"{own.source} names the command"
+    if program is None or program.kind in {"script", "notebook", "django"}:
+        return Command((name,), because, others=others, doubt=doubt)
+    served = serve_itself(program, _port(project, dict(project.settings.environment)))
+    return Command((name,), because, served.environment, served.port, served.http, others, doubt)
 
 
 def _process(project: Project) -> ProcessLine | None:
@@ -91,6 +151,14 @@ def named_line(project: Project) -> tuple[str, str] | None:
     return (_without_setup(project, process.command), f"{process.file}:{process.line}") if process else None
 
 
+def needs_shell(project: Project) -> bool:
+    """Whether the chosen program calls one itself: a notebook with `!ls`."""
+    if project.settings.command or named_line(project) is not None or _script(project) is not None:
+        return False
+    program, _ = choose_program(project)
+    return program.calls_shell
+
+
 def _without_setup(project: Project, line: str) -> str:
     """The line without `sh setup.sh &&` in front, where that only writes Streamlit's settings."""
     text = line.strip()
@@ -105,50 +173,48 @@ def choose_program(project: Project) -> tuple[Program, tuple[str, ...]]:
     """The likeliest program, and the paths of those that could be meant as well.
 
     A server's app comes before a script, what lies near the root before what lies deep, what has a telling name before
-    what has none; a notebook comes last.
+    what has none; helpers come late, notebooks last.
 
     Raises:
-        PlanError: there is no program, or no telling which of several is meant.
+        PlanError: there is no program.
     """
-    ranked = sorted((_rank(program), program) for program in project.programs if not program.is_imported)
-    if not ranked:
-        ranked = sorted((_rank(program), program) for program in project.programs)
-    if not ranked:
-        raise _nothing_to_run(project)
-    (best, program), *rest = ranked
-    if rest and _is_unclear(best, rest[0][0]):
-        raise _nothing_to_run(project)
+    (_, program), *rest = _ranked(project)
     return program, tuple(other.path for _, other in rest if other.kind != "script" or other.runs_itself)
 
 
-def _rank(program: Program) -> tuple[int, int, int, int]:
-    """What makes a program likely; the lowest is taken."""
-    stem = program.path.rpartition("/")[2].rpartition(".")[0].lower()
-    named = _NAMES.index(stem) if stem in _NAMES else len(_NAMES)
-    kind = {"notebook": 2, "script": 1}.get(program.kind, 0)
-    if named < 2 and "/" not in program.path and program.kind == "script":  # noqa: PLR2004  (app.py and main.py)
-        kind = 0
-    return kind, program.path.count("/"), named, 0 if program.runs_itself else 1
-
-
-def _is_unclear(best: tuple[int, int, int, int], next_best: tuple[int, int, int, int]) -> bool:
-    """Whether nothing but the alphabet decides between two."""
-    return best == next_best and best[2] == len(_NAMES)
-
-
-def _nothing_to_run(project: Project) -> PlanError:
-    programs = [program.path for program in project.programs if not program.is_imported]
+def _ranked(project: Project) -> list[tuple[_Rank, Program]]:
+    """The programs that nothing imports, the likeliest first; all of them where each is imported by another."""
+    programs = [one for one in project.programs if not one.is_imported] or list(project.programs)
     if not programs:
-        return PlanError(
+        raise PlanError(
             f"there is nothing to run in {project.folder}: no program in Python, no notebook, no Procfile",
             hint='add an app.py, or say what to run in shipml.toml: command = ["python", "-m", "my_package"]',
         )
-    first = programs[0]
-    return PlanError(
-        f"it is not clear which program the image should run: {', '.join(programs[:_SHOWN])}"
-        + (f" and {len(programs) - _SHOWN} more" if len(programs) > _SHOWN else ""),
-        hint=f'say so in shipml.toml: command = ["python", "{first}"], or call it app.py',
-    )
+    return sorted((_rank(program), program) for program in programs)
+
+
+def _doubt(project: Project) -> str:
+    """The sentence that names the other programs where nothing but the alphabet decides; "" where something does."""
+    (best, program), *rest = _ranked(project)
+    equal = [other.path for rank, other in rest if rank == best]
+    if not equal or best[2] < len(_NAMES):
+        return ""
+    return f"several programs could be meant, {listed([program.path, *equal], most=_SHOWN)}, and {program.path} is run"
+
+
+def _rank(program: Program) -> _Rank:
+    """What makes a program likely; the lowest is taken: kind, depth, name, whether it starts itself."""
+    stem = program.path.rpartition("/")[2].rpartition(".")[0].lower()
+    words = re.split(r"[^a-z]+", stem)
+    named = _NAMES.index(stem) if stem in _NAMES else len(_NAMES)
+    if named == len(_NAMES) and _HELPERS.isdisjoint(words):
+        named = min((_NAMES.index(word) for word in words if word in _NAMES), default=len(_NAMES))
+    elif named == len(_NAMES):
+        named += 1
+    kind = {"notebook": 2, "script": 1}.get(program.kind, 0)
+    if stem in {"app", "main"} and "/" not in program.path and program.kind == "script":
+        kind = 0
+    return kind, program.path.count("/"), named, 0 if program.runs_itself else 1
 
 
 def _from_line(project: Project, line: str, source: str, *, with_shell: bool, is_web: bool = False) -> Command:

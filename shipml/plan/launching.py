@@ -59,6 +59,8 @@ path = sys.argv[1]
 notebook = nbformat.read(path, as_version=4)
 folder = os.path.dirname(os.path.abspath(path))
 client = Printing(notebook, timeout=None, kernel_name="python3", resources={"metadata": {"path": folder}})
+kernel = client.create_kernel_manager()
+kernel.transport, kernel.ip = "ipc", f"/tmp/kernel-{os.getpid()}"
 try:
     client.execute()
 except CellExecutionError as error:

@@ -20,11 +20,12 @@ from shipml.facts.plan import (
     Plan,
     SmokeCheck,
 )
-from shipml.facts.project import Lock, Project
+from shipml.facts.project import Distribution, Lock, Project
 from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.command import Command, choose_command
+from shipml.plan.installing import installed_files
 from shipml.plan.launching import launchers
 from shipml.plan.layering import plan_layers
 from shipml.plan.python_version import PythonCandidate
@@ -72,10 +73,11 @@ def make_plan(
     followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
-    generated = launchers(command.arguments)
+    installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python))
+    generated = tuple(sorted({file.path: file for file in (*launchers(command.arguments), *installed)}.values()))
     layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated))
     timing = _timing(project, options)
-    smoke = _smoke(project, command)
+    smoke = replace(_smoke(project, command), calls_nothing=_calls_nothing(project, command))
     exposed = followed.exposed_ports if followed else ()
     ports = tuple(sorted({port for port in (smoke.port, command.port, *exposed) if port is not None}))
     if smoke.http and not ports:
@@ -105,6 +107,19 @@ def make_plan(
             project, lock=lock, base=base, candidate=candidate, command=command, layers=_counts(layers), timing=timing
         ),
     )
+
+
+def _installed(project: Project) -> tuple[Distribution, ...]:
+    """What is installed besides packages; a Dockerfile that is followed says itself what is."""
+    return project.distributions if project.followed is None else ()
+
+
+def _calls_nothing(project: Project, command: Command) -> bool:
+    """Whether the command runs a file of the project that only defines things."""
+    words = command.arguments
+    idle = {one for program in project.programs if program.calls_nothing for one in (program.path, program.module)}
+    is_python = len(words) > 1 and re.fullmatch(r"python[\d.]*", words[0]) is not None
+    return is_python and (words[1] in idle or (words[1] == "-m" and words[-1] in idle))
 
 
 def _smoke(project: Project, command: Command) -> SmokeCheck:

@@ -56,6 +56,7 @@ def decisions(
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
         *_other_programs(command),
+        *_distributions(project),
         _user(project),
         Decision("created", timing.created_at, timing.because),
     )
@@ -155,6 +156,14 @@ def _system_packages(base: Base) -> Iterator[Decision]:
     yield from (Decision("system package", f"{one.name} {one.version}", one.because) for one in asked)
     if others := len(base.extra_packages) - len(asked):
         yield Decision("system packages", f"{others} more", "those need them")
+
+
+def _distributions(project: Project) -> Iterator[Decision]:
+    """The projects that are installed in place."""
+    for one in project.distributions if project.followed is None else ():
+        yield Decision("installed", f"{one.name} {one.version}", f"{one.source} describes it")
+        if one.lacks:
+            yield Decision("not compiled", one.name, f"{one.lacks}, and its files are taken as they are", "warning")
 
 
 def _other_programs(command: Command) -> Iterator[Decision]:

@@ -93,7 +93,7 @@ def read_server_line(words: Sequence[str]) -> ServerLine | None:
 def _added(server: _Server, host: str, port: str, rest: Sequence[str]) -> tuple[str, ...]:
     if not server.hosts:
         return (server.both[0], f"{_HOST}:$PORT")
-    added = () if host else (server.hosts[0], _HOST)
+    added: tuple[str, ...] = () if host else (server.hosts[0], _HOST)
     added += () if port else (server.ports[0], "$PORT")
     return added + (server.added if server.added and server.added[0] not in {_name(word) for word in rest} else ())
 

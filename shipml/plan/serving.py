@@ -10,7 +10,7 @@ from shipml.errors import PlanError
 from shipml.facts.project import Program, ProgramKind
 from shipml.plan.launching import NOTEBOOK, with_variables
 
-__all__ = ["Served", "health_path", "needed_packages", "serve"]
+__all__ = ["Served", "health_path", "needed_packages", "serve", "serve_itself"]
 
 _FLASK_PORT, _UVICORN_PORT = 5000, 8000
 """Where they listen when their code says nothing."""
@@ -53,6 +53,18 @@ def serve(program: Program, packages: Collection[str], port: int) -> Served:
     if served.port is not None:
         environment = tuple(sorted({**dict(environment), "PORT": str(served.port)}.items()))
     return replace(served, arguments=with_variables(served.arguments), environment=environment)
+
+
+def serve_itself(program: Program, port: int) -> Served:
+    """Where a program listens that starts its own server, and what it is told by variables."""
+    usual = {"fastapi": _UVICORN_PORT, "flask": _FLASK_PORT}.get(program.kind, port)
+    listens_at = program.port or usual
+    environment = {"PORT": str(listens_at)}
+    if program.kind == "gradio":
+        environment |= {"GRADIO_SERVER_NAME": _HOST, "GRADIO_SERVER_PORT": str(listens_at)}
+    elif program.kind == "dash":
+        environment |= {"HOST": _HOST}
+    return Served((), "", tuple(sorted(environment.items())), listens_at, health_path(program))
 
 
 def needed_packages(program: Program, packages: Collection[str]) -> tuple[tuple[str, str], ...]:
@@ -149,6 +161,10 @@ def _django(program: Program, packages: Collection[str], port: int) -> Served:
 
 def _script(program: Program, packages: Collection[str], port: int) -> Served:
     del packages, port
+    if program.as_module:
+        because = f"{program.path} is there, in a package"
+        paths = (("PYTHONPATH", f"/app/{program.package_folder}"),) if program.package_folder else ()
+        return Served(("python", "-m", program.module), because, paths)
     return Served(("python", program.path), f"{program.path} is there")
 
 

@@ -33,6 +33,7 @@ from shipml.project.code.programs import find_programs
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.requirements.choose import take
 from shipml.project.requirements.own_project import open_folder
@@ -108,6 +109,7 @@ def read_project(
         dockerfile=understood,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
+        distributions=find_distributions(opened, requirements, paths),
         streamlit_setups=find_streamlit_setups(folder, found.files),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )

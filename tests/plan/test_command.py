@@ -9,7 +9,7 @@ import pytest
 
 from shipml.errors import PlanError
 from shipml.facts.plan import ApplicationFile, SmokeCheck
-from shipml.facts.project import ProcessLine, Program, Project, Settings
+from shipml.facts.project import Distribution, ProcessLine, Program, Project, Settings
 from shipml.plan.command import choose_command
 
 
@@ -123,7 +123,6 @@ def test_what_needs_a_shell_is_refused_unless_there_is_one(line: str, reason: st
     [
         (project(), "nothing to run in project", "add an app.py"),
         (project("README.md", "pkg/x.py"), "nothing to run", "add an app.py"),
-        (project("a.py", "b.py"), "a.py, b.py", 'command = ["python", "a.py"]'),
         (project(line="serve $MODEL"), "uses $MODEL, which is not set", "[env]"),
         (project(line="python 'x"), "open quotation", "close it"),
         (project("app.py", line="app.py --x"), "starts with app.py", 'command = "python app.py --x"'),
@@ -137,3 +136,37 @@ def test_when_it_is_not_clear_what_to_run_the_way_to_say_it_is_shown(found: Proj
         choose_command(found)
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_where_only_the_alphabet_decides_the_first_is_taken_and_said() -> None:
+    """There is a command, and the others are named; a telling name or word leaves no doubt."""
+    command = choose_command(project("one.py", "two.py"), packages=())
+    assert command.arguments == ("python", "one.py")
+    assert "two.py" in command.doubt
+    for telling in (("a.py", "model_train.py"), ("a_storage.py", "b.py"), ("score_2.py", "zeta.py")):
+        assert choose_command(project(*telling), packages=()).doubt == ""
+    assert choose_command(project("a_storage.py", "b.py"), packages=()).arguments[-1] == "b.py"
+
+
+SCRIPTS = Distribution(
+    "Sales-Kit", "1.0", "pyproject.toml", "src", entry_points=(("console_scripts", "sales", "s.c:main"),)
+)
+
+
+def test_a_script_of_the_projects_metadata_is_the_command() -> None:
+    """The only one is run; of several the project's namesake, else the likeliest, which is said."""
+    one = replace(project("src/s/c.py"), distributions=(SCRIPTS,))
+    assert choose_command(one, packages=()).arguments == ("sales",)
+    points = (("console_scripts", "fit", "s.c:fit"), ("console_scripts", "serve-it", "s.c:serve"))
+    several = replace(one, distributions=(replace(SCRIPTS, entry_points=points),))
+    command = choose_command(several, packages=())
+    assert (command.arguments, command.others) == (("serve-it",), ("fit",))
+    assert "fit" in command.doubt
+
+
+def test_a_module_of_a_package_is_run_as_one() -> None:
+    """`python -m` finds what it imports relatively; a package below src has its folder on the path."""
+    module = Program("src/pkg/job.py", "script", as_module=True, package_folder="src")
+    command = choose_command(replace(project(), programs=(module,)), packages=())
+    assert command.arguments == ("python", "-m", "pkg.job")
+    assert dict(command.environment) == {"PYTHONPATH": "/app/src"}

@@ -34,7 +34,7 @@ def _only_writes_settings(text: str) -> bool:
 
 def _split(text: str) -> list[str]:
     """Commands of a script: lines and what `;` and `&&` part, quotation marks heeded."""
-    parts = re.findall(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|&(?!&)|[^'\"\\;&\n])+", text, flags=re.DOTALL)
+    parts = re.findall(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|(?<!&)&(?!&)|[^'\"\\;&\n])+", text, flags=re.DOTALL)
     return [str(part) for part in parts]
 
 
