@@ -64,6 +64,7 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
     files = _with_parents(by_path, layer.members)
     stored = layer.kind == "weights"
     places = _Places(plan)
+    home = plan.home.lstrip("/") if layer.kind == "application" else ""
     generated = plan.generated if layer.kind == "application" else ()
     key = layer_key(
         "application",
@@ -72,6 +73,7 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
         owner,
         plan.modified_at_seconds,
         [[_hex(f.path), f.kind, f.executable, _hex(f.target), f.digest and str(f.digest)] for f in files],
+        *([plan.home],) * bool(home),
         *([[one.path, one.text, one.executable] for one in generated],) * bool(generated),
     )
 
@@ -86,6 +88,8 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
                     _write_folders(writer, f"{path}/", made, owner)
                 else:
                     _write_file(writer, file, path.lstrip("/"), folder, owner, stored=stored)
+        if home:
+            writer.directory(home, mode=0o777, owner=owner)  # whatever ID a platform runs it as
         made.update(_folders_of_venv(plan.python))
         for one in generated:
             _write_folders(writer, one.path, made, 0)

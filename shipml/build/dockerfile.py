@@ -174,6 +174,8 @@ def _generated(plan: Plan) -> list[str]:
     """RUN instructions that write the files which the project does not have: COPY takes no text without BuildKit."""
     written = []
     for one in plan.generated:
+        if one.path == "/etc/passwd":
+            continue  # useradd writes it
         lines = " \\\n      ".join(shlex.quote(line) for line in one.text.splitlines())
         folder, path = shlex.quote(one.path.rpartition("/")[0]), shlex.quote(one.path)
         mode = f" \\\n && chmod 755 {path}" if one.executable else ""

@@ -266,6 +266,8 @@ class Plan:
     for each place."""
     folders: tuple[str, ...] = ()
     """Empty folders that the application expects: absolute, sorted."""
+    home: str = ""
+    """The user's home folder, to be made where the base does not have it; anybody may write there."""
     generated: tuple[GeneratedFile, ...] = ()
     """Files beside the application's, sorted by path: the project's metadata and commands, what starts programs."""
     created_at: str = "1970-01-01T00:00:00Z"

@@ -12,7 +12,6 @@ from shipml.errors import ConfigurationError, PlanError
 from shipml.facts.plan import (
     NONROOT_HOME,
     PREFIX,
-    USER_ID,
     WORKING_DIR,
     Base,
     ImageBasePin,
@@ -24,6 +23,7 @@ from shipml.facts.project import Distribution, Lock, Project
 from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
+from shipml.plan.accounts import Account, choose_account
 from shipml.plan.command import Command, choose_command
 from shipml.plan.installing import installed_files
 from shipml.plan.launching import launchers
@@ -74,8 +74,11 @@ def make_plan(
     packages = frozenset(wheel.name for wheel in lock.wheels)
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
     installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python))
-    generated = tuple(sorted({file.path: file for file in (*launchers(command.arguments), *installed)}.values()))
-    layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated))
+    account = choose_account(project, base)
+    generated = tuple(
+        sorted({file.path: file for file in (*launchers(command.arguments), *installed, *account.files)}.values())
+    )
+    layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated or account.home))
     timing = _timing(project, options)
     smoke = replace(_smoke(project, command), calls_nothing=_calls_nothing(project, command))
     exposed = followed.exposed_ports if followed else ()
@@ -92,10 +95,11 @@ def make_plan(
         application=project.files,
         layers=layers,
         command=command.arguments,
-        environment=_environment(project, command, base),
+        environment=_environment(project, command, base, account),
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
-        user=project.settings.user or str(USER_ID),
+        user=account.user,
+        home=account.home,
         working_dir=followed.working_dir if followed else WORKING_DIR,
         places=project.places,
         folders=tuple(sorted(set(followed.folders))) if followed else (),
@@ -158,7 +162,7 @@ def _tidied(text: str) -> str:
     return "/".join(part for part in tidied if part)
 
 
-def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[str, str], ...]:
+def _environment(project: Project, command: Command, base: Base, account: Account) -> tuple[tuple[str, str], ...]:
     """The image's variables: the base's own, ours, the command's, the settings', each over those before."""
     inherited = dict(base.environment) if isinstance(base, ImageBasePin) else {}
     if isinstance(base, ImageBasePin) and not project.settings.user:
@@ -169,7 +173,7 @@ def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
-    environment |= dict(command.environment)
+    environment |= account.environment | dict(command.environment)
     if project.requirements is not None and project.requirements.source_folders:
         folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
         known = [path for path in (environment.get("PYTHONPATH"),) if path]
