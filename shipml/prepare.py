@@ -154,7 +154,9 @@ class Planner:
         return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
 
     def _say_doubt(self, command: Command, request: PlanRequest) -> None:
-        """Say that another program could be meant; `--strict` refuses it."""
+        """Say that the program does nothing, or that another could be meant; `--strict` refuses that."""
+        if command.idle:
+            self._emit(Notice(f"{command.idle} only defines things: running it does nothing", "warning"))
         if not command.doubt:
             return
         hint = 'say in shipml.toml what to run: command = "…"'

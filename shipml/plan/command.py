@@ -66,6 +66,8 @@ class Command:
     """The path that must answer, where the program is a server and shows one."""
     others: tuple[str, ...] = ()
     """Programs of the project that could have been taken instead."""
+    idle: str = ""
+    """The program's file where it only defines things; "" where it does something."""
     doubt: str = ""
     """Why another could be meant as well: a sentence without full stop; "" where it is clear."""
 
@@ -94,9 +96,9 @@ def choose_command(project: Project, *, packages: Collection[str] | None = None,
     program, others = choose_program(project)
     doubt = _doubt(project)
     if packages is None:
-        return Command((), "", doubt=doubt)
+        return Command((), "", doubt=doubt, idle=program.path * program.calls_nothing * (program.kind == "script"))
     served = serve(program, packages, _port(project, dict(settings.environment)))
-    return Command(served.arguments, served.because, served.environment, served.port, served.http, others, doubt)
+    return Command(served.arguments, served.because, served.environment, served.port, served.http, others, doubt=doubt)
 
 
 def _of_process(project: Project, process: ProcessLine, *, with_shell: bool) -> Command:
@@ -133,7 +135,7 @@ def _script(project: Project) -> Command | None:
     if program is None or program.kind in {"script", "notebook", "django"}:
         return Command((name,), because, others=others, doubt=doubt)
     served = serve_itself(program, _port(project, dict(project.settings.environment)))
-    return Command((name,), because, served.environment, served.port, served.http, others, doubt)
+    return Command((name,), because, served.environment, served.port, served.http, others, doubt=doubt)
 
 
 def _process(project: Project) -> ProcessLine | None:

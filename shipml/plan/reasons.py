@@ -111,9 +111,9 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for aside in source.left_aside:
         yield Decision("left aside", aside.path, aside.because)
     for change in source.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})")
     for change in lock.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
     accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,13 @@ from pathlib import Path
 
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.project import Program, ProgramKind
+from shipml.project.code.running import (
+    calls_nothing,
+    calls_shell,
+    is_python_notebook,
+    is_relative,
+    package_folder,
+)
 
 __all__ = ["find_programs"]
 
@@ -37,10 +43,6 @@ _MAKERS: Mapping[str, ProgramKind] = {
 }
 """What makes the object that a server serves."""
 _FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_factory")
-_SHELL_LINE = re.compile(
-    r"^\s*(?:\w+\s*=\s*)?!(?!\s*(?:\S*python\S*\s+-m\s+)?(?:uv\s+)?pip\d?\s)|^%%(?:bash|sh|script)\b|^\s*%sx\b",
-    re.MULTILINE,
-)
 _RUNS = ("run", "run_server", "launch")
 _PORTS = ("port", "server_port")
 _HOSTS = ("host", "server_name")
@@ -61,18 +63,18 @@ def find_programs(folder: Path, files: Sequence[ApplicationFile]) -> tuple[Progr
     wanted = sorted((path for path in paths if _may_be_program(path)), key=lambda path: (path.count("/"), path))
     for path in wanted[:_MOST_FILES]:
         if path.endswith(".ipynb"):
-            if _is_python_notebook(folder / path):
-                found.append(Program(path, "notebook", calls_shell=_calls_shell(folder / path)))
+            if is_python_notebook(folder / path):
+                found.append(Program(path, "notebook", calls_shell=calls_shell(folder / path)))
         elif (tree := _parsed(folder / path)) is not None:
             module = _read(tree)
             used[path] = _local_imports(path, module.roots, known)
             program = _program(path, module, known)
-            package = _package_folder(path, known)
+            package = package_folder(path, known)
             if package is not None and (
-                _is_relative(tree) or path.endswith("/__main__.py") or not program.needs_its_folder
+                is_relative(tree) or path.endswith("/__main__.py") or not program.needs_its_folder
             ):
                 program = replace(program, as_module=True, package_folder=package)
-            program = replace(program, calls_nothing=_calls_nothing(tree))
+            program = replace(program, calls_nothing=calls_nothing(tree))
             (found if program.kind != "script" or _starts_something(path, module) else modules).append(program)
     imported = {other for path, others in used.items() for other in others if other != path}
     programs = found or [one for one in modules if one.path not in imported]
@@ -120,7 +122,7 @@ class _Module:
 
 
 def _starts_something(path: str, module: _Module) -> bool:
-    return module.main is not None or module.runs or "/" not in path
+    return module.main is not None or module.runs or "/" not in path or path.endswith("/__main__.py")
 
 
 def _program(path: str, module: _Module, known: frozenset[str]) -> Program:
@@ -347,52 +349,3 @@ def _needs_its_folder(path: str, roots: Iterable[str], known: frozenset[str]) ->
     beside = {root for root in roots if f"{folder}/{root}.py" in known or f"{folder}/{root}/__init__.py" in known}
     at_root = {root for root in roots if f"{root}.py" in known or any(one.startswith(f"{root}/") for one in known)}
     return bool(beside - at_root)
-
-
-def _package_folder(path: str, known: frozenset[str]) -> str | None:
-    """Where the package lies that a file is a module of: the folder above the topmost __init__.py; None for none."""
-    folder = path.rpartition("/")[0]
-    if f"{folder}/__init__.py" not in known and not path.endswith("/__main__.py"):
-        return None
-    while folder and f"{folder}/__init__.py" in known:
-        folder = folder.rpartition("/")[0]
-    return folder.rpartition("/")[0] if path == f"{folder}/__main__.py" else folder
-
-
-def _is_relative(tree: ast.Module) -> bool:
-    return any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree))
-
-
-_DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Pass)
-
-
-def _calls_nothing(tree: ast.Module) -> bool:
-    """Whether no statement at the top calls anything but to bind a name: the file has only definitions."""
-    return all(
-        isinstance(node, _DEFINES)
-        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        or (
-            isinstance(node, ast.Assign | ast.AnnAssign)
-            and not any(isinstance(one, ast.Call) for one in ast.walk(node))
-        )
-        for node in tree.body
-    )
-
-
-def _calls_shell(path: Path) -> bool:
-    """Whether a notebook has `!command` lines, or cells for a shell, other than those that install packages."""
-    try:
-        cells = json.loads(path.read_bytes()).get("cells", ())
-        sources = ["".join(cell.get("source", "")) for cell in cells if cell.get("cell_type") == "code"]
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        return False
-    return any(_SHELL_LINE.search(source) for source in sources)
-
-
-def _is_python_notebook(path: Path) -> bool:
-    """By the notebook's own metadata (nbformat 4, "kernelspec"); one that does not say is Python's."""
-    try:
-        metadata = json.loads(path.read_bytes()).get("metadata", {})
-        return str(metadata.get("kernelspec", {}).get("language") or "python").lower() == "python"
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return False
