@@ -58,6 +58,12 @@ def test_a_file_that_only_defines_things_is_told_apart(text: str, expected: bool
 )
 def test_a_notebook_that_calls_a_shell_says_so(line: str, expected: bool, tmp_path: Path) -> None:
     """Pip's lines are carried out when the image is built, so they need none."""
-    cell = {"cell_type": "code", "source": [line], "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "source": [line],
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     notebook = json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": {}, "cells": [cell]})
     assert programs(tmp_path, {"a.ipynb": notebook})["a.ipynb"].calls_shell is expected
