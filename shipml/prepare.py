@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from shipml.bases.choose import hub_python, named_image, obstacles, pin
-from shipml.errors import ConfigurationError, ImportCheckError
+from shipml.errors import ConfigurationError, ImportCheckError, PlanError
 from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import ImagePython
@@ -28,7 +28,7 @@ from shipml.plan import (
     python_candidates,
 )
 from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
-from shipml.plan.command import choose_command
+from shipml.plan.command import Command, choose_command, needs_shell
 from shipml.plan.completing import complete
 from shipml.plan.lessons import (
     Failed,
@@ -90,8 +90,8 @@ def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_
     """
     session = replace(session, allow_expired=request.allow_expired, upgrade=request.upgrade)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
-    project, added = complete(project)
-    if added is not None:
+    project, all_added = complete(project)
+    for added in all_added:
         session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
     logins = index_logins(project.requirements, project.folder)
     session.http.logins.learn(logins, keyring=asked_keyring(project.folder))
@@ -101,7 +101,10 @@ def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_
         session.emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
     if request.strict and project.requirements is not None:
         _refuse_changes(project.requirements.changes)
-    choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
+    command = choose_command(project, with_shell=request.with_shell)  # nothing to run: said before any look-up
+    _say_doubt(session, command, request)
+    if needs_shell(project):
+        request = replace(request, with_shell=True)
     platform = _platform(request, project)
     image = named_image(session, request, project, platform)
     candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
@@ -140,6 +143,18 @@ def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_
     if base is None:
         raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
     return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
+
+
+def _say_doubt(session: Session, command: Command, request: PlanRequest) -> None:
+    """Say that the program does nothing, or that another could be meant; `--strict` refuses that."""
+    if command.idle:
+        session.emit(Notice(f"{command.idle} only defines things: running it does nothing", "warning"))
+    if not command.doubt:
+        return
+    hint = 'say in shipml.toml what to run: command = "…"'
+    if request.strict:
+        raise PlanError(command.doubt, hint=hint)
+    session.emit(Notice(f"{command.doubt}; {hint}", "warning"))
 
 
 def learn(session: Session, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:

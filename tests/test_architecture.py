@@ -48,6 +48,7 @@ PURE = (
     "shipml.oci.manifest",
     "shipml.oci.reference",
     "shipml.errors",
+    "shipml.text",
 )
 """All of shipml that plan/ and facts/ may import."""
 

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -150,8 +150,8 @@ def _choose(
         together = given | {name: chosen.record for name, chosen in beyond.items()}
         wanted = [name for name in SHELL_PACKAGES if name not in together]
         shell = close(source, wanted, given=together, excluded=excluded_in_extra(()))
-    extras = [_pin_package(chosen.record, _because(chosen, extra[chosen.chain[0]])) for chosen in beyond.values()]
-    extras += [_pin_package(chosen.record, _because(chosen, "asked for by --with-shell")) for chosen in shell.values()]
+    extras = [_extra(chosen, extra[chosen.chain[0]]) for chosen in beyond.values()]
+    extras += [_extra(chosen, "asked for by --with-shell") for chosen in shell.values()]
     return BasePin(
         suite=suite.name,
         python=_python_version(base[f"python{suite.python}-minimal"].record),
@@ -159,6 +159,11 @@ def _choose(
         packages=tuple(sorted(_pin_package(record, "part of the base") for record in given.values())),
         extra_packages=tuple(sorted(extras)),
     )
+
+
+def _extra(chosen: Chosen, root_reason: str) -> DebianPackagePin:
+    """A package beyond the base."""
+    return replace(_pin_package(chosen.record, _because(chosen, root_reason)), root=len(chosen.chain) == 1)
 
 
 def _because(chosen: Chosen, root_reason: str) -> str:

@@ -45,6 +45,7 @@ def smoke_from_labels(labels: Mapping[str, str]) -> SmokeCheck:
             command=tuple(str(word) for word in said.get("command", ())),
             network=bool(said.get("network", False)),
             skip=str(said.get("skip", "")),
+            calls_nothing=bool(said.get("calls_nothing", False)),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise UntrustedInputError(f"the image's label {SMOKE_LABEL} cannot be read: {text[:200]}") from error

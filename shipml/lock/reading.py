@@ -134,4 +134,5 @@ def _load_package(table: Mapping[str, Any]) -> DebianPackagePin:
         size_bytes=_size_bytes(table["size"], f"the package {table['name']}"),
         digest=Digest(str(table["sha256"])),
         because=str(table["because"]),
+        root=bool(table.get("root", True)),
     )

@@ -31,9 +31,11 @@ from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.requirements.choose import take
 from shipml.project.requirements.own_project import open_folder
@@ -122,6 +124,8 @@ def read_project(
         dockerfile=understood,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
+        distributions=find_distributions(opened, requirements, paths),
+        streamlit_setups=find_streamlit_setups(folder, found.files),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
     project = follow_dockerfile(project) if follows else project

@@ -17,7 +17,7 @@ from shipml.project.requirements.reader import Folder, Line, Reader
 from shipml.project.requirements.setup_files import SetupCfg, SetupPy
 from shipml.project.text import parse_toml, read_any_text
 
-__all__ = ["Expanded", "expand", "open_folder", "source_folder"]
+__all__ = ["Expanded", "expand", "open_folder", "own_requirements", "source_folder"]
 
 _LOCAL = re.compile(
     r"(?:(?:-e|--editable)[ \t=]*)?(?:file:)?[\"']?"
@@ -150,6 +150,14 @@ def _extra(folder: Folder, extra: str) -> list[Line]:
         for one in (entries if isinstance(entries, list) else [])
         if isinstance(one, str)
     ]
+
+
+def own_requirements(folder: Folder) -> tuple[str, ...]:
+    """What the project in `folder` needs when it is installed, as it is written."""
+    for reader in _READERS:
+        for name in reader.find(folder):
+            return tuple(line.text for line in reader.read(folder, name).requirements)
+    return ()
 
 
 def source_folder(folder: Path, path: str) -> str:
