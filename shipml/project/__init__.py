@@ -43,7 +43,8 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
-from shipml.project.text import line_of, parse_toml, read_text, reading_once
+from shipml.project.text import line_of, parse_toml, read_text
+from shipml.reading import reading_once
 from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.secrets import FoundSecret
+from shipml.reading import read_data
 from shipml.secrets.patterns import PATTERNS, SecretPattern
 
 __all__ = ["allowed_by", "scan_environment", "scan_files", "scan_text"]
@@ -81,12 +82,11 @@ def allowed_by(allow: Sequence[str], found: FoundSecret) -> bool:
 
 def _text(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
-            head = stream.read(_HEAD_BYTES)
-            if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
-                return ""
-            data = head + stream.read(_LIMIT_BYTES)
+        data = read_data(path, _LIMIT_BYTES)
     except OSError:
+        return ""
+    head = data[:_HEAD_BYTES]
+    if b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return ""
     encoding = "utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8"
     return data.decode(encoding, "replace")
