@@ -88,7 +88,7 @@ def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_
 
     `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
     """
-    session = replace(session, allow_expired=request.allow_expired, upgrade=request.upgrade)
+    session = session.asked(request)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
     project, all_added = complete(project)
     for added in all_added:

@@ -151,6 +151,10 @@ class Choices:
         bool,
         typer.Option("--allow-expired", help="Accept Debian package lists whose validity has ended (a stale mirror)"),
     ] = False
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", help="Accept Debian package lists that are older than those used before"),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
