@@ -13,7 +13,7 @@ from typing import IO
 from shipml.project.git.attributes import Attributes, lfs_pointer, stored_forms
 from shipml.project.git.bounded import Deadline, GitError
 from shipml.project.git.ignoring import Ignored
-from shipml.project.git.index import Entry, Index, read_index
+from shipml.project.git.index import SPECIAL, Entry, Index, read_index
 from shipml.project.git.layout import Repository, open_repository
 from shipml.project.git.objects import Objects
 from shipml.project.git.refs import head_commit
@@ -39,7 +39,7 @@ def is_changed(repository: Repository, head: bytes, folder: Path, deadline: Dead
     prefix = b"".join(name + b"/" for name in names)
     index = read_index(repository)
     entries = [entry for entry in index.entries if entry.path.startswith(prefix)]
-    if any(entry.is_conflict or entry.is_intended for entry in entries):
+    if any(entry.flags & SPECIAL and (entry.is_conflict or entry.is_intended) for entry in entries):
         return True
     objects = Objects(repository, deadline)
     committed = tree_of(objects, read_commit(objects, head).tree, names)
@@ -103,17 +103,21 @@ class _Files:
 
     def differs(self, entry: Entry) -> bool:
         """Whether the file is not what the index has; where size and times are those of the index, it is."""
-        self._deadline.check()
-        if entry.is_assumed_valid or entry.mode == _FOLDER or (entry.is_outside and not self._sparse):
+        if entry.mode == _FOLDER or (entry.flags & SPECIAL and self._is_excused(entry)):
             return False
         path = self._root + b"/" + entry.path
         try:
             found = os.lstat(path)
         except (OSError, ValueError):
             return not entry.is_outside
+        self._deadline.check()
         if not self._folders.is_real(entry.path.rpartition(b"/")[0]):
             return True
         return self._differs_from(entry, path, found)
+
+    def _is_excused(self, entry: Entry) -> bool:
+        """Whether the user, or a sparse checkout, has the file count as unchanged."""
+        return entry.is_assumed_valid or (entry.is_outside and not self._sparse)
 
     def _differs_from(self, entry: Entry, path: bytes, found: os.stat_result) -> bool:
         if entry.mode == _SUBMODULE:
@@ -134,13 +138,13 @@ class _Files:
 
     def _has_stat(self, entry: Entry, found: os.stat_result) -> bool:
         """Whether git would take the file for unchanged without reading it."""
-        if not _same_time(entry.mtime, found.st_mtime_ns, seconds_only=self._minimal):
+        if not _same_time(entry.mtime_ns, found.st_mtime_ns, seconds_only=self._minimal):
             return False
-        if self._ctime_counts and not _same_time(entry.ctime, found.st_ctime_ns, seconds_only=False):
+        if self._ctime_counts and not _same_time(entry.ctime_ns, found.st_ctime_ns, seconds_only=False):
             return False
         if not self._minimal and entry.inode != found.st_ino & 0xFFFFFFFF:
             return False
-        return entry.size_bytes == found.st_size & 0xFFFFFFFF and entry.mtime < self._index.written_at
+        return entry.size_bytes == found.st_size & 0xFFFFFFFF and entry.mtime_ns < self._index.written_at_ns
 
     def _has_content(self, entry: Entry, path: bytes, found: os.stat_result) -> bool:
         if stat.S_ISLNK(found.st_mode):
@@ -184,11 +188,12 @@ class _Files:
         return head != entry.oid or is_changed(inner, head, inner.root, self._deadline, nested=self._nested + 1)
 
 
-def _same_time(known: tuple[int, int], found_ns: int, *, seconds_only: bool) -> bool:
+def _same_time(known_ns: int, found_ns: int, *, seconds_only: bool) -> bool:
     """Whether times are equal, as far as the index knows: some systems give no nanoseconds."""
-    seconds, nanoseconds = divmod(found_ns, 10**9)
-    exact = not known[1] or seconds_only or known[1] == nanoseconds
-    return known[0] == seconds & 0xFFFFFFFF and exact
+    if known_ns == found_ns:
+        return True
+    seconds, nanoseconds = divmod(known_ns, 10**9)
+    return (seconds_only or not nanoseconds) and seconds == (found_ns // 10**9) & 0xFFFFFFFF
 
 
 def _has_untracked(

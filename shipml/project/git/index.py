@@ -9,10 +9,12 @@ from typing import NamedTuple
 from shipml.project.git.bounded import GitError, read_file
 from shipml.project.git.layout import Repository
 
-__all__ = ["Entry", "Index", "read_index"]
+__all__ = ["SPECIAL", "Entry", "Index", "read_index"]
 
 _LIMIT_BYTES = 256 << 20
 _ASSUME_VALID, _EXTENDED, _STAGE = 0x8000, 0x4000, 0x3000
+SPECIAL = _ASSUME_VALID | _EXTENDED | _STAGE
+"""The flags without which an entry is an ordinary one."""
 _SKIP_WORKTREE, _INTENT_TO_ADD = 0x4000, 0x2000
 _WITH_PREFIXES = 4
 _EMPTY = b"DIRC\x00\x00\x00\x02\x00\x00\x00\x00"
@@ -25,9 +27,9 @@ class Entry(NamedTuple):
     path: bytes
     mode: int
     oid: bytes
-    ctime: tuple[int, int]
-    mtime: tuple[int, int]
-    """Seconds and nanoseconds."""
+    ctime_ns: int
+    mtime_ns: int
+    """Since 1970; whole seconds where git knows no better."""
     inode: int
     """Its low 32 bits."""
     size_bytes: int
@@ -61,7 +63,7 @@ class Index:
     """All entries, sorted by path, and when the file was written."""
 
     entries: tuple[Entry, ...]
-    written_at: tuple[int, int]
+    written_at_ns: int
 
 
 def read_index(repository: Repository) -> Index:
@@ -73,8 +75,8 @@ def read_index(repository: Repository) -> Index:
     path = repository.git / "index"
     data = read_file(path, _LIMIT_BYTES)
     if data is None:
-        return Index((), (0, 0))
-    nanoseconds = path.stat().st_mtime_ns
+        return Index((), 0)
+    written_at_ns = path.stat().st_mtime_ns
     try:
         entries, link = _parse(data, repository.oid_bytes)
         if link is not None and any(link[: repository.oid_bytes]):
@@ -83,7 +85,7 @@ def read_index(repository: Repository) -> Index:
             entries = _joined(base, entries, link[repository.oid_bytes :])
     except (struct.error, IndexError, ValueError) as error:
         raise GitError(_DAMAGED) from error
-    return Index(tuple(entries), divmod(nanoseconds, 10**9))
+    return Index(tuple(entries), written_at_ns)
 
 
 def _parse(data: bytes, oid_bytes: int) -> tuple[list[Entry], bytes | None]:
@@ -112,7 +114,8 @@ def _parse(data: bytes, oid_bytes: int) -> tuple[list[Entry], bytes | None]:
             end = data.index(b"\0", at)
             path = data[at:end]
             at = start + (end - start + 8) // 8 * 8
-        entries.append(Entry(path, mode, oid, (c_seconds, c_nano), (m_seconds, m_nano), inode, size, flags, more))
+        ctime_ns, mtime_ns = c_seconds * 10**9 + c_nano, m_seconds * 10**9 + m_nano
+        entries.append(Entry(path, mode, oid, ctime_ns, mtime_ns, inode, size, flags, more))
     return entries, _link(data, at, oid_bytes)
 
 

@@ -28,7 +28,7 @@ class Repository:
     config: Config
     """The repository's own settings over the user's."""
     own: Config
-    """The repository's own settings."""
+    """The repository's own settings alone."""
     algorithm: str
     """sha1 or sha256."""
 
