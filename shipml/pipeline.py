@@ -271,11 +271,11 @@ class Shipml:
         """
         started_at = time.monotonic()
         name = image_name(read_outline(request.folder), request.name)[0]
-        aim = self._publisher.aim(destination or Destination(), name, request.folder)
-        last = aim.references(name, {})[0]
+        resolved = self._publisher.resolve(destination or Destination(), name, request.folder)
+        last = resolved.references(name, {})[0]
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
-        pushed = self._publisher.push(target, aim.destination, smoke=smoke, aim=aim)
+        pushed = self._publisher.push(target, resolved.destination, smoke=smoke, resolved=resolved)
         return Outcome(built, self.last_run(built.digest), pushed, time.monotonic() - started_at)
 
     def last_run(self, digest: Digest) -> Mapping[str, Any] | None:

@@ -70,15 +70,13 @@ def host_of(registry: str, name: str = "") -> str:
         return kind.host(name)
     bare = registry.removeprefix("https://").removeprefix("http://").rstrip("/").removesuffix("/v2").lower()
     words = ", ".join(kind.name for kind in KINDS)
-    hint = (
-        f"use {words}, a [registries.NAME] or environment of the settings, or a host as r.example.org or localhost:5000"
-    )
+    hint = f"use {words}, a [registries.NAME] or environment of the settings, or a host such as r.example.org or localhost:5000"
     if "/" in bare or not (bare == "localhost" or "." in bare or ":" in bare):
-        raise UsageError(f"{registry!r} is no registry", hint=hint)
+        raise UsageError(f"{registry!r} is not a registry", hint=hint)
     try:
         return Reference.parse(f"{bare}/name").registry
     except UsageError as error:
-        raise UsageError(f"{registry!r} is no registry: {error.message}", hint=hint) from error
+        raise UsageError(f"{registry!r} is not a registry: {error.message}", hint=hint) from error
 
 
 @contextmanager
@@ -87,7 +85,9 @@ def explained(reference: Reference, keychain: Keychain) -> Iterator[None]:
     try:
         yield
     except ShipmlError as error:
-        with suppress(ShipmlError):  # of who is asked for credentials once more
-            if hint := kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference)):
-                error.hint = hint
+        hint = ""
+        with suppress(ShipmlError):  # raised by whoever is asked for credentials once more
+            hint = kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference))
+        if hint:
+            raise error.with_hint(hint) from error
         raise

@@ -30,14 +30,14 @@ from shipml.registry.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
 
-__all__ = ["Aim", "Publisher", "Via", "folder_of"]
+__all__ = ["Publisher", "ResolvedDestination", "Via", "folder_of"]
 
 Via = Literal["auto", "client", "engine"]
 """What pushes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class ResolvedDestination:
     """A destination whose registry is known."""
 
     destination: Destination
@@ -79,7 +79,7 @@ class Publisher:
         *,
         smoke: bool = True,
         via: Via = "auto",
-        aim: Aim | None = None,
+        resolved: ResolvedDestination | None = None,
     ) -> Pushed:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
@@ -88,12 +88,12 @@ class Publisher:
             destination: where to.
             smoke: False pushes it without.
             via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
-            aim: what came of the destination already; None looks at the settings of the folder that `target` names,
-                else of the current one.
+            resolved: what came of the destination already; None looks at the settings of the folder that `target`
+                names, else of the current one.
         """
         subject = self._finder.subject(target)
-        aim = aim or self.aim(destination, subject.name, folder_of(target))
-        references = aim.references(subject.name, subject.labels)
+        resolved = resolved or self.resolve(destination, subject.name, folder_of(target))
+        references = resolved.references(subject.name, subject.labels)
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
         with self._pusher(subject, via) as pusher:
@@ -112,7 +112,7 @@ class Publisher:
         if isinstance(known, dict) and pushed.digest != subject.digest and pushed.identity != "not checked":
             self._store.keep_fact("smoke", str(pushed.digest), {**known, "digest": str(pushed.digest)})
 
-    def aim(self, destination: Destination, image: str, folder: Path) -> Aim:
+    def resolve(self, destination: Destination, image: str, folder: Path) -> ResolvedDestination:
         """Find out which registry is meant; Azure is asked where it was not named.
 
         Args:
@@ -121,16 +121,16 @@ class Publisher:
             folder: whose settings name registries.
         """
         if destination.reference:
-            return Aim(destination, None)
+            return ResolvedDestination(destination, None)
         if not destination.registry and image and has_registry(Reference.parse(image)):
-            return Aim(destination, None)
+            return ResolvedDestination(destination, None)
         settings = read_outline(folder).settings
         self._azure.trust(*acr_hosts(settings))
         if not destination.registry:
-            return Aim(destination, only_registry(settings, destination.name))
+            return ResolvedDestination(destination, only_registry(settings, destination.name))
         if destination.registry == "acr" and "acr" not in dict(settings.registries):
             destination = replace(destination, name=self._azure.login_server(destination.name))
-        return Aim(destination, locate(destination.registry, settings, destination.name))
+        return ResolvedDestination(destination, locate(destination.registry, settings, destination.name))
 
     @contextmanager
     def _pusher(self, subject: FoundImage, via: Via) -> Iterator[Pusher]:
