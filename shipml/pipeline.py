@@ -231,6 +231,7 @@ class Shipml:
         tags: Sequence[str] = (),
         smoke: bool = True,
         rollback: bool = False,
+        no_overwrite: bool = False,
         folder: Path = Path(),
     ) -> Promoted:
         """Let an environment have the very image of another one, or, with `rollback`, what it had before.
@@ -242,12 +243,15 @@ class Shipml:
             tags: as `--tag` names them.
             smoke: False promotes what was never run.
             rollback: whether the last promotion is undone.
+            no_overwrite: whether a tag of the target that has another image is an error.
             folder: whose settings name environments.
         """
         promoter = Promoter(self.store, self.emit, self.run_image, self._azure)
         if rollback:
             return promoter.roll_back(target, text=image, tags=tags, folder=folder)
-        return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=folder)
+        return promoter.promote(
+            image, origin=origin, target=target, tags=tags, smoke=smoke, no_overwrite=no_overwrite, folder=folder
+        )
 
     def ship(
         self,

@@ -49,7 +49,7 @@ def _made(timeout_seconds: float, check_peer: Callable[[str, str], None] | None)
                 raise
             return sock
 
-        def getresponse(self) -> urllib3.HTTPResponse:
+        def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
             sock = self.sock
             limit_seconds = _SLOWER * max(timeout_seconds, (sock.gettimeout() if sock else None) or 0.0)
             watch = threading.Timer(limit_seconds, _hang_up, (sock,))

@@ -23,11 +23,13 @@ class Destination:
     reference: str = ""
     """`[registry/]name[:tag]`."""
     registry: str = ""
-    """`hub`, `acr`, a host, or a name of the settings: see `registries.named.locate`."""
+    """`hub`, `acr`, a host, or a name of the settings: see `locate`."""
     repository: str = ""
     tags: tuple[str, ...] = ()
     name: str = ""
     """Of an Azure registry, or the user or organisation on Docker Hub."""
+    no_overwrite: bool = False
+    """Whether a tag that has another image already is an error."""
 
     def references(
         self,
@@ -88,7 +90,7 @@ class Destination:
             username = (location.namespace if location else "") or username_at(DOCKER_HUB)
             if not username:
                 raise UsageError(
-                    "nobody but Docker can push to Docker Hub without a namespace",
+                    f"Docker Hub repositories need a namespace: {repository} has none",
                     hint=f"add yours: --repository USERNAME/{repository}",
                 )
             repository = f"{username}/{repository}"

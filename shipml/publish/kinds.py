@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shipml.azure import acr_explain
-from shipml.azure.clouds import find_cloud, is_acr_host
+from shipml.azure.clouds import check_acr_name, find_cloud, is_acr_host
 from shipml.errors import ShipmlError, UsageError
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.publish import hub
@@ -42,6 +42,8 @@ def _acr_host(name: str) -> str:
         raise UsageError(
             "which of Azure's registries?", hint="name it: --name NAME (list yours: az acr list --query '[].name')"
         )
+    if "." not in name:
+        check_acr_name(name)
     return name.lower() if "." in name else f"{name.lower()}{find_cloud().suffix}"
 
 
@@ -70,7 +72,10 @@ def host_of(registry: str, name: str = "") -> str:
         return kind.host(name)
     bare = registry.removeprefix("https://").removeprefix("http://").rstrip("/").removesuffix("/v2").lower()
     words = ", ".join(kind.name for kind in KINDS)
-    hint = f"use {words}, a [registries.NAME] or environment of the settings, or a host such as r.example.org or localhost:5000"
+    hint = (
+        f"use {words}, a [registries.NAME] or environment of the settings, or a host such as r.example.org or"
+        " localhost:5000"
+    )
     if "/" in bare or not (bare == "localhost" or "." in bare or ":" in bare):
         raise UsageError(f"{registry!r} is not a registry", hint=hint)
     try:

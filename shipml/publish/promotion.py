@@ -29,11 +29,11 @@ from shipml.registry.client import RemoteManifest
 from shipml.registry.remote import Registries
 from shipml.store import Store
 
-__all__ = ["Copied", "Copier", "Promoted", "Promotions", "find_source", "find_target"]
+__all__ = ["Copied", "Copier", "Promoted", "Promotions", "find_source", "find_target", "is_immutable", "is_typed"]
 
 _KEPT_PROMOTIONS = 50
 _NESTED_INDEXES = 3
-_ENVIRONMENTS = ("int", "prod")
+_KINDS = ("hub", "acr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +152,31 @@ def find_target(word: str, settings: Settings, source: Reference, tags: Sequence
         typed = (reference.tag or "latest",) if ":" in word[len(first) :] else ()
         found, usual = reference, (*typed, *tags) or _source_tags(source)
     else:
-        is_environment = word in _ENVIRONMENTS and word not in dict(settings.registries)
-        location = environment(word, settings) if is_environment else locate(word, settings)
+        location = _place(word, settings)
         found = location.reference(source.repository.removeprefix("library/"))
         usual = tuple(tags) or ((location.tag,) if location.tag else _source_tags(source))
     if not usual:
         raise UsageError(f"it is not said which tag {found.name} is to get", hint="add one: --tag TAG")
     return tuple(dict.fromkeys(found.with_tag(tag) for tag in usual))
+
+
+def _place(word: str, settings: Settings) -> Location:
+    """The environment, registry or host that a word without a slash means."""
+    names = dict(settings.registries)
+    looks_like_name = word not in names and word not in _KINDS and not set(word) & {".", ":"} and word != "localhost"
+    return environment(word, settings) if looks_like_name else locate(word, settings)
+
+
+def is_typed(word: str, settings: Settings) -> bool:
+    """Whether `--to` names the registry itself, not by settings of a project."""
+    is_reference = "/" in word and word not in dict(settings.registries)
+    return is_reference or _place(word, settings).is_typed
+
+
+def is_immutable(word: str, settings: Settings) -> bool:
+    """Whether the settings say that tags of a target must not move."""
+    is_reference = "/" in word and word not in dict(settings.registries)
+    return not is_reference and _place(word, settings).immutable
 
 
 def _source_tags(source: Reference) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,20 +13,24 @@ from shipml.azure.session import AzureSession
 from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.images import Finder, FoundImage
+from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference, has_registry
 from shipml.project import read_outline
+from shipml.publish.consent import keychain_for, variables_host
 from shipml.publish.destination import Destination, is_dirty
+from shipml.publish.kinds import explained
 from shipml.publish.locations import (
     Location,
     acr_hosts,
     locate,
     only_registry,
 )
+from shipml.publish.moving_tags import meanings, refuse_to_move, tell_moved
 from shipml.publish.pushed import Pushed, Pusher
 from shipml.publish.smoke_gate import require_smoke
 from shipml.publish.through_engine import EnginePusher
 from shipml.registry.credentials import find_credentials
-from shipml.registry.keychain import ChainKeychain, DockerKeychain, Keychain
+from shipml.registry.keychain import ChainKeychain, Keychain
 from shipml.runtimes.base import SmokeResult
 from shipml.store import Store
 
@@ -43,6 +47,16 @@ class ResolvedDestination:
     destination: Destination
     location: Location | None
     """What `--registry` or the settings mean; None where a reference says all."""
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the command line names the registry, not the settings of a project, nor the image."""
+        return bool(self.destination.reference) or (self.location is not None and self.location.is_typed)
+
+    @property
+    def is_immutable(self) -> bool:
+        """Whether tags there must not move."""
+        return self.destination.no_overwrite or (self.location is not None and self.location.immutable)
 
     def references(self, image: str, labels: Mapping[str, str]) -> tuple[Reference, ...]:
         """See `Destination.references`."""
@@ -94,15 +108,22 @@ class Publisher:
         subject = self._finder.subject(target)
         resolved = resolved or self.resolve(destination, subject.name, folder_of(target))
         references = resolved.references(subject.name, subject.labels)
+        keychain = self._keychain(resolved, references[0], target or "")
+        with explained(references[0], keychain):
+            keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
-        with self._pusher(subject, via) as pusher:
+        with self._pusher(subject, via, keychain) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
                 verdict = require_smoke(subject, self._store, lambda: self._run(str(subject.digest)))
             else:
                 self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
+            before = self._meanings(references, keychain)
+            if resolved.is_immutable and subject.image is not None:
+                refuse_to_move(before, subject.digest)
             pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
+        tell_moved(before, pushed.digest, self._emit)
         self._keep_evidence(subject, pushed)
         return pushed
 
@@ -125,18 +146,18 @@ class Publisher:
         if not destination.registry and image and has_registry(Reference.parse(image)):
             return ResolvedDestination(destination, None)
         settings = read_outline(folder).settings
-        self._azure.trust(*acr_hosts(settings))
+        self._azure.trust(*acr_hosts(settings, variables_host()))
         if not destination.registry:
             return ResolvedDestination(destination, only_registry(settings, destination.name))
-        if destination.registry == "acr" and "acr" not in dict(settings.registries):
+        if destination.registry == "acr" and "name" not in dict(dict(settings.registries).get("acr", ())):
             destination = replace(destination, name=self._azure.login_server(destination.name))
         return ResolvedDestination(destination, locate(destination.registry, settings, destination.name))
 
     @contextmanager
-    def _pusher(self, subject: FoundImage, via: Via) -> Iterator[Pusher]:
+    def _pusher(self, subject: FoundImage, via: Via, keychain: Keychain) -> Iterator[Pusher]:
         """What pushes, chosen here alone."""
         if via == "client" or (via == "auto" and subject.image is not None):
-            yield self._client_pusher()
+            yield self._client_pusher(keychain)
             return
         try:
             engine = docker_engine.connect()
@@ -146,19 +167,26 @@ class Publisher:
                 hint="start it; what shipml itself has built goes without: --via client",
             ) from error
         with engine:
-            yield EnginePusher(engine, self._store, self._keychain().credentials)
+            yield EnginePusher(engine, self._store, keychain.credentials)
 
-    def _client_pusher(self) -> Pusher:
+    def _client_pusher(self, keychain: Keychain) -> Pusher:
         # Late: plans and builds do not pay for HTTP.
         from shipml.publish.transfer import ClientPusher
         from shipml.registry.remote import Registries
 
-        keychain = self._keychain()
         return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
 
-    def _keychain(self) -> Keychain:
-        """What docker's files know, else Azure for its own registries."""
-        return ChainKeychain(DockerKeychain(), self._azure.keychain())
+    def _keychain(self, resolved: ResolvedDestination, first: Reference, target: str) -> Keychain:
+        """What docker's files and the environment know, else Azure for its own registries."""
+        is_typed = resolved.is_typed or target.startswith(f"{first.registry}/")
+        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose)
+        return ChainKeychain(known, self._azure.keychain())
+
+    def _meanings(self, references: Sequence[Reference], keychain: Keychain) -> dict[Reference, Digest | None]:
+        from shipml.registry.remote import Registries
+
+        with explained(references[0], keychain):
+            return meanings(references, Registries(keychain, self._emit))
 
 
 def folder_of(target: str | None) -> Path:

@@ -87,7 +87,7 @@ def test_what_the_settings_call_azures_is_azures(tmp_path: Path, store: Store) -
     (tmp_path / "shipml.toml").write_text('[registries.own]\nkind = "acr"\nhost = "r.example.org"\n')
     never: Any = None
     pushing, promoting = AzureSession(PUBLIC), AzureSession(PUBLIC)
-    Publisher(store, Finder(store, ignore), ignore, never, pushing).aim(Destination(), "iris", tmp_path)
+    Publisher(store, Finder(store, ignore), ignore, never, pushing).resolve(Destination(), "iris", tmp_path)
     with pytest.raises(UsageError, match="nowhere"):
         Promoter(store, ignore, never, promoting).promote(
             "q.example.org/x:1", origin="", target="nowhere", folder=tmp_path
