@@ -12,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import urllib3
 
-__all__ = ["bounded_pools"]
+__all__ = ["SlowHeadError", "bounded_pools"]
 
 _SLOWER = 2
-"""A head may take so many times the timeout, which urllib3 counts anew with every byte."""
+"""A head may take so many times the timeout, which urllib3 counts from each byte again."""
+
+
+class SlowHeadError(TimeoutError):
+    """The head of an answer came, but so slowly that its end was not waited for."""
 
 
 def bounded_pools(
@@ -52,13 +56,21 @@ def _made(timeout_seconds: float, check_peer: Callable[[str, str], None] | None)
         def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
             sock = self.sock
             limit_seconds = _SLOWER * max(timeout_seconds, (sock.gettimeout() if sock else None) or 0.0)
-            watch = threading.Timer(limit_seconds, _hang_up, (sock,))
+            was_slow = threading.Event()
+            watch = threading.Timer(limit_seconds, _hang_up, (sock, was_slow))
             watch.daemon = True
             watch.start()
             try:
-                return super().getresponse()
+                response = super().getresponse()
+            except OSError as error:
+                if was_slow.is_set():
+                    raise SlowHeadError from error
+                raise
             finally:
                 watch.cancel()
+            if was_slow.is_set():  # http.client takes the end of the connection for the end of the head
+                raise SlowHeadError
+            return response
 
     class BoundedTls(Bounded, HTTPSConnection):
         """Over TLS."""
@@ -72,7 +84,8 @@ def _made(timeout_seconds: float, check_peer: Callable[[str, str], None] | None)
     return {"http": Plain, "https": Tls}
 
 
-def _hang_up(sock: socket.socket | None) -> None:
+def _hang_up(sock: socket.socket | None, was_slow: threading.Event) -> None:
+    was_slow.set()
     if sock is not None:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)

@@ -23,6 +23,7 @@ from shipml.oci.documents import (
     parse_index,
 )
 from shipml.oci.reference import Reference
+from shipml.publish.destination import parse_typed
 from shipml.publish.locations import Location, environment, locate
 from shipml.publish.transfer import copy_image
 from shipml.registry.client import RemoteManifest
@@ -102,14 +103,14 @@ def find_source(text: str, origin: Location | None) -> Reference:
     """
     first, slash, _ = text.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
-        return Reference.parse(text)
+        return parse_typed(text)
     if origin is not None:
         return _within(origin, text)
     if not text:
         raise UsageError(
             "it is not said what to promote", hint="for example: shipml promote iris:1.4 --from int --to prod"
         )
-    return Reference.parse(text)
+    return parse_typed(text)
 
 
 def _within(origin: Location, text: str) -> Reference:
@@ -123,7 +124,7 @@ def _within(origin: Location, text: str) -> Reference:
         return origin.reference().with_tag(text)
     repository = text.partition("@")[0].partition(":")[0]
     found = replace(origin, repository=origin.repository if repository in own_names else repository).reference()
-    typed = Reference.parse(text)
+    typed = parse_typed(text)
     if typed.digest:
         return replace(found, tag=None, digest=typed.digest)
     return found.with_tag(typed.tag or "latest") if ":" in text else found
@@ -146,7 +147,7 @@ def find_target(word: str, settings: Settings, source: Reference, tags: Sequence
     """
     first, slash, _ = word.partition("/")
     if slash and word not in dict(settings.registries):
-        reference = Reference.parse(word)
+        reference = parse_typed(word)
         if reference.digest:
             raise UsageError(f"{word} names a digest, which follows from the image", hint=f"--to {reference.name}:TAG")
         typed = (reference.tag or "latest",) if ":" in word[len(first) :] else ()

@@ -18,6 +18,7 @@ from shipml.errors import (
 )
 from shipml.events import Emit, Notice, ignore
 from shipml.http import Pools, redacted
+from shipml.http.connections import SlowHeadError
 from shipml.http.download import failure
 from shipml.http.retry import RETRIED, RetryPolicy, retry_after_seconds
 from shipml.registry.address import INSECURE_REGISTRIES, Address, is_loopback
@@ -255,6 +256,8 @@ def interrupted(error: Exception, url: str, *, has_answered: bool = True) -> Int
         return InterruptedRequestError(
             f"nothing listens on {host}", hint="start the registry, or correct the port", last=True
         )
+    if isinstance(cause, SlowHeadError):
+        return InterruptedRequestError(f"{redacted(url)} answers too slowly", hint=wrong.hint, last=True)
     if _is_unreachable(error) and cause is not None and cause.strerror:
         return InterruptedRequestError(f"{host} cannot be reached: {cause.strerror}", hint=wrong.hint)
     return InterruptedRequestError(wrong.message, hint=wrong.hint)

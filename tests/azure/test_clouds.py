@@ -10,22 +10,11 @@ import pytest
 from shipml.azure import AzSettings, find_cloud, is_acr_host
 from shipml.errors import ConfigurationError, UsageError
 
-REGISTERED = """\
-[Stack]
-endpoint_resource_manager = https://arm.example.org/
-endpoint_active_directory = https://login.example.org/
-endpoint_active_directory_resource_id = https://arm-audience.example.org
-suffix_acr_login_server_endpoint = .registry.example.org
-[Half]
-endpoint_resource_manager = https://arm.example.org
-"""
-
 
 def _az(home: Path, cloud: str = "") -> None:
     folder = home / ".azure"
     folder.mkdir()
     (folder / "config").write_text(f"[core]\noutput = json\n[cloud]\nname = {cloud}\n" if cloud else "")
-    (folder / "clouds.config").write_text(REGISTERED)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +25,6 @@ def _az(home: Path, cloud: str = "") -> None:
         ("AzureUSGovernment", "", "", "AzureChinaCloud", "AzureUSGovernment"),
         ("", "ml.azurecr.cn", "AZURE_US_GOVERNMENT", "", "AzureChinaCloud"),
         ("", "", "AZURE_US_GOVERNMENT", "AzureChinaCloud", "AzureUSGovernment"),
-        ("", "", "", "AzureChinaCloud", "AzureChinaCloud"),
         ("", "", "", "AzureChinaCloud", "AzureChinaCloud"),
         ("", "ml.azurecr.us", "", "AzureChinaCloud", "AzureUSGovernment"),
     ],
