@@ -69,6 +69,7 @@ def _made(timeout_seconds: float, check_peer: Callable[[str, str], None] | None)
             finally:
                 watch.cancel()
             if was_slow.is_set():  # http.client takes the end of the connection for the end of the head
+                response.close()
                 raise SlowHeadError
             return response
 

@@ -68,7 +68,7 @@ def test_words_become_references(destination: Destination, image: str, expected:
         (Destination(registry="https://r.example.org/team"), "iris:2", "use hub, acr, a [registries.NAME]"),
         (Destination(registry="r.example.org"), "", "--repository NAME"),
         (Destination("ann/app@sha256:" + "ab" * 32), "iris:2", "REGISTRY/NAME:TAG"),
-        (Destination("ann/app", tags=("-1",)), "iris:2", "write ann/app"),
+        (Destination("ann/app", tags=("-1",)), "iris:2", "--tag 1"),
     ],
 )
 def test_what_is_unclear_is_refused(destination: Destination, image: str, hint: str) -> None:
