@@ -55,7 +55,8 @@ def _made(timeout_seconds: float, check_peer: Callable[[str, str], None] | None)
 
         def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as in urllib3
             sock = self.sock
-            limit_seconds = _SLOWER * max(timeout_seconds, (sock.gettimeout() if sock else None) or 0.0)
+            own_seconds = self.timeout if isinstance(self.timeout, int | float) else 0.0  # of this request: patience
+            limit_seconds = _SLOWER * max(timeout_seconds, own_seconds)
             was_slow = threading.Event()
             watch = threading.Timer(limit_seconds, _hang_up, (sock, was_slow))
             watch.daemon = True

@@ -119,8 +119,10 @@ class Publisher:
                 verdict = require_smoke(subject, self._store, lambda: self._run(str(subject.digest)))
             else:
                 self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
-            before = self._meanings(references, keychain)
-            if resolved.is_immutable and subject.image is not None:
+            # An engine may reach registries that we do not: only a rule makes us ask for ourselves.
+            is_asked = pusher.name == "client" or resolved.is_immutable
+            before = self._meanings(references, keychain) if is_asked else {}
+            if resolved.is_immutable:
                 refuse_to_move(before, subject.digest)
             pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
         tell_moved(before, pushed.digest, self._emit)
