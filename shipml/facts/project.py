@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from shipml.facts.dockerfile import NotUnderstood, Understood
+from shipml.facts.dockerfile import FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import (
     ApplicationFile,
     Base,
@@ -19,11 +19,13 @@ from shipml.facts.plan import (
     LockedWheel,
     SmokeCheck,
 )
-from shipml.facts.requirements import Change, Declared, ImportedModule
+from shipml.facts.requirements import Correction, ImportedModule, Requirements
+from shipml.facts.secrets import FoundSecret
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
 __all__ = [
+    "Distribution",
     "GpuUse",
     "Lock",
     "LockFile",
@@ -60,6 +62,8 @@ class Settings:
     """Sorted by name."""
     user: str | None = None
     smoke: SmokeCheck = SmokeCheck()
+    allowed_secrets: tuple[str, ...] = ()
+    """`FILE:LINE` or `sha256:…` of what looks like a secret and may be in the image."""
     registries: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     source: str = ""
@@ -143,6 +147,35 @@ class GpuUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """A project that can be installed, as its build backend would install it."""
+
+    name: str
+    """As written."""
+    version: str
+    source: str
+    """The file that says so, relative to the project."""
+    source_folder: str = "."
+    """Where its packages lie, relative to the project: "src"; "." for its top."""
+    summary: str = ""
+    requires_python: str = ""
+    requirements: tuple[str, ...] = ()
+    """PEP 508, in order."""
+    entry_points: tuple[tuple[str, str, str], ...] = ()
+    """(group, name, target), sorted: ("console_scripts", "train", "churn.train:main")."""
+    version_files: tuple[str, ...] = ()
+    """Files, relative to the project, that its backend would write with the version, and that are not there."""
+    lacks: str = ""
+    """What only its build would make: a clause without full stop; "" where its files are all there is."""
+
+    @property
+    def scripts(self) -> tuple[tuple[str, str], ...]:
+        """(name, target) of its commands, those for a terminal first."""
+        groups = ("console_scripts", "gui_scripts")
+        return tuple((name, target) for group in groups for at, name, target in self.entry_points if at == group)
+
+
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """The project's own pylock.toml."""
 
@@ -156,7 +189,7 @@ class Project:
 
     folder: Path
     settings: Settings = Settings()
-    requirements: Declared | None = None
+    requirements: Requirements | None = None
     """None where nothing is asked for: no file says so, and no code imports anything of a third party."""
     imports: tuple[ImportedModule, ...] = ()
     """Of third parties, by the project's own code without its tests; sorted by name."""
@@ -168,6 +201,8 @@ class Project:
     """Sorted by path; every parent folder is an entry of its own."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    secrets: tuple[FoundSecret, ...] = ()
+    """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
     models: tuple[ModelFile, ...] = ()
     """The trained models that say what made them, and those that are missing; sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
@@ -179,9 +214,9 @@ class Project:
     """Top-level modules of the standard library that the project's code imports, sorted."""
     revision: Revision | None = None
     has_dockerfile: bool = False
-    dockerfile: Understood | NotUnderstood | None = None
+    dockerfile: FollowedDockerfile | UnsupportedInstruction | None = None
     """The project's own; None where it has none."""
-    followed: Understood | None = None
+    followed: FollowedDockerfile | None = None
     """The Dockerfile that the image is built as; None where the project's other files decide."""
     places: tuple[tuple[str, str], ...] = ()
     """(path, absolute path in the image) of files that a Dockerfile puts elsewhere, sorted; once for each place."""
@@ -190,6 +225,10 @@ class Project:
     version: str | None = None
     """Of pyproject.toml's [project]."""
     lock_file: LockFile | None = None
+    distributions: tuple[Distribution, ...] = ()
+    """Itself where it can be installed, then those of its folders that it asks for."""
+    streamlit_setups: tuple[str, ...] = ()
+    """Shell scripts that do nothing but write Streamlit's settings into the home folder, sorted."""
 
     @property
     def required_imports(self) -> tuple[ImportedModule, ...]:
@@ -235,7 +274,7 @@ class Lock:
     """Packages that have no wheel, to be built; sorted by name."""
     decisions: tuple[Decision, ...] = ()
     """What was decided while it was resolved: as of when, what was held back, what was tried before."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     """What was taken otherwise than the project says it: `--strict` refuses it."""
 
 
@@ -267,6 +306,14 @@ class Program:
     """Whether it imports what lies beside it as if its own folder were on the path."""
     is_imported: bool = False
     """Whether another program imports it."""
+    calls_shell: bool = False
+    """Whether it is a notebook with commands for a shell, other than pip's."""
+    as_module: bool = False
+    """Whether it lies in a package and is run as `python -m`: it imports its neighbours relatively."""
+    package_folder: str = ""
+    """Where the package lies then, relative to the project: "src"; "" for its top."""
+    calls_nothing: bool = False
+    """Whether running the file does nothing: it only defines and imports."""
 
     @property
     def folder(self) -> str:
@@ -277,7 +324,9 @@ class Program:
     def module(self) -> str:
         """The module's name for an import from the project's folder, or from its own where it needs that."""
         path = self.path.rpartition("/")[2] if self.needs_its_folder else self.path
-        return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        if self.as_module and self.package_folder:
+            path = path.removeprefix(f"{self.package_folder}/")
+        return path.removesuffix(".py").removesuffix("/__init__").removesuffix("/__main__").replace("/", ".")
 
     @property
     def source(self) -> str:

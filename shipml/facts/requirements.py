@@ -1,22 +1,31 @@
-"""What the project asks for, as values: requirements after mending, and each mending with its reason."""
+"""What the project asks for, as values: requirements after correction, and each correction with its reason."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["Change", "ChangeKind", "Declared", "DeclaredRequirement", "ImportedModule", "LeftAside"]
+__all__ = [
+    "Correction",
+    "CorrectionKind",
+    "DeclaredRequirement",
+    "FileHash",
+    "IgnoredFile",
+    "ImportedModule",
+    "Requirements",
+    "StatedHashes",
+]
 
-ChangeKind: TypeAlias = Literal[
+CorrectionKind: TypeAlias = Literal[
     "encoding", "line", "name", "version", "dropped", "duplicate", "contradiction", "added", "lock"
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Correction:
     """What was read otherwise than it is written: `--strict` refuses it."""
 
-    kind: ChangeKind
+    kind: CorrectionKind
     before: str
     """As written; "" for what was added."""
     after: str
@@ -52,7 +61,30 @@ class DeclaredRequirement:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftAside:
+class FileHash:
+    """What the project says that a file must be."""
+
+    algorithm: str
+    """As hashlib names it."""
+    hex: str
+    """Lower case."""
+    size_bytes: int | None = None
+    """None where only the hash is stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedHashes:
+    """The files that a package may come from."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    source: str
+    """`FILE:LINE`."""
+    hashes: tuple[FileHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoredFile:
     """A file, or a group in one, that names dependencies too and was not taken."""
 
     path: str
@@ -60,7 +92,7 @@ class LeftAside:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Requirements:
     """All that the project asks for, and where it says so."""
 
     path: str
@@ -73,9 +105,9 @@ class Declared:
     """What versions may be, if the package is needed: of `-c` files and of locks."""
     options: tuple[str, ...] = field(default=(), repr=False)
     """Lines for uv: `--extra-index-url URL`, `--find-links URL`, …; may hold credentials."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     """In the order of the files."""
-    left_aside: tuple[LeftAside, ...] = ()
+    left_aside: tuple[IgnoredFile, ...] = ()
     locked_by: str = ""
     """The lock file that the constraints are from; "" where there is none."""
     as_it_stands: bool = False
@@ -91,6 +123,8 @@ class Declared:
     """Imports that nothing declared provides and for which no package is known."""
     source_folders: tuple[str, ...] = ()
     """Folders, relative to the project, in which its own packages lie, other than its top: "src"."""
+    stated_hashes: tuple[StatedHashes, ...] = ()
+    """Of lock files; those of requirements files stand in their lines (`--hash=…`)."""
     learned: tuple[DeclaredRequirement, ...] = ()
     """What builds on this machine showed to be missing: asked for besides, but nothing that the project says."""
 

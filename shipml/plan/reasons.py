@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shipml.facts.dockerfile import NotUnderstood
+from shipml.facts.dockerfile import UnsupportedInstruction
 from shipml.facts.plan import (
     USER_ID,
     Base,
@@ -15,7 +15,7 @@ from shipml.facts.plan import (
 )
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import HUB_PYTHONS, Suite
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.plan.accelerator import gpu_hint
 from shipml.plan.command import Command
 from shipml.plan.python_version import PythonCandidate
@@ -53,9 +53,14 @@ def decisions(
         *_dependencies(project, lock),
         *_system_packages(base),
         *_files(project),
+        *(
+            Decision("secret", one.source, f"{one.kind}: push refuses it; its hash is {one.fingerprint}")
+            for one in project.secrets
+        ),
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
         *_other_programs(command),
+        *_distributions(project),
         _user(project),
         Decision("created", timing.created_at, timing.because),
     )
@@ -87,7 +92,7 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
 def _dockerfile(project: Project) -> Iterator[Decision]:
     if project.followed is not None:
         yield Decision("Dockerfile", "followed", "each of its instructions is understood")
-    elif isinstance(project.dockerfile, NotUnderstood):
+    elif isinstance(project.dockerfile, UnsupportedInstruction):
         yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
     elif project.dockerfile is not None:
         yield Decision("Dockerfile", "left aside", "--no-dockerfile says so")
@@ -110,16 +115,16 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for aside in source.left_aside:
         yield Decision("left aside", aside.path, aside.because)
     for change in source.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})")
     for change in lock.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
-    accelerator = next((one.value for one in lock.decisions if one.what == "accelerator"), "cpu")
+    accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):
         yield hint
 
 
-def _asked(source: Declared) -> str:
+def _asked(source: Requirements) -> str:
     return source.path or "what the code imports"
 
 
@@ -151,10 +156,18 @@ def _clause(reason: str) -> str:
 
 def _system_packages(base: Base) -> Iterator[Decision]:
     """Those that something asks for, one by one; what these need, as a number."""
-    asked = [one for one in base.extra_packages if not one.because.startswith("needed by ")]
+    asked = [one for one in base.extra_packages if one.root]
     yield from (Decision("system package", f"{one.name} {one.version}", one.because) for one in asked)
     if others := len(base.extra_packages) - len(asked):
         yield Decision("system packages", f"{others} more", "those need them")
+
+
+def _distributions(project: Project) -> Iterator[Decision]:
+    """The projects that are installed in place."""
+    for one in project.distributions if project.followed is None else ():
+        yield Decision("installed", f"{one.name} {one.version}", f"{one.source} describes it")
+        if one.lacks:
+            yield Decision("not compiled", one.name, f"{one.lacks}, and its files are taken as they are", "warning")
 
 
 def _other_programs(command: Command) -> Iterator[Decision]:

@@ -10,12 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from shipml.errors import NotAllowedError
 from shipml.publish.kinds import host_of
-from shipml.registry.keychain import DockerKeychain
+from shipml.registry.keychain import REGISTRY_VARIABLE, DockerKeychain
 
-__all__ = ["REGISTRY_VARIABLE", "keychain_for", "variables_host"]
+__all__ = ["keychain_for", "variables_host"]
 
-REGISTRY_VARIABLE = "SHIPML_REGISTRY"
-"""The variable that names the host which SHIPML_USERNAME and SHIPML_PASSWORD are for."""
 _VARIABLES = ("SHIPML_USERNAME", "SHIPML_PASSWORD")
 _ANSWERS = ("send them", "stop")
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from shipml import docker_engine
-from shipml.azure.session import AzureSession
 from shipml.errors import UnavailableError
-from shipml.events import Emit, Notice
-from shipml.images import Finder, FoundImage
+from shipml.events import Notice
+from shipml.images import FoundImage, find_image
 from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference, has_registry
 from shipml.project import read_outline
@@ -32,7 +31,9 @@ from shipml.publish.through_engine import EnginePusher
 from shipml.registry.credentials import find_credentials
 from shipml.registry.keychain import ChainKeychain, Keychain
 from shipml.runtimes.base import SmokeResult
-from shipml.store import Store
+from shipml.secrets.evidence import require_no_secrets
+from shipml.session import Session
+from shipml.store import evidence
 
 __all__ = ["Publisher", "ResolvedDestination", "Via", "folder_of"]
 
@@ -47,11 +48,15 @@ class ResolvedDestination:
     destination: Destination
     location: Location | None
     """What `--registry` or the settings mean; None where a reference says all."""
+    is_agreed: bool = False
+    """Whether it was settled before that the user's credentials may go there."""
 
     @property
     def is_typed(self) -> bool:
         """Whether the command line names the registry, not the settings of a project, nor the image."""
-        return bool(self.destination.reference) or (self.location is not None and self.location.is_typed)
+        return (
+            self.is_agreed or bool(self.destination.reference) or (self.location is not None and self.location.is_typed)
+        )
 
     @property
     def is_immutable(self) -> bool:
@@ -71,19 +76,12 @@ class ResolvedDestination:
 class Publisher:
     """Publishes images of a store and of the user's engine; raises ShipmlError, as its class says."""
 
-    def __init__(
-        self,
-        store: Store,
-        finder: Finder,
-        emit: Emit,
-        run: Callable[[str], SmokeResult],
-        azure: AzureSession | None = None,
-    ) -> None:
-        """`azure` is who we are to Azure, if that is asked; None is whom azure-identity finds."""
-        self._azure = azure or AzureSession(emit=emit)
-        self._store = store
-        self._finder = finder
-        self._emit = emit
+    def __init__(self, session: Session, run: Callable[[str], SmokeResult]) -> None:
+        """`run` runs an image by name or digest as its labels demand, and keeps the result."""
+        self._session = session
+        self._azure = session.azure
+        self._store = session.store
+        self._emit = session.emit
         self._run = run
 
     def push(
@@ -98,14 +96,14 @@ class Publisher:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
         Args:
-            target: as for `Finder.subject`.
+            target: as for `images.find_image`.
             destination: where to.
             smoke: False pushes it without.
             via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
             resolved: what came of the destination already; None looks at the settings of the folder that `target`
                 names, else of the current one.
         """
-        subject = self._finder.subject(target)
+        subject = find_image(self._session, target)
         resolved = resolved or self.resolve(destination, subject.name, folder_of(target))
         references = resolved.references(subject.name, subject.labels)
         keychain = self._keychain(resolved, references[0], target or "")
@@ -113,6 +111,7 @@ class Publisher:
             keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
+        require_no_secrets(self._store, subject.digest, subject.name)
         with self._pusher(subject, via, keychain) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
@@ -129,11 +128,21 @@ class Publisher:
         self._keep_evidence(subject, pushed)
         return pushed
 
+    def agree(self, resolved: ResolvedDestination, first: Reference) -> ResolvedDestination:
+        """Settle, before anything is built or asked, that credentials can be read and may go to a destination.
+
+        Raises:
+            NotAllowedError: only the settings name it, and nobody agreed.
+            ConfigurationError: a file with credentials is broken.
+        """
+        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose)
+        known.credentials(first)
+        return replace(resolved, is_agreed=True)
+
     def _keep_evidence(self, subject: FoundImage, pushed: Pushed) -> None:
         """What passed under one digest has passed under the one that an engine gave it on the way: for promotions."""
-        known = self._store.fact("smoke", str(subject.digest))
-        if isinstance(known, dict) and pushed.digest != subject.digest and pushed.identity != "not checked":
-            self._store.keep_fact("smoke", str(pushed.digest), {**known, "digest": str(pushed.digest)})
+        if pushed.identity != "not checked":
+            evidence.keep_as(self._store, subject.digest, pushed.digest)
 
     def resolve(self, destination: Destination, image: str, folder: Path) -> ResolvedDestination:
         """Find out which registry is meant; Azure is asked where it was not named.

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from shipml.facts.releases import Pin, cutoff
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.lock.choosing import fits
 from shipml.resolver.compatibility import is_near
 from shipml.resolver.context import Work
+from shipml.resolver.integrity import has_stated_hash
 from shipml.resolver.pins import nearest_newer
 from shipml.resolver.release_lookup import filename, uploaded_at
 from shipml.resolver.sources import Sources
@@ -104,13 +105,13 @@ def with_versions(question: Question, versions: Mapping[str, str]) -> Question:
 
 def without_old_wheels(
     work: Work, question: Question, lacking: Sequence[str], sources: Sources | None
-) -> tuple[Question, tuple[Change, ...]]:
+) -> tuple[Question, tuple[Correction, ...]]:
     """The question with pins that have no wheel moved to the next release that has one, or let in as source."""
     if sources is None:
         return question, ()
     changes = []
     for pin in [pin for pin in work.survey.pins if str(pin) in lacking]:
-        found = moved(work.uv, pin, question)
+        found = None if has_stated_hash(work.declared, pin.name) else moved(work.uv, pin, question)
         if found is None:
             sources.let_in([str(pin)], question)
             continue
@@ -123,7 +124,7 @@ def without_old_wheels(
         because = (
             f"{pin} has wheels for older Pythons only, and this is the next that has one for {question.base.python}"
         )
-        changes.append(Change("version", str(pin), str(newer), because, pin.source))
+        changes.append(Correction("version", str(pin), str(newer), because, pin.source))
     return replace(question, links=sources.links), tuple(changes)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from shipml.facts.plan import Decision
 from shipml.facts.project import Project
 from shipml.facts.releases import Pin
-from shipml.facts.requirements import Change, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement
 
 __all__ = ["added_requirements", "by_number", "contradictions", "keras_2_bounds", "model_pins"]
 
@@ -65,14 +65,14 @@ def keras_2_bounds(project: Project) -> Iterator[tuple[str, Decision]]:
             )
 
 
-def added_requirements(project: Project) -> Iterator[tuple[DeclaredRequirement, Change]]:
+def added_requirements(project: Project) -> Iterator[tuple[DeclaredRequirement, Correction]]:
     """What a model needs to be loaded and nothing asks for."""
     imported = {one.root for one in project.imports}
     for name, (version, path) in sorted(_made_with(project).items()):
         if name != "keras" and _declared(project, name) is None and _MODULES[name] not in imported:
             line = f"{name}=={version}"
             because = "the model was made with it and cannot be loaded without it"
-            yield DeclaredRequirement(name, path, name=name), Change("added", "", line, because, path)
+            yield DeclaredRequirement(name, path, name=name), Correction("added", "", line, because, path)
 
 
 def contradictions(project: Project) -> Iterator[Decision]:
@@ -80,15 +80,17 @@ def contradictions(project: Project) -> Iterator[Decision]:
     for model in project.models:
         if model.is_pointer:
             because = "it is a pointer of Git LFS, not the file itself; fetch it: git lfs pull"
-            yield Decision("model file", f"{model.path} is missing", because)
+            yield Decision("model file", f"{model.path} is missing", because, "warning")
         for name, version in model.made_with:
             one = _declared(project, name)
             if one is not None and one.version and by_number(one.version)[:2] != by_number(version)[:2]:
                 because = f"{one.source} pins {name}=={one.version}: {_harm(version, one.version)}"
-                yield Decision("model file", f"{model.path} was made with {name} {version}", because)
+                yield Decision("model file", f"{model.path} was made with {name} {version}", because, "warning")
 
 
 def _harm(made_with: str, pinned: str) -> str:
     if by_number(pinned) < by_number(made_with):
         return "an older release often cannot load what a newer one wrote; pin the version that made it"
-    return "a newer release may fail to load it, or predict otherwise; pin the version that made it, or train it anew"
+    return (
+        "a newer release may fail to load it, or predict differently; pin the version that made it, or train it again"
+    )

@@ -10,7 +10,7 @@ from shipml.errors import ResolutionError
 from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import MissingPin, Pin, Survey
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 from shipml.resolver.release_lookup import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.specifiers import Specifier
 
-__all__ = ["Mending", "known_floors", "known_pins", "mended"]
+__all__ = ["Corrected", "corrected", "known_floors", "known_pins"]
 
 
 _LINUX = tuple(
@@ -40,15 +40,15 @@ _LINUX = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Mending:
+class Corrected:
     """Pins with those that never existed replaced."""
 
     pins: tuple[Pin, ...]
     overrides: tuple[str, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[Correction, ...]
 
 
-def known_pins(declared: Declared) -> tuple[Pin, ...]:
+def known_pins(declared: Requirements) -> tuple[Pin, ...]:
     """The pins of the requirements and constraints that count on Linux, each name once."""
     found: dict[str, Pin] = {}
     for one in (*declared.requirements, *declared.constraints):
@@ -58,7 +58,7 @@ def known_pins(declared: Declared) -> tuple[Pin, ...]:
     return tuple(found.values())
 
 
-def known_floors(declared: Declared) -> dict[str, Pin]:
+def known_floors(declared: Requirements) -> dict[str, Pin]:
     """The requirements that name a least version, as they are written, each with what stands for it."""
     found: dict[str, Pin] = {}
     for one in declared.requirements:
@@ -116,7 +116,7 @@ def _normalised(name: str) -> str:
     return canonicalize_name(name)
 
 
-def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Mending:
+def corrected(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Corrected:
     """The pins with each that never existed replaced by the nearest release of its series.
 
     Raises:
@@ -130,18 +130,18 @@ def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> 
         raise ResolutionError("; ".join(map(_described, hopeless)), hint=_remedy(hopeless))
     replaced = {one.pin.name: Pin(one.pin.name, one.nearest[0], one.pin.source) for one in missing}
     pins = tuple(replaced.get(pin.name, pin) for pin in survey.pins if pin.name not in gone)
-    return Mending(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
+    return Corrected(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
 
 
 def _in_series(one: MissingPin) -> bool:
     return bool(one.nearest) and series(one.nearest[0]) == series(one.pin.version)
 
 
-def _changes(missing: Sequence[MissingPin]) -> Iterator[Change]:
+def _changes(missing: Sequence[MissingPin]) -> Iterator[Correction]:
     for one in missing:
         after = f"{one.pin.name}=={one.nearest[0]}"
         because = f"{one.pin} was never released, or is gone from the index; this is the nearest of its series"
-        yield Change("version", str(one.pin), after, because, one.pin.source)
+        yield Correction("version", str(one.pin), after, because, one.pin.source)
 
 
 def _described(one: MissingPin) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from shipml.errors import ResolutionError, ShipmlError
 from shipml.facts.plan import LockedWheel
 from shipml.facts.pythons import PythonBase
-from shipml.facts.requirements import Declared, DeclaredRequirement
+from shipml.facts.requirements import DeclaredRequirement, Requirements
 from shipml.lock import select_wheels
 from shipml.oci.manifest import Platform
 from shipml.resolver.errors import UnsolvableError, explain
@@ -66,7 +66,7 @@ class ToolResolver:
             UnsolvableError: there are none, or one of `buildable` is among those that are lacking.
             NotAllowedError, TryAgainError, UnavailableError: as the resolver.
         """
-        declared = Declared(
+        declared = Requirements(
             path=f"the build of {name}",
             requirements=tuple(DeclaredRequirement(line, f"the build of {name}") for line in requirements),
             options=self.options,
@@ -74,7 +74,7 @@ class ToolResolver:
         first: ShipmlError | None = None
         with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
             links = self._links(built, Path(scratch))
-            for limits, moment in self._ways(name, constraints, as_of):
+            for limits, moment in self._strategies(name, constraints, as_of):
                 exempt = tuple(wheel.name for wheel in built)
                 question = Question(
                     declared,
@@ -96,7 +96,7 @@ class ToolResolver:
                         raise problem from error
         raise first or ResolutionError(f"nothing is known of what builds {name}")
 
-    def _ways(
+    def _strategies(
         self, name: str, constraints: Sequence[str], as_of: datetime | None
     ) -> Iterator[tuple[tuple[str, ...], datetime | None]]:
         """(limits, date) in order."""

@@ -11,7 +11,7 @@ import pytest
 from shipml.azure.session import AzureSession
 from shipml.errors import ConfigurationError, NotAllowedError, ShipmlError
 from shipml.events import Event, Notice
-from shipml.pipeline import Shipml
+from shipml.pipeline import PlanRequest, Shipml
 from shipml.project.settings import load_settings
 from shipml.publish.consent import keychain_for
 from shipml.publish.destination import Destination
@@ -223,3 +223,15 @@ def test_a_tag_that_moves_is_told_or_refused(
     session.push("app:1", Destination(place), smoke=False)
     told = [event.message for event in heard if isinstance(event, Notice)]
     assert any(str(first.digest) in message and place in message for message in told)
+
+
+def test_ship_asks_nobody_before_it_may(
+    collector: SmallServer, open_session: Callable[..., Shipml], tmp_path: Path
+) -> None:
+    """The registry of the settings, whose last image is a cache of the build, gets no password from `ship` either."""
+    (tmp_path / "shipml.toml").write_text(SETTINGS["registry"].format(host=collector.host))
+    (tmp_path / "app.py").write_text("print('ok')\n")
+    with pytest.raises(NotAllowedError) as caught:
+        open_session().ship(PlanRequest(tmp_path), Destination())
+    assert f"SHIPML_REGISTRY={collector.host}" in caught.value.hint
+    assert collector.asked == []
