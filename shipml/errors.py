@@ -21,7 +21,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import copy
+from typing import ClassVar, Self
 
 __all__ = [
     "BuildError",
@@ -52,6 +53,12 @@ class ShipmlError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def with_hint(self, hint: str) -> Self:
+        """The same error, with all else that it knows, and another hint."""
+        other = copy.copy(self)
+        other.hint = hint
+        return other
 
     def to_json(self) -> dict[str, object]:
         """The `error` object of `--json` (docs/reference.md, "Errors")."""

@@ -242,6 +242,7 @@ class Shipml:
         tags: Sequence[str] = (),
         smoke: bool = True,
         rollback: bool = False,
+        no_overwrite: bool = False,
         folder: Folder = ".",
     ) -> Promoted:
         """Let an environment have the very image of another one, or, with `rollback`, what it had before.
@@ -253,12 +254,15 @@ class Shipml:
             tags: as `--tag` names them.
             smoke: False promotes what was never run.
             rollback: whether the last promotion is undone.
+            no_overwrite: whether a tag of the target that has another image is an error.
             folder: whose settings name environments.
         """
         promoter = Promoter(self.session, self.run_image)
         if rollback:
             return promoter.roll_back(target, text=image, tags=tags, folder=Path(folder))
-        return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=Path(folder))
+        return promoter.promote(
+            image, origin=origin, target=target, tags=tags, smoke=smoke, no_overwrite=no_overwrite, folder=Path(folder)
+        )
 
     @reading_once()
     def ship(
@@ -283,11 +287,12 @@ class Shipml:
         """
         started_at, request = time.monotonic(), _request(request)
         name = image_name(read_outline(request.folder), request.name)[0]
-        aim = self._publisher().aim(destination or Destination(), name, request.folder)
-        last = aim.references(name, {})[0]
+        resolved = self._publisher().resolve(destination or Destination(), name, request.folder)
+        last = resolved.references(name, {})[0]
+        resolved = self._publisher().agree(resolved, last)
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
-        pushed = self._publisher().push(target, aim.destination, smoke=smoke, aim=aim)
+        pushed = self._publisher().push(target, resolved.destination, smoke=smoke, resolved=resolved)
         shown = self.last_run(built.digest)
         return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)
 

@@ -22,7 +22,7 @@ MODULES = {
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "events", "folders", "reading", "text"),
-    ("oci",),
+    ("oci", "workers"),
     ("facts", "store"),
     ("docker_engine", "dockerfile", "http", "plan", "secrets"),
     ("project", "registry"),

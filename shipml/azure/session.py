@@ -18,6 +18,7 @@ from shipml.azure import (
     sign_in,
 )
 from shipml.azure.acr import AcrKeychain
+from shipml.azure.clouds import check_acr_name
 from shipml.errors import NotAllowedError, ShipmlError, UsageError
 from shipml.events import Emit, Notice, ignore
 
@@ -93,6 +94,11 @@ class AzureSession:
         if self._identity is not None:
             self._identity.close()
 
+    @property
+    def choose(self) -> Choose | None:
+        """Asks a person; None where nobody can be asked."""
+        return self._choose
+
     def trust(self, *hosts: str) -> None:
         """These registries are Azure's, whatever their names: tokens of Azure may go there."""
         self._hosts.update(hosts)
@@ -135,6 +141,7 @@ class AzureSession:
             return self._chosen().login_server
         if "." in name or ":" in name:
             return name.lower()
+        check_acr_name(name)
         host = f"{name.lower()}{find_cloud(self.options.cloud).suffix}"
         return host if _resolves(host) else self._looked_up(name, host)
 
@@ -164,6 +171,8 @@ class AzureSession:
         """The host that Azure knows for the name, else the usual one: what is wrong with it shows when it is asked."""
         try:
             return self.manager().find(name).login_server
+        except UsageError:  # there is no such host, and Azure lists others
+            raise
         except ShipmlError:
             return host
 

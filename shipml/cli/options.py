@@ -22,6 +22,7 @@ __all__ = [
     "Common",
     "Folder",
     "ImageName",
+    "NoOverwrite",
     "Planning",
     "RegistryOwner",
     "RegistryWord",
@@ -84,6 +85,10 @@ Tags = Annotated[
     typer.Option(
         "--tag", metavar="TAG", help="Tag there; repeatable", show_default="the image's version and git revision"
     ),
+]
+
+NoOverwrite = Annotated[
+    bool, typer.Option("--no-overwrite", help="Fail if a tag there has another image already, instead of moving it")
 ]
 
 

@@ -16,6 +16,7 @@ from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import (
     ImageName,
+    NoOverwrite,
     RegistryOwner,
     RegistryWord,
     RepositoryName,
@@ -43,6 +44,7 @@ def push(
     name: RegistryOwner = "",
     repository: RepositoryName = "",
     tag: Tags = None,
+    no_overwrite: NoOverwrite = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
     via: Annotated[
         Literal["auto", "client", "engine"],
@@ -67,7 +69,7 @@ def push(
     from shipml.publish.destination import Destination
     from shipml.report import Outcome
 
-    destination = Destination(reference or "", registry, repository, tuple(tag or ()), name)
+    destination = Destination(reference or "", registry, repository, tuple(tag or ()), name, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         pushed = session.push(image, destination, smoke=not no_smoke, via=via)

@@ -20,6 +20,7 @@ from shipml.cli.github import tell_github
 from shipml.cli.options import (
     Choices,
     Folder,
+    NoOverwrite,
     RegistryOwner,
     RegistryWord,
     RepositoryName,
@@ -46,6 +47,7 @@ def ship(
     repository: RepositoryName = "",
     tag: Tags = None,
     builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
+    no_overwrite: NoOverwrite = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
 ) -> None:
     """Build, run, push: from a project folder to a registry in one command, stopping at the first that fails.
@@ -65,7 +67,7 @@ def ship(
 
     keep_flat()
     request = PlanRequest(folder=folder, **asdict(choices))
-    destination = Destination("", registry, repository, tuple(tag or ()), name)
+    destination = Destination("", registry, repository, tuple(tag or ()), name, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         outcome = session.ship(request, destination, smoke=not no_smoke, builder=builder, docker=docker.options())

@@ -100,7 +100,11 @@ def _split(command: str) -> tuple[str, ...]:
 
 
 def _tables(tables: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-    return tuple(sorted((name, tuple(sorted(table.items()))) for name, table in tables.items()))
+    return tuple(
+        sorted(
+            (name, tuple(sorted((key, str(value)) for key, value in table.items()))) for name, table in tables.items()
+        )
+    )
 
 
 def _as_text(value: object) -> str:

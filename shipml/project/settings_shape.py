@@ -143,6 +143,7 @@ _REGISTRY = Table(
         "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository to push to."),
         "username": _FILLED.described("Who logs in."),
+        "immutable": _BOOLEAN.described("Whether tags there must not move."),
     },
     "A registry to push to.",
 )
@@ -151,6 +152,7 @@ _ENVIRONMENT = Table(
         "registry": _FILLED.described("Name of a [registries.NAME] table, or a host."),
         "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository of this environment."),
+        "immutable": _BOOLEAN.described("Whether tags there must not move."),
         "tag": _text("a tag", r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}" + _END).described("Tag of this environment."),
     },
     "Where images of this environment live.",
@@ -200,7 +202,9 @@ SETTINGS = Table(
             ),
             "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
             "environments": Table(
-                {"int": _ENVIRONMENT, "prod": _ENVIRONMENT}, "Where images go for integration and for production."
+                {},
+                "Where images go, by environment: dev, int, prod or any other name.",
+                every=_ENVIRONMENT,
             ),
         }
     ),

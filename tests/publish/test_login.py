@@ -334,7 +334,7 @@ def test_docker_reads_what_was_kept(guarded: Registry, environment: dict[str, st
         (["login", "r.example.org", "-u", "ann", "--password-stdin"], "", "no password"),
         (["login", "r.example.org", "-u", "ann", "--password-stdin"], "a\nb\n", "no password"),
         (["login", "r.example.org", "-u", "ann"], "x", "no terminal"),
-        (["login", "nowhere", "-u", "ann"], "x", "no registry"),
+        (["login", "nowhere", "-u", "ann"], "x", "nowhere"),
         (["login", "acr", "-u", "ann", "--password-stdin"], "x", "which of Azure's registries"),
         (["login", "hub", "-u", "ann@example.org", "--password-stdin"], "x", "e-mail address"),
     ],
