@@ -55,6 +55,7 @@ from shipml.report import (
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.run import Runner
 from shipml.store import Store, default_home
+from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
 
@@ -155,8 +156,9 @@ class Shipml:
         built = here.build(request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
         write_outputs(image, targets, names, self.emit)
-        for name in names:
-            self.store.tag(str(name), image.digest, source=str(request.folder.resolve()))
+        self._name(image, names, request.folder)
+        files = {file.path: (file.size_bytes, file.digest) for file in plan.application if file.digest}
+        keep_built_files(self.store, request.folder, image.digest, files)
         if load or (load is None and built.is_here):
             self._load(image, names, must=load is True)
         elapsed_seconds = time.monotonic() - started_at
@@ -220,6 +222,8 @@ class Shipml:
         via: Via = "auto",
     ) -> Pushed:
         """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
+        if target and Path(target).is_dir() and not self._finder.newest_on_engine(target):
+            self._finder.require_current(target)
         return self._publisher.push(target, destination or Destination(), smoke=smoke, via=via)
 
     def promote(
@@ -321,6 +325,15 @@ class Shipml:
     ) -> dict[str, Any]:
         """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
         return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
+
+    def _name(self, image: Image, names: Sequence[Reference], folder: Path) -> None:
+        """Give the image its names; one that another folder's image had is said."""
+        source = str(folder.resolve())
+        before = {stored.reference: stored.source for stored in self.store.images()}
+        for name in map(str, names):
+            if (other := before.get(name)) and other != source:
+                self.emit(Notice(f"{name} now names this image; it was the image of {other}", "warning"))
+            self.store.tag(name, image.digest, source=source)
 
     def _has_engine(self) -> bool:
         engine = docker_engine.find(emit=self.emit)

@@ -38,6 +38,7 @@ from shipml.plan.lessons import (
     learn,
 )
 from shipml.project import read_project
+from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.store import Store
@@ -98,6 +99,7 @@ class Planner:
 
         `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
         """
+        require_project_folder(request.folder)
         project = read_project(request.folder, self._store, self._emit, dockerfile=request.dockerfile)
         project, added = complete(project)
         if added is not None:

@@ -65,7 +65,7 @@ def test_build_and_run(ship: Run) -> None:
     assert (ran.returncode, ran.stdout) == (0, "accuracy: 0.95 1.17.0\n")
     assert "passed: exit code 0, accuracy 0.95" in ran.stderr
     assert ship("run", digest[:19]).returncode == 0
-    assert ship("run", cwd=Path(ran.args[0]).parent).returncode == 2
+    assert ship("run", cwd=Path(ran.args[0]).parent).returncode == 0, "the last one built at all"
 
 
 def test_build_as_json(ship: Run) -> None:
