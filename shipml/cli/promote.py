@@ -45,11 +45,11 @@ def promote(
         bool, typer.Option("--rollback", help="Put back what --to had before its last promotion from this machine")
     ] = False,
 ) -> None:
-    """Let an environment have the very image that another one has: the same digest, nothing is built.
+    """Copy an image from one environment to another by digest; nothing is rebuilt.
 
-    Environments stand in the settings, as [environments.int] and [environments.prod]. The bytes come by the shortest
-    way: inside Azure, inside one registry, or through this machine, without what is there already. An image that never
-    passed its smoke test here is fetched and run first.
+    Environments are defined in the settings, such as [environments.int] and [environments.prod]. The bytes come by the
+    shortest way: inside Azure, inside one registry, or through this machine, without what is there already. An image
+    that never passed its smoke test here is fetched and run first.
 
     Examples:
       shipml promote 1.4 --from int --to prod
@@ -59,9 +59,9 @@ def promote(
     from shipml.pipeline import Shipml
 
     if not target:
-        raise UsageError("it is not said where to", hint="add it: --to prod")
+        raise UsageError("--to is missing: which environment gets the image?", hint="add it: --to prod")
     if rollback and origin:
-        raise UsageError("--rollback and --from cannot both be meant", hint="leave --from away")
+        raise UsageError("--rollback and --from cannot be combined", hint="omit --from")
     with Shipml(emit=console.emit_aside, azure=open_azure(console, azure.options())) as session:
         done = session.promote(
             reference,
