@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,16 +18,17 @@ from shipml.store import Store
 
 if TYPE_CHECKING:
     from shipml.bases.image_pin import OpenImage
-    from shipml.wheels.bytecode import Interpreter  # it brings compressors along
+    from shipml.wheels.interpreter import Interpreter  # it brings compressors along
 
 __all__ = [
     "are_layers_known",
     "base_layers",
-    "bytecode_interpreter",
-    "bytecode_version",
-    "can_compile",
+    "debian_interpreter",
+    "debian_version",
+    "installed_interpreter",
     "pin_base",
     "pin_image",
+    "runs_debian",
 ]
 
 
@@ -119,29 +121,39 @@ def are_layers_known(pin: Base, *, store: Store) -> bool:
     return assemble.are_known(pin, store)
 
 
-def bytecode_version(pin: Base) -> str:
-    """Full version of the Python that compiles packages for this base: part of their layers' keys."""
+def debian_version(pin: Base) -> str | None:
+    """Full version of Debian's Python that compiles packages for this base; None where Debian has none that fits."""
     from shipml.bases import bytecode_python
 
-    return bytecode_python.bytecode_version(pin)
+    return bytecode_python.debian_version(pin)
 
 
-def can_compile(pin: Base) -> bool:
-    """Whether a Python that compiles for this base can be had on this machine."""
-    from shipml.bases import bytecode_python
+def runs_debian() -> bool:
+    """Whether Debian's programs run on this machine."""
+    from shipml.bases.interpreter import host_platform
 
-    return bytecode_python.can_compile(pin)
+    return host_platform() is not None
 
 
-def bytecode_interpreter(
+def debian_interpreter(
     pin: Base, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
 ) -> Interpreter:
-    """A Python of `bytecode_version` that runs on this machine.
+    """The Python of `debian_version`, which is not None, on a machine that `runs_debian`.
 
     Raises:
-        UnavailableError: none can be had here (see `can_compile`).
         ShipmlError: it cannot be fetched, as the class says.
     """
     from shipml.bases import bytecode_python
 
-    return bytecode_python.bytecode_interpreter(pin, store=store, http=http, emit=emit, allow_expired=allow_expired)
+    return bytecode_python.debian_interpreter(pin, store=store, http=http, emit=emit, allow_expired=allow_expired)
+
+
+def installed_interpreter(python: str, *, untrusted: Path | None) -> Interpreter:
+    """A Python of that minor version that the user has installed, none of the folder `untrusted`.
+
+    Raises:
+        UnavailableError: there is none.
+    """
+    from shipml.bases.own_python import installed
+
+    return installed(python, untrusted=untrusted)

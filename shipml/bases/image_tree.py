@@ -1,4 +1,4 @@
-"""An image of a registry unpacked into one folder: to look at what it has, and to run its Python.
+"""An image of a registry unpacked into one folder, to look at what it has. No program of it is run from here.
 
 Nothing in the folder is followed out of it: links are resolved as they are inside the image.
 """

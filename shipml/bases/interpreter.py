@@ -4,45 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import os
 import platform as host
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from shipml.bases.own_python import ENVIRONMENT, OPTIONS, installed
 from shipml.debian.assemble import fetch_packages, write_base
 from shipml.debian.loader_cache import MULTIARCH
 from shipml.debian.pin import pin_base
 from shipml.debian.recipe import RECIPE
 from shipml.debian.root_file_system import FolderWriter
-from shipml.errors import UnavailableError
 from shipml.events import Emit
 from shipml.facts.plan import BasePin
 from shipml.facts.pythons import Suite
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
 from shipml.store import Store
-from shipml.wheels.bytecode import Interpreter
+from shipml.wheels.interpreter import Interpreter
 
-__all__ = [
-    "ENVIRONMENT",
-    "LOADERS",
-    "OPTIONS",
-    "host_platform",
-    "installed",
-    "interpreter_of",
-    "unpacked_interpreter",
-]
+__all__ = ["host_platform", "interpreter_of", "unpacked_interpreter"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
+_LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
 _NOT_NEEDED = frozenset(
     ("base-files", "ca-certificates", "libc-bin", "libgomp1", "libsqlite3-0", "libstdc++6", "netbase", "tzdata")
 )
 """To compile: a fifth of the bytes and half of the files."""
-OPTIONS = ("-s", "-S", "-B")
-ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 
 
 def host_platform() -> Platform | None:
@@ -82,7 +69,7 @@ def unpacked_interpreter(pin: BasePin, *, store: Store, http: HttpClient, emit: 
     python = ".".join(pin.python.split(".")[:2])
     return Interpreter(
         argv=(
-            str(libraries / LOADERS[pin.platform.architecture]),
+            str(libraries / _LOADERS[pin.platform.architecture]),
             "--library-path",
             str(libraries),
             str(root / "usr" / "bin" / f"python{python}"),
@@ -90,27 +77,4 @@ def unpacked_interpreter(pin: BasePin, *, store: Store, http: HttpClient, emit: 
         ),
         environment={**ENVIRONMENT, "PYTHONHOME": str(root / "usr")},
         version=pin.python,
-    )
-
-
-def installed(python: str) -> Interpreter:
-    """A Python of that minor version on PATH, or among pyenv's and uv's.
-
-    Raises:
-        UnavailableError: there is none.
-    """
-    homes = (Path.home() / ".pyenv" / "versions", Path.home() / ".local" / "share" / "uv" / "python")
-    found = [shutil.which(f"python{python}")]
-    found += [
-        str(path) for home in homes for path in sorted(home.glob(f"*{python}.*/bin/python{python}"), reverse=True)
-    ]
-    for program in filter(None, found):
-        code = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
-        result = subprocess.run([program, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=30)
-        if result.returncode == 0 and result.stdout.startswith(f"{python}."):
-            environment = {**ENVIRONMENT, "PATH": os.environ.get("PATH", "")}
-            return Interpreter((program, *OPTIONS), environment, result.stdout.strip())
-    raise UnavailableError(
-        f"Python {python} is needed here to compile bytecode, and is not installed",
-        hint=f"install it: uv python install {python}",
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from shipml import bases, wheels
 from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
+from shipml.build.compiling import Compiler, compiler_for
 from shipml.build.config import config_bytes
 from shipml.errors import PlanError
-from shipml.events import Emit, Notice
+from shipml.events import Emit, Notice, ignore
 from shipml.facts.plan import (
     NONROOT_HOME,
     USER_ID,
@@ -29,10 +31,14 @@ class EmbeddedBuilder:
 
     name = "embedded"
 
-    def __init__(self, store: Store, http: HttpClient, *, allow_expired: bool = False) -> None:
+    def __init__(
+        self, store: Store, http: HttpClient, *, allow_expired: bool = False, project: Path | None = None
+    ) -> None:
+        """Args: see `compiler_for`."""
         self._store = store
         self._http = http
         self._allow_expired = allow_expired
+        self._project = project
 
     def check(self, plan: Plan) -> None:
         """Raise PlanError where the plan's base is none that this builder can assemble."""
@@ -41,11 +47,14 @@ class EmbeddedBuilder:
 
     def knows(self, plan: Plan) -> bool:
         """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
-        return bases.are_layers_known(plan.base, store=self._store) and wheels.are_known(
+        if not bases.are_layers_known(plan.base, store=self._store):
+            return False
+        compiler = self._compiler(plan, ignore)
+        return wheels.are_known(
             _requests(plan),
             python=plan.python,
-            compiled=bases.can_compile(plan.base),
-            python_version=bases.bytecode_version(plan.base),
+            compiled=compiler is not None,
+            python_version=compiler.version if compiler else plan.base.python,
             store=self._store,
             venv=_venv(plan),
         )
@@ -66,30 +75,34 @@ class EmbeddedBuilder:
         return assemble_image(config_bytes(plan, layers), layers)
 
     def _wheel_layers(self, plan: Plan, emit: Emit) -> list[LayerValue]:
-        def interpreter() -> wheels.Interpreter:
-            return bases.bytecode_interpreter(
-                plan.base, store=self._store, http=self._http, emit=emit, allow_expired=self._allow_expired
-            )
-
-        compiles = bases.can_compile(plan.base)
-        if not compiles:
-            minor = plan.python
+        compiler = self._compiler(plan, emit)
+        if compiler is None:
             emit(
                 Notice(
-                    f"no Python {minor} can be run here, so packages are not compiled and start slowly; "
-                    f"to mend it: uv python install {minor}",
+                    f"packages are not compiled, so they start slowly: there is no sandbox for the image's own Python, "
+                    f"and no Python {plan.python} is installed here; to fix it: uv python install {plan.python}",
                     "warning",
                 )
             )
         return wheels.layers(
             _requests(plan),
             python=plan.python,
-            interpreter=interpreter if compiles else None,
-            python_version=bases.bytecode_version(plan.base),
+            interpreter=compiler.python if compiler else None,
+            python_version=compiler.version if compiler else plan.base.python,
             venv=_venv(plan),
             store=self._store,
             http=self._http,
             emit=emit,
+        )
+
+    def _compiler(self, plan: Plan, emit: Emit) -> Compiler | None:
+        return compiler_for(
+            plan.base,
+            project=self._project,
+            store=self._store,
+            http=self._http,
+            emit=emit,
+            allow_expired=self._allow_expired,
         )
 
 
@@ -102,9 +115,9 @@ def _requests(plan: Plan) -> list[wheels.LayerRequest]:
     ]
 
 
-def _venv(plan: Plan) -> wheels.Venv | None:
-    """The virtual environment's Python; None for that of Debian's base."""
+def _venv(plan: Plan) -> wheels.Venv:
+    """The virtual environment's Python, whichever Python compiles."""
     if not isinstance(plan.base, ImageBasePin):
-        return None
+        return wheels.Venv.of_debian(plan.python, plan.base.python)
     home = NONROOT_HOME if plan.user == str(USER_ID) else ""  # Debian's base has that user's home itself
     return wheels.Venv(plan.base.interpreter, plan.base.python, home)

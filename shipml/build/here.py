@@ -80,7 +80,7 @@ class Here:
 
         prepared = self.planner.prepare(request, lambda platform: ask(platform).facts)
         plan = self.planner.plan(request, prepared)
-        builder = EmbeddedBuilder(self.store, self.http, allow_expired=request.allow_expired)
+        builder = EmbeddedBuilder(self.store, self.http, allow_expired=request.allow_expired, project=request.folder)
         builder.check(plan)
         known = self.store.blob_digests()
         last = LastImage() if builder.knows(plan) else ask(plan.platform)

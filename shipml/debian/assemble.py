@@ -47,7 +47,7 @@ from shipml.oci.manifest import (
 )
 from shipml.store import Store
 from shipml.store.layers import BASE_LAYER_FACT, fetched
-from shipml.wheels.bytecode import Interpreter
+from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from shipml.errors import BuildError
-from shipml.wheels.bytecode import Interpreter
+from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["compile_sources"]
 

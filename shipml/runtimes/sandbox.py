@@ -20,6 +20,7 @@ from shipml.runtimes.host_network import HOSTS, host_network
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec
 from shipml.runtimes.memory import limit_memory
+from shipml.runtimes.mount_point import mount_point
 from shipml.runtimes.sandbox_errors import WAY_OUT
 from shipml.runtimes.sandbox_process import Confined
 from shipml.runtimes.server_probe import ServerProbe
@@ -33,9 +34,8 @@ from shipml.runtimes.supervise import (
 from shipml.store import Store
 from shipml.store.trees import layer_trees, read_small_file
 
-__all__ = ["Sandbox"]
+__all__ = ["Sandbox", "require_sandbox"]
 
-_MOUNT_POINTS = ("/mnt", "/media", "/srv", "/tmp")  # noqa: S108  (only the sandbox sees what is mounted there)
 _ONE_USER = (
     "in this sandbox the program's user owns root's files too, so it may write where Docker would not let it; "
     "to make them two users, install newuidmap (Debian: uidmap) and give yours ranges in /etc/subuid and /etc/subgid"
@@ -52,23 +52,14 @@ class Sandbox:
 
     def check(self, image: Image) -> None:
         """Raise UnavailableError where this machine cannot run the image; tries a sandbox once after each boot."""
-        if sys.platform != "linux":
-            raise UnavailableError(
-                "cannot run here: the sandbox needs Linux", hint=f"on this machine {WAY_OUT} && docker run IMAGE"
-            )
+        _require_linux()
         platform, here = platform_of(image), Platform.of_this_machine()
         if platform != here:
             raise UnavailableError(
                 f"cannot run here: the image is for {platform}, this machine is {here}",
                 hint=f"run it on a machine of its kind, or build for this one: shipml build --platform {here}",
             )
-        key = f"{_boot_id()} {os.uname().release} {os.geteuid()}"
-        if self._store.fact("sandbox-works", key) is None:
-            identity = identity_for(0, 0)
-            spec = Spec(uid_map=identity.uid_map, gid_map=identity.gid_map, mapper=identity.mapper)
-            with Confined(spec) as probe:
-                probe.listen(None, lambda *_: None)
-            self._store.keep_fact("sandbox-works", key, value=True)
+        require_sandbox(self._store)
 
     def run(self, image: Image, options: RunOptions, emit: Emit = ignore) -> SmokeResult:
         """See `runtimes.base.Runtime.run`.
@@ -136,7 +127,7 @@ class Sandbox:
                 require_free(port)
         spec = Spec(
             layers=tuple(str(tree.resolve()) for tree in trees),
-            mount_point=self._mount_point(),
+            mount_point=mount_point(self._store.home),
             command=command,
             environment=environment,
             working_dir=str(config.get("WorkingDir") or "/"),
@@ -151,10 +142,25 @@ class Sandbox:
         )
         return spec, port
 
-    def _mount_point(self) -> str:
-        """A folder of this machine that is not above the store: mounting there would hide the layers."""
-        home = self._store.home.resolve()
-        return next(point for point in _MOUNT_POINTS if Path(point).is_dir() and not home.is_relative_to(point))
+
+def require_sandbox(store: Store) -> None:
+    """Raise UnavailableError where no sandbox works on this machine; tries one once after each boot."""
+    _require_linux()
+    spaces = [str(Path("/proc/self/ns", kind).readlink()) for kind in ("user", "pid")]  # a container may forbid it
+    key = " ".join((_boot_id(), os.uname().release, str(os.geteuid()), *spaces))
+    if store.fact("sandbox-works", key) is None:
+        identity = identity_for(0, 0)
+        spec = Spec(uid_map=identity.uid_map, gid_map=identity.gid_map, mapper=identity.mapper)
+        with Confined(spec) as probe:
+            probe.listen(None, lambda *_: None)
+        store.keep_fact("sandbox-works", key, value=True)
+
+
+def _require_linux() -> None:
+    if sys.platform != "linux":
+        raise UnavailableError(
+            "cannot run here: the sandbox needs Linux", hint=f"on this machine {WAY_OUT} && docker run IMAGE"
+        )
 
 
 def _boot_id() -> str:

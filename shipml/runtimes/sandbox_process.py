@@ -37,9 +37,15 @@ _END_SECONDS = 5.0
 
 
 class Confined:
-    """Starts the program of `spec`; `listen` until it has ended. Leaving the `with` block ends all its processes."""
+    """Starts the program of `spec`; `listen` until it has ended. Leaving the `with` block ends all its processes.
 
-    def __init__(self, spec: Spec) -> None:
+    Args:
+        spec: what to run.
+        pipes: descriptors that become the program's stdin and stdout; otherwise its stdin is empty, and `listen` hears
+            its stdout.
+    """
+
+    def __init__(self, spec: Spec, *, pipes: tuple[int, int] | None = None) -> None:
         self.started_at: float | None = None
         """When the program began, as time.monotonic()."""
         self.exit_code: int | None = None
@@ -51,12 +57,12 @@ class Confined:
         self._control, control_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.probe, probe_inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with control_inside, probe_inside:
-            ends = (control_inside.fileno(), probe_inside.fileno())
+            ends = (control_inside.fileno(), probe_inside.fileno(), *((pipes[0],) if pipes else ()))
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _START, str(Path(shipml.__file__).parents[1])]
-                + [str(number) for number in (*ends, os.getpid())],
+                + [str(number) for number in (os.getpid(), *ends)],
                 stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
+                stdout=pipes[1] if pipes else subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env={name: os.environ[name] for name in _HANDED_DOWN if name in os.environ},
                 pass_fds=ends,
@@ -66,11 +72,12 @@ class Confined:
         self._register()
 
     def _register(self) -> None:
-        assert self._process.stdin and self._process.stdout and self._process.stderr  # noqa: S101, PT018  (pipes, above)
+        assert self._process.stdin and self._process.stderr  # noqa: S101, PT018  (pipes, above)
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(self._spec.to_json())
             self._process.stdin.close()
-        self._selector.register(self._process.stdout, selectors.EVENT_READ, "stdout")
+        if self._process.stdout:
+            self._selector.register(self._process.stdout, selectors.EVENT_READ, "stdout")
         self._selector.register(self._process.stderr, selectors.EVENT_READ, "stderr")
         self._selector.register(self._control, selectors.EVENT_READ, "control")
 
@@ -120,6 +127,11 @@ class Confined:
         """Signal the program itself, as `docker stop` does."""
         with contextlib.suppress(OSError):
             self._control.send(encode({"signal": int(number)}))
+
+    def end(self) -> None:
+        """End all its processes, from any thread; `listen` then returns."""
+        with contextlib.suppress(OSError):  # it is closed: they have ended
+            self._control.shutdown(socket.SHUT_RDWR)
 
     def _read(self, key: selectors.SelectorKey) -> bytes:
         try:

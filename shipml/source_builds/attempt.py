@@ -22,6 +22,7 @@ from shipml.oci.digest import Digest
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import Spec
 from shipml.runtimes.memory import limit_memory
+from shipml.runtimes.mount_point import mount_point
 from shipml.runtimes.sandbox_process import Confined
 from shipml.source_builds.source import SourceFacts
 from shipml.store import Store
@@ -30,7 +31,6 @@ __all__ = ["Attempt", "Outcome", "attempt"]
 
 _FIRST_DAY_OF_ZIP = 315_532_800
 """1980-01-01: zip archives know no earlier time."""
-_MOUNT_POINTS = ("/mnt", "/media", "/srv", "/tmp")  # noqa: S108  (only the sandbox sees what is mounted there)
 _LOG_BYTES = 8 << 20
 _HEAD_BYTES = 1 << 20
 _GRACE_SECONDS = 3.0
@@ -190,7 +190,6 @@ def _answer(line: bytes) -> dict[str, Any]:
 
 def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
     identity = identity_for(USER_ID, USER_ID)
-    home = store.home.resolve()
     orders = {
         "archive": f"/build/{work.source.filename}",
         "backend": work.facts.backend,
@@ -199,7 +198,7 @@ def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
     }
     return Spec(
         layers=tuple(str(tree.resolve()) for tree in (folder, *work.trees)),
-        mount_point=next(point for point in _MOUNT_POINTS if Path(point).is_dir() and not home.is_relative_to(point)),
+        mount_point=mount_point(store.home),
         command=(f"/{PREFIX}/bin/python", "-u", "-c", _START, json.dumps(orders)),
         environment=_environment(work.source) | ({"LD_LIBRARY_PATH": work.library_path} if work.library_path else {}),
         working_dir="/tmp",  # noqa: S108  (the sandbox's)

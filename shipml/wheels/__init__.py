@@ -1,8 +1,8 @@
 """Lock → layers: wheels are downloaded, checked, and spliced into layers as an installer would lay them out."""
 
-from shipml.wheels.bytecode import Interpreter
 from shipml.wheels.facts import NativeFacts, native_facts
 from shipml.wheels.fetch import fetch
+from shipml.wheels.interpreter import Interpreter
 from shipml.wheels.layers import (
     LayerRequest,
     are_known,

@@ -36,6 +36,7 @@ PIECE_BYTES = 1 << 18
 """How much of a compressed stream is read at once."""
 
 _STORED, _DEFLATED = 0, 8
+_PIECE_BYTES = 1 << 20
 _METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz", 98: "PPMd"}
 _ENCRYPTED = 1 << 0 | 1 << 6 | 1 << 13
 _DESCRIPTOR_FOLLOWS = 1 << 3
@@ -142,13 +143,15 @@ class Archive:
             rest = piece
             if inflater.eof:
                 raise self._broken(f"{entry.name} has bytes after its compressed stream")
-            while rest and not inflater.eof:
+            held = True  # all input may be taken while output that was over the limit is still held back
+            while (rest or held) and not inflater.eof:
                 try:
-                    data = inflater.decompress(rest, 1 << 20)
+                    data = inflater.decompress(rest, _PIECE_BYTES)
                 except isal_zlib.error as error:  # type: ignore[misc]  # its stubs lack the base class
                     raise self._broken(f"{entry.name} has a broken compressed stream ({error})") from error
-                rest = inflater.unconsumed_tail
-                yield data
+                rest, held = inflater.unconsumed_tail, len(data) == _PIECE_BYTES
+                if data:
+                    yield data
         if not inflater.eof or inflater.unused_data:
             raise self._broken(f"{entry.name} is not one complete compressed stream")
 

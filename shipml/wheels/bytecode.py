@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any, BinaryIO
 
@@ -26,6 +26,7 @@ from shipml.oci.layer_writer import RECIPE as LAYOUT_RECIPE
 from shipml.oci.manifest import canonical_json
 from shipml.store import Draft, Store
 from shipml.wheels.install import Placement
+from shipml.wheels.interpreter import CompilingPython, Interpreter, PythonProcess
 
 __all__ = ["BYTECODE_RECIPE", "Bytecode", "CompiledModule", "Interpreter", "bytecode_of"]
 
@@ -36,6 +37,10 @@ _FACT = "bytecode"
 _LEVEL = 6
 _SOURCE_LIMIT_BYTES = 16 << 20
 _PYC_LIMIT_BYTES = 256 << 20
+_SLACK_BYTES = 64 << 20
+_MOST_GROWTH = 40
+"""A wheel's bytecode has at most so many times the bytes of its sources, and the slack: a process that may be an
+image's own must not fill the disk."""
 _LENGTH = struct.Struct("<I")
 _START_SECONDS = 60.0
 _WATCH_SECONDS = 0.1
@@ -71,18 +76,6 @@ while True:
 
 
 @dataclass(frozen=True, slots=True)
-class Interpreter:
-    """A CPython that runs on this machine and has the image's minor version."""
-
-    argv: tuple[str, ...]
-    """How it is started; its own options may follow."""
-    environment: Mapping[str, str]
-    """The whole environment that it is started with."""
-    version: str
-    """Full version, as "3.11.2"."""
-
-
-@dataclass(frozen=True, slots=True)
 class CompiledModule:
     """One .pyc file as a raw DEFLATE stream in the pack of its wheel."""
 
@@ -110,7 +103,7 @@ def bytecode_of(
     *,
     python: str,
     python_version: str,
-    interpreter: Callable[[], Interpreter],
+    interpreter: Callable[[], CompilingPython],
     store: Store,
     cancelled: threading.Event,
 ) -> Bytecode:
@@ -174,11 +167,15 @@ class _Packed:
 class _Compiler:
     """One run of the interpreter over the modules of one wheel."""
 
-    def __init__(self, placement: Placement, interpreter: Interpreter, python: str, cancelled: threading.Event) -> None:
+    def __init__(
+        self, placement: Placement, interpreter: CompilingPython, python: str, cancelled: threading.Event
+    ) -> None:
         self._placement = placement
         self._interpreter = interpreter
         self._cache_tag = f"cpython-{python.replace('.', '')}"
         self._cancelled = cancelled
+        self._source_bytes = sum(entry.size_bytes for entry, _ in placement.modules)
+        self._bytes_left = _SLACK_BYTES + _MOST_GROWTH * self._source_bytes
         self._failure: BaseException | None = None
         self._timed_out = False
 
@@ -202,24 +199,9 @@ class _Compiler:
                     feeder.join()
 
     @contextlib.contextmanager
-    def _started(self, complaints: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-        argv = [*self._interpreter.argv, "-s", "-S", "-B", "-W", "ignore", "-c", _PROGRAM]
-        try:
-            process = subprocess.Popen(
-                argv,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=complaints,
-                env={**self._interpreter.environment, "PYTHONHASHSEED": "0"},
-                cwd="/",
-            )
-        except OSError as error:
-            raise BuildError(
-                f"the interpreter {self._interpreter.argv[0]} that compiles bytecode does not start: {error.strerror}",
-                hint="forget what was cached: shipml cache prune --all",
-            ) from error
-        source_bytes = sum(entry.size_bytes for entry, _ in self._placement.modules)
-        deadline = time.monotonic() + _START_SECONDS + source_bytes / _BYTES_PER_SECOND
+    def _started(self, complaints: IO[bytes]) -> Iterator[PythonProcess]:
+        process = self._interpreter.start(("-s", "-S", "-B", "-W", "ignore", "-c", _PROGRAM), complaints)
+        deadline = time.monotonic() + _START_SECONDS + self._source_bytes / _BYTES_PER_SECOND
         ended = threading.Event()
         watch = threading.Thread(target=self._watch, args=(process, deadline, ended), name="bytecode-watch")
         watch.start()
@@ -235,7 +217,7 @@ class _Compiler:
                     if pipe:
                         pipe.close()
 
-    def _watch(self, process: subprocess.Popen[bytes], deadline: float, ended: threading.Event) -> None:
+    def _watch(self, process: PythonProcess, deadline: float, ended: threading.Event) -> None:
         """Kill the process when its time is over or the build is stopped, so that no reader waits for it."""
         while not ended.wait(_WATCH_SECONDS):
             self._timed_out = time.monotonic() > deadline
@@ -261,13 +243,15 @@ class _Compiler:
             with contextlib.suppress(BrokenPipeError):
                 sink.close()
 
-    def _take(self, process: subprocess.Popen[bytes], complaints: IO[bytes], path: str) -> bytes:
+    def _take(self, process: PythonProcess, complaints: IO[bytes], path: str) -> bytes:
         """The next answer of the process, which is about `path`."""
         assert process.stdout is not None  # noqa: S101  (for the type checker)
         length = _read(process.stdout, _LENGTH.size)
         if length is not None:
             (size_bytes,) = _LENGTH.unpack(length)
-            data = _read(process.stdout, size_bytes) if size_bytes <= _PYC_LIMIT_BYTES else None
+            self._bytes_left -= size_bytes
+            fits = size_bytes <= _PYC_LIMIT_BYTES and self._bytes_left >= 0
+            data = _read(process.stdout, size_bytes) if fits else None
             if data is not None:
                 return data
         if self._failure:

@@ -28,15 +28,11 @@ from shipml.oci.manifest import BYTECODE, NATIVE
 from shipml.store import Store
 from shipml.store.layers import LAYER_FACT, cached_layer, layer_key
 from shipml.wheels.archive import Archive
-from shipml.wheels.bytecode import (
-    BYTECODE_RECIPE,
-    Bytecode,
-    Interpreter,
-    bytecode_of,
-)
+from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, bytecode_of
 from shipml.wheels.facts import facts_as_text
 from shipml.wheels.fetch import Downloads
 from shipml.wheels.install import Placement, placement_of
+from shipml.wheels.interpreter import CompilingPython
 from shipml.wheels.overlap import overridden
 from shipml.wheels.splice import (
     WHEEL_RECIPE,
@@ -62,7 +58,7 @@ def layer(
     *,
     kind: Literal["wheel", "packages"],
     python: str,
-    interpreter: Callable[[], Interpreter] | None,
+    interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
     store: Store,
     http: HttpClient,
@@ -86,7 +82,7 @@ def layers(
     requests: Sequence[LayerRequest],
     *,
     python: str,
-    interpreter: Callable[[], Interpreter] | None,
+    interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
     store: Store,
     http: HttpClient,
@@ -141,14 +137,14 @@ def are_known(
 class _Once:
     """Calls a function once, whichever thread comes first, and gives all the same answer."""
 
-    def __init__(self, make: Callable[[], Interpreter], version: str, emit: Emit) -> None:
+    def __init__(self, make: Callable[[], CompilingPython], version: str, emit: Emit) -> None:
         self._make = make
         self._version = version
         self._emit = emit
         self._lock = threading.Lock()
-        self._made: Interpreter | None = None
+        self._made: CompilingPython | None = None
 
-    def __call__(self) -> Interpreter:
+    def __call__(self) -> CompilingPython:
         with self._lock:
             if self._made is None:
                 self._made = self._make()

@@ -28,7 +28,7 @@ _HUGE_BYTES = 2 << 30
 _MEASURE = """
 import resource, sys
 from pathlib import Path
-from shipml.builders.context import folder_context, ignore_rules, tar_stream
+from shipml.build_elsewhere.context import folder_context, ignore_rules, tar_stream
 folder = Path(sys.argv[1])
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 sent = sum(map(len, tar_stream(folder_context(folder, ignore_rules(folder, folder / "Dockerfile")))))

@@ -12,7 +12,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import urllib3
@@ -23,7 +23,7 @@ from tests.peers.cache import kept
 from tests.peers.need import missing, need
 from tests.peers.registry import Registry
 
-__all__ = ["push_hub_python"]
+__all__ = ["push_docker_image", "push_hub_python"]
 
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
@@ -48,23 +48,31 @@ def push_hub_python(registry: Registry, minor: str) -> str:
         kept(f"hub-python-{name}-1", functools.partial(_write_layer, write)).read_bytes()
         for name, write in writers.items()
     ]
-    config = json.dumps(_config(home.name, [str(Digest.of(gzip.decompress(data))) for data in blobs])).encode()
-    for data in (*blobs, config):
-        _put_blob(registry, data)
+    config = _config(home.name, [str(Digest.of(gzip.decompress(data))) for data in blobs])
+    push_docker_image(registry, "library/python", f"{minor}-slim", config, blobs)
+    return f"python:{minor}-slim"
+
+
+def push_docker_image(
+    registry: Registry, repository: str, tag: str, config: Mapping[str, object], blobs: Sequence[bytes]
+) -> None:
+    """Put an image of these gzipped layers into a registry, with Docker's media types."""
+    config_bytes = json.dumps(config).encode()
+    for data in (*blobs, config_bytes):
+        _put_blob(registry, repository, data)
     manifest = {
         "schemaVersion": 2,
         "mediaType": _MANIFEST,
-        "config": {"mediaType": _CONFIG, "digest": str(Digest.of(config)), "size": len(config)},
+        "config": {"mediaType": _CONFIG, "digest": str(Digest.of(config_bytes)), "size": len(config_bytes)},
         "layers": [{"mediaType": _LAYER, "digest": str(Digest.of(data)), "size": len(data)} for data in blobs],
     }
     answer = urllib3.request(
         "PUT",
-        f"{registry.url}/v2/library/python/manifests/{minor}-slim",
+        f"{registry.url}/v2/{repository}/manifests/{tag}",
         body=json.dumps(manifest).encode(),
         headers={"Content-Type": _MANIFEST},
     )
     assert answer.status == 201, answer.data
-    return f"python:{minor}-slim"
 
 
 def _pyenv(minor: str) -> Path:
@@ -135,8 +143,8 @@ def _config(version: str, diff_ids: list[str]) -> dict[str, object]:
     }
 
 
-def _put_blob(registry: Registry, data: bytes) -> None:
-    begun = urllib3.request("POST", f"{registry.url}/v2/library/python/blobs/uploads/")
+def _put_blob(registry: Registry, repository: str, data: bytes) -> None:
+    begun = urllib3.request("POST", f"{registry.url}/v2/{repository}/blobs/uploads/")
     place = begun.headers["Location"]
     separator = "&" if "?" in place else "?"
     done = urllib3.request(

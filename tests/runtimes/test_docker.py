@@ -327,7 +327,7 @@ _RUNS = """
 import sys
 from shipml.docker_engine import connect
 from shipml.events import OutputReceived
-from shipml.plan.model import SmokeCheck
+from shipml.facts.plan import SmokeCheck
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes import choose
 from shipml.runtimes.docker import DockerRuntime

@@ -146,11 +146,12 @@ class _ZlibFile:
         self._unpacker = zlib.decompressobj()
 
     def read(self, size_bytes: int) -> bytes:
-        data = self._unpacker.unconsumed_tail or self._stream.read(1 << 16)
-        while data:
-            if out := self._unpacker.decompress(data, size_bytes):
-                return out
+        while not self._unpacker.eof:
             data = self._unpacker.unconsumed_tail or self._stream.read(1 << 16)
+            if out := self._unpacker.decompress(data, size_bytes):  # also of b"": what was over the limit is held back
+                return out
+            if not data:
+                break
         return b""
 
 

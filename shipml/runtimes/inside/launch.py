@@ -44,8 +44,11 @@ class _FailedError(Exception):
         self.error = error
 
 
-def main(control_descriptor: int, probe_descriptor: int, parent: int) -> None:
-    """The launcher: reads the specification from standard input, ends when the sandbox or the process `parent` ends."""
+def main(parent: int, control_descriptor: int, probe_descriptor: int, input_descriptor: int | None = None) -> None:
+    """The launcher: reads the specification from standard input, ends when the sandbox or the process `parent` ends.
+
+    The program's standard input is `input_descriptor`, else empty.
+    """
     control = socket.socket(fileno=control_descriptor)
     probe = socket.socket(fileno=probe_descriptor)
     control.set_inheritable(False)
@@ -53,9 +56,9 @@ def main(control_descriptor: int, probe_descriptor: int, parent: int) -> None:
     init = _Init()
     signal.signal(signal.SIGTERM, init.end)
     spec = Spec.from_json(sys.stdin.buffer.read())
-    nothing = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    given = os.open("/dev/null", os.O_RDONLY) if input_descriptor is None else input_descriptor
+    os.dup2(given, 0)
+    os.close(given)
     leftover = _Leftover(spec.cgroup) if spec.cgroup else None
     cgroup = os.open(f"{spec.cgroup}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) if spec.cgroup else None
     try:

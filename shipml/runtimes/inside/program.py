@@ -26,6 +26,8 @@ def become(spec: Spec, control: socket.socket, cgroup: int | None) -> None:
     if cgroup is not None:
         os.write(cgroup, b"0")
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if spec.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (spec.file_bytes, spec.file_bytes))
     drop_capabilities()
     if spec.mapper != "self":
         os.setgroups(spec.groups)

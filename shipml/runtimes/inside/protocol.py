@@ -43,6 +43,8 @@ class Spec:
     """Written into the root file system before the start: path below / → content."""
     memory_bytes: int | None = None
     """Where shipml itself must watch how much is used: the limit."""
+    file_bytes: int | None = None
+    """The most that the program may write into one file; None: no limit. 0 leaves it pipes only."""
     cgroup: str = ""
     """Folder of the memory cgroup that the program joins; removed at the end if shipml is no longer there to do it."""
 
