@@ -70,8 +70,9 @@ class Finder:
         """
         if target is None:
             return self._last_built()
-        _refuse_twofold_name(self._store.images(), target)
-        return self._store.resolve(target)
+        found = self._store.resolve(target)
+        _refuse_twofold_name(self._store.images(), target, found)
+        return found
 
     def _last_built(self) -> StoredImage:
         """The image that is meant where none is named; it is said once which one that is."""
@@ -174,20 +175,19 @@ def _short_path(source: str) -> str:
     return source
 
 
-def _refuse_twofold_name(images: Sequence[StoredImage], target: str) -> None:
-    """A word that is both a folder with a build of its own and another folder's image has no meaning.
+def _refuse_twofold_name(images: Sequence[StoredImage], target: str, found: StoredImage) -> None:
+    """A word that is both a folder with a build of its own and another folder's image, `found`, has no clear meaning.
 
     Raises:
         UsageError: it is both.
     """
-    if target.startswith((".", "/", "~")) or not Path(target).is_dir():
+    if not Path(target).is_dir():
         return
     source = str(Path(target).resolve())
-    named = [image for image in images if target in (image.reference, image.reference.rpartition(":")[0])]
-    if any(image.source == source for image in images) and any(image.source not in ("", source) for image in named):
+    if found.source not in ("", source) and any(image.source == source for image in images):
         raise UsageError(
-            f"{target} is a folder here, and also an image that was built from {_short_path(named[0].source)}",
-            hint=f"for the folder: ./{target}; for the image: {named[0].reference}",
+            f"{target} is a folder here, and also an image that was built from {_short_path(found.source)}",
+            hint=f"for the folder: ./{target}; for the image: {found.reference}",
         )
 
 

@@ -95,7 +95,7 @@ class Account:
             "--account", metavar="NAME", help="Name of the Azure registry (acr), or Docker Hub user or organisation"
         ),
     ] = ""
-    name: Annotated[str, typer.Option("--name", hidden=True)] = ""
+    name: Annotated[str, typer.Option("--name", hidden=True, help="Old spelling of --account")] = ""
     """What `--account` was called before."""
 
     @property

@@ -110,3 +110,7 @@ def test_from_the_folder_above(shipml: Run, tmp_path: Path) -> None:
     assert "./model" in unclear.stderr
     assert "model:latest" in unclear.stderr
     assert shipml("run", "./model", cwd=work / "a").stdout == "c\n"
+    assert shipml("build", "./a/model", "-t", "model:1").returncode == 0
+    assert shipml("build", "./a/model").returncode == 0
+    assert shipml("build", "./b/model", "-t", "model:1").returncode == 0
+    assert shipml("run", "model", cwd=work / "a").stdout == "c\n", "another tag of that name is not what was typed"
