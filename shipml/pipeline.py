@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from shipml import docker_engine
 from shipml.azure.session import AzureSession
 from shipml.build.choose import EMBEDDED, DockerOptions, decide_builder
-from shipml.build.here import Here
+from shipml.build.here import build_here
 from shipml.build.last_image import Puller
 from shipml.docker_engine.loading import load_image
 from shipml.docker_engine.ports import PublishedPort
@@ -21,7 +21,7 @@ from shipml.events import Emit, Notice, ignore
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
-from shipml.images import Finder
+from shipml.images import find_image, name_image, newest_on_engine, require_current, stored_image, tell_choice
 from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
@@ -29,8 +29,8 @@ from shipml.oci.reference import Reference, has_registry
 from shipml.oci.source import Output, write_outputs
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
-from shipml.prepare import Planner
-from shipml.project import read_outline
+from shipml.prepare import plan_of, prepare
+from shipml.project import read_outline, reading_once
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
 from shipml.publish.login import (
@@ -46,6 +46,7 @@ from shipml.publish.pushed import Pushed
 from shipml.registry.credentials import Credentials
 from shipml.report import (
     BuildReport,
+    ImageDescription,
     ImageSummary,
     Outcome,
     describe_image,
@@ -53,66 +54,67 @@ from shipml.report import (
     summarise_image,
 )
 from shipml.runtimes.base import RunOptions, SmokeResult
-from shipml.runtimes.run import Runner
-from shipml.store import Store, default_home
+from shipml.runtimes.run import run, run_image
+from shipml.session import Session
+from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
 from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
+
+Folder: TypeAlias = str | os.PathLike[str]
+Request: TypeAlias = PlanRequest | Folder
+"""What to build; a folder alone is a request that leaves all else open."""
 
 
 class Shipml:
     """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
 
-    def __init__(self, home: Path | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
+    def __init__(self, home: Folder | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
         """`azure` is who we are to Azure, if that is asked, and closed with this; None is whom azure-identity finds."""
-        self._azure = azure or AzureSession(emit=emit)
-        self.store = Store(home or default_home())
-        self.emit = emit
-        self._http = HttpClient()
-        self._puller = Puller(emit, self._azure)
-        self.store.open_remote = self._puller.open_blob
-        self._planner = Planner(self.store, self._http, emit, self._puller.open_image)
-        self._finder = Finder(self.store, emit)
-        self._runner = Runner(self.store, self._finder, emit)
-        self._publisher = Publisher(self.store, self._finder, emit, self.run, self._azure)
+        azure = azure or AzureSession(emit=emit)
+        self._puller = Puller(emit, azure)
+        self.store = Store(Path(home) if home else default_home(), self._puller.open_blob)
+        self.session = Session(self.store, HttpClient(), emit, azure, self._puller.open_image)
 
     def __enter__(self) -> Shipml:
         return self
 
     def __exit__(self, *ended_by: object) -> None:
         self.store.close()
-        self._azure.close()
+        self.session.azure.close()
 
-    def plan(self, request: PlanRequest) -> Plan:
+    @reading_once()
+    def plan(self, request: Request) -> Plan:
         """What would be built, and why; nothing is built."""
-        return self._planner.plan(request, self._planner.prepare(request))
+        request = _request(request)
+        return plan_of(request, prepare(self.session, request))
 
-    def lock(self, request: PlanRequest) -> Path:
+    def lock(self, request: Request) -> Path:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
-        prepared = self._planner.prepare(replace(request, locked=False))
+        request = _request(request)
+        prepared = prepare(self.session, replace(request, locked=False))
         path = request.folder / "pylock.toml"
         _write_atomically(path, dump_lock(prepared.resolved, prepared.base))
         return path
 
-    def dockerfile(self, request: PlanRequest) -> str:
+    def dockerfile(self, request: Request) -> str:
         """An equivalent Dockerfile."""
         from shipml.build.dockerfile import dockerfile
 
-        request = replace(request, no_dockerfile=True)
-        prepared = self._planner.prepare(request)
+        request = replace(_request(request), no_dockerfile=True)
+        prepared = prepare(self.session, request)
         if prepared.resolved.sources:
             names = ", ".join(f"{one.name}=={one.version}" for one in prepared.resolved.sources)
             raise UnavailableError(
                 f"a Dockerfile cannot have what is built from source on this machine: {names}",
                 hint="build it with: shipml build --builder embedded; or choose versions that have wheels",
             )
-        return dockerfile(
-            self._planner.plan(request, prepared), ignored=[path for path, _ in prepared.project.left_out]
-        )
+        return dockerfile(plan_of(request, prepared), ignored=[path for path, _ in prepared.project.left_out])
 
+    @reading_once()
     def build(
         self,
-        request: PlanRequest,
+        request: Request,
         *,
         references: Sequence[str] = (),
         builder: str = "auto",
@@ -136,7 +138,7 @@ class Shipml:
             check: whether what the program imports is imported in the image before it counts as built.
             cache_from: images of repositories, beside those of `references`, whose layers are taken where they fit.
         """
-        started_at = time.monotonic()
+        started_at, request = time.monotonic(), _request(request)
         targets = [Output.parse(text) for text in outputs]
         names = [Reference.parse(text) for text in references]
         decision = decide_builder(
@@ -147,16 +149,22 @@ class Shipml:
             engine_is_there=self._has_engine,
         )
         if decision.value != EMBEDDED:
-            from shipml.build_elsewhere.build import Elsewhere
+            from shipml.build_elsewhere.build import build_elsewhere
 
-            elsewhere = Elsewhere(self.store, self.emit, self._azure, self.plan)
-            return elsewhere.build(request, names, targets, decision, docker or DockerOptions())
-        here = Here(self.store, self._http, self._planner, self._puller, self.emit)
+            return build_elsewhere(
+                self.session,
+                self.plan,
+                request,
+                names=names,
+                targets=targets,
+                decision=decision,
+                options=docker or DockerOptions(),
+            )
         asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
-        built = here.build(request, asked, load=load is None, check=check)
+        built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
-        write_outputs(image, targets, names, self.emit)
-        self._name(image, names, request.folder)
+        write_outputs(image, targets, names, self.session.emit)
+        name_image(self.session, image.digest, names, request.folder)
         files = {file.path: (file.size_bytes, file.digest) for file in plan.application if file.digest}
         keep_built_files(self.store, request.folder, image.digest, files)
         if load or (load is None and built.is_here):
@@ -167,7 +175,7 @@ class Shipml:
 
     def run(
         self,
-        target: str | None = None,
+        target: Folder | None = None,
         *,
         runtime: str = "auto",
         adjust: Callable[[SmokeCheck], SmokeCheck] = lambda check: check,
@@ -194,16 +202,16 @@ class Shipml:
         wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
         if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
-        return self._runner.run(target, wanted, runtime, adjust)
+        return run(self.session, _text(target), wanted, runtime, adjust)
 
     def run_image(self, image: Image) -> SmokeResult:
         """Run an image from anywhere as its labels demand, and judge it; its layers are fetched as they are needed."""
-        return self._runner.run_image(image)
+        return run_image(self.session, image)
 
-    def tag(self, target: str | None, reference: str) -> tuple[Reference, Digest]:
+    def tag(self, target: Folder | None, reference: str) -> tuple[Reference, Digest]:
         """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
         name = Destination(reference).references("", lambda _: "")[0]
-        subject = self._finder.subject(target)
+        subject = find_image(self.session, _text(target))
         if subject.image is None:
             with docker_engine.connect() as engine:
                 engine.tag(str(subject.digest), name)
@@ -215,16 +223,17 @@ class Shipml:
 
     def push(
         self,
-        target: str | None = None,
+        target: Folder | None = None,
         destination: Destination | None = None,
         *,
         smoke: bool = True,
         via: Via = "auto",
     ) -> Pushed:
         """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
-        if target and Path(target).is_dir() and not self._finder.newest_on_engine(target):
-            self._finder.require_current(target)
-        return self._publisher.push(target, destination or Destination(), smoke=smoke, via=via)
+        target = _text(target)
+        if target and Path(target).is_dir() and not newest_on_engine(self.store, target):
+            require_current(self.store, target)
+        return self._publisher().push(target, destination or Destination(), smoke=smoke, via=via)
 
     def promote(
         self,
@@ -235,7 +244,7 @@ class Shipml:
         tags: Sequence[str] = (),
         smoke: bool = True,
         rollback: bool = False,
-        folder: Path = Path(),
+        folder: Folder = ".",
     ) -> Promoted:
         """Let an environment have the very image of another one, or, with `rollback`, what it had before.
 
@@ -248,14 +257,15 @@ class Shipml:
             rollback: whether the last promotion is undone.
             folder: whose settings name environments.
         """
-        promoter = Promoter(self.store, self.emit, self.run_image, self._azure)
+        promoter = Promoter(self.session, self.run_image)
         if rollback:
-            return promoter.roll_back(target, text=image, tags=tags, folder=folder)
-        return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=folder)
+            return promoter.roll_back(target, text=image, tags=tags, folder=Path(folder))
+        return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=Path(folder))
 
+    @reading_once()
     def ship(
         self,
-        request: PlanRequest,
+        request: Request,
         destination: Destination | None = None,
         *,
         smoke: bool = True,
@@ -273,23 +283,23 @@ class Shipml:
             builder: as `--builder` takes it.
             docker: what only the docker builder understands.
         """
-        started_at = time.monotonic()
+        started_at, request = time.monotonic(), _request(request)
         name = image_name(read_outline(request.folder), request.name)[0]
-        aim = self._publisher.aim(destination or Destination(), name, request.folder)
+        aim = self._publisher().aim(destination or Destination(), name, request.folder)
         last = aim.references(name, {})[0]
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
-        pushed = self._publisher.push(target, aim.destination, smoke=smoke, aim=aim)
-        return Outcome(built, self.last_run(built.digest), pushed, time.monotonic() - started_at)
+        pushed = self._publisher().push(target, aim.destination, smoke=smoke, aim=aim)
+        shown = self.last_run(built.digest)
+        return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)
 
-    def last_run(self, digest: Digest) -> Mapping[str, Any] | None:
-        """The last smoke test of an image, as `SmokeResult.to_json` has it."""
-        known = self.store.fact("smoke", str(digest))
-        return known if isinstance(known, dict) else None
+    def last_run(self, digest: Digest) -> SmokeResult | None:
+        """The last smoke test of an image; None where it was never run."""
+        return evidence.last(self.store, digest)
 
-    def locate(self, word: str, name: str = "", folder: Path = Path()) -> Location:
+    def locate(self, word: str, name: str = "", folder: Folder = ".") -> Location:
         """The registry that a word means: see `registries.named.locate`; settings are those of `folder`."""
-        return locate(word, read_outline(folder).settings, name)
+        return locate(word, read_outline(Path(folder)).settings, name)
 
     def login(self, registry: str, credentials: Credentials) -> LoggedIn:
         """Keep credentials that the registry accepts where docker keeps its own."""
@@ -309,50 +319,52 @@ class Shipml:
                 continue
         return found
 
-    def inspect(self, target: str | None = None) -> dict[str, Any]:
+    def inspect(self, target: Folder | None = None) -> ImageDescription:
         """An image's digest, names, layers, config, and its last smoke test."""
-        stored = self._finder.stored(target)
+        stored = stored_image(self.store, _text(target))
+        tell_choice(self.session.emit, _text(target), stored)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
-        smoke = self.store.fact("smoke", str(stored.digest))
-        return describe_image(self.store.image(stored.digest), names, smoke=smoke)
+        return describe_image(self.store.image(stored.digest), names, smoke=self.last_run(stored.digest))
 
-    def cache_info(self, *, verify: bool = False) -> dict[str, Any]:
+    def cache_info(self, *, verify: bool = False) -> StoreInfo:
         """What the store holds; with `verify` every blob is read and compared with its digest."""
-        return self.store.info(verify=verify).to_json()
+        return self.store.info(verify=verify)
 
     def prune(
         self, *, everything: bool = False, older_than_seconds: float | None = None, dry_run: bool = False
-    ) -> dict[str, Any]:
+    ) -> PruneReport:
         """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
-        return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
+        return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run)
 
-    def _name(self, image: Image, names: Sequence[Reference], folder: Path) -> None:
-        """Give the image its names; one that another folder's image had is said."""
-        source = str(folder.resolve())
-        before = {stored.reference: stored.source for stored in self.store.images()}
-        for name in map(str, names):
-            if (other := before.get(name)) and other != source:
-                self.emit(Notice(f"{name} now names this image; it was the image of {other}", "warning"))
-            self.store.tag(name, image.digest, source=source)
+    def _publisher(self) -> Publisher:
+        return Publisher(self.session, self.run)
 
     def _has_engine(self) -> bool:
-        engine = docker_engine.find(emit=self.emit)
+        engine = docker_engine.find(emit=self.session.emit)
         if engine is not None:
             engine.close()
         return engine is not None
 
     def _load(self, image: Image, names: Sequence[Reference], *, must: bool) -> None:
         """Put the image into the user's engine; unless it `must` be there, the build is well without."""
-        engine = docker_engine.connect() if must else docker_engine.find(emit=self.emit)
+        engine = docker_engine.connect() if must else docker_engine.find(emit=self.session.emit)
         if engine is None:
             return
         try:
             with engine:
-                load_image(engine, image, names, self.emit, manifest_of=docker_engine.manifests_in(self.store))
+                load_image(engine, image, names, self.session.emit, manifest_of=docker_engine.manifests_in(self.store))
         except ShipmlError as error:
             if must:
                 raise
-            self.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
+            self.session.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
+
+
+def _request(request: Request) -> PlanRequest:
+    return request if isinstance(request, PlanRequest) else PlanRequest(Path(request))
+
+
+def _text(target: Folder | None) -> str | None:
+    return None if target is None else os.fspath(target)
 
 
 def _write_atomically(path: Path, text: str) -> None:

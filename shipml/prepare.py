@@ -6,18 +6,16 @@ import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from shipml.bases.choose import Pinner
-from shipml.bases.image_pin import OpenImage
-from shipml.errors import ConfigurationError, ImportCheckError
-from shipml.events import Emit, Notice
+from shipml.bases.choose import hub_python, named_image, obstacles, pin
+from shipml.errors import ConfigurationError, ImportCheckError, PlanError
+from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import ImagePython
 from shipml.facts.request import PlanRequest
 from shipml.facts.requirements import Change
-from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
 from shipml.plan import (
     Lock,
@@ -25,26 +23,26 @@ from shipml.plan import (
     PlanOptions,
     Project,
     PythonCandidate,
+    lessons,
     make_plan,
     python_candidates,
 )
 from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
-from shipml.plan.command import choose_command
+from shipml.plan.command import Command, choose_command, needs_shell
 from shipml.plan.completing import complete
 from shipml.plan.lessons import (
     Failed,
     Lesson,
     heed,
-    learn,
 )
 from shipml.project import read_project
 from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
-from shipml.store import Store
+from shipml.session import Session
 from shipml.wheels.facts import are_known
 
-__all__ = ["PlanRequest", "Planner", "Prepared"]
+__all__ = ["PlanRequest", "Prepared", "learn", "plan_of", "prepare"]
 
 _LESSON_FACT = "lesson-1"
 
@@ -73,167 +71,158 @@ def _no_facts(_: Platform) -> Mapping[tuple[str, str], Any]:
     return {}
 
 
-class Planner:
-    """Plans with a store, an HTTP client and a listener; raises ShipmlError, as its class says."""
+def plan_of(request: PlanRequest, prepared: Prepared) -> Plan:
+    """The plan; nothing is looked up any more."""
+    options = PlanOptions(request.name, _source_date_epoch_seconds(), with_shell=request.with_shell)
+    return make_plan(
+        prepared.project,
+        lock=prepared.lock,
+        base=prepared.base,
+        candidate=prepared.candidate,
+        platform=prepared.platform,
+        options=options,
+    )
 
-    def __init__(self, store: Store, http: HttpClient, emit: Emit, open_image: OpenImage) -> None:
-        self._store = store
-        self._http = http
-        self._emit = emit
-        self._pinner = Pinner(store, http, emit, open_image)
 
-    def plan(self, request: PlanRequest, prepared: Prepared) -> Plan:
-        """The plan; nothing is looked up any more."""
-        options = PlanOptions(request.name, _source_date_epoch_seconds(), with_shell=request.with_shell)
-        return make_plan(
-            prepared.project,
-            lock=prepared.lock,
-            base=prepared.base,
-            candidate=prepared.candidate,
-            platform=prepared.platform,
-            options=options,
-        )
+def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_facts) -> Prepared:
+    """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely.
 
-    def prepare(self, request: PlanRequest, last_facts: LastFacts = _no_facts) -> Prepared:
-        """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely.
-
-        `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
-        """
-        require_project_folder(request.folder)
-        project = read_project(request.folder, self._store, self._emit, dockerfile=request.dockerfile)
-        project, added = complete(project)
-        if added is not None:
-            self._emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
-        logins = index_logins(project.requirements, project.folder)
-        self._http.logins.learn(logins, keyring=asked_keyring(project.folder))
-        accelerator = choose_accelerator(project, request.accelerator)
-        project = without_gpu(project, accelerator)
-        if hint := gpu_hint(project, accelerator.name):
-            self._emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
-        if request.strict and project.requirements is not None:
-            _refuse_changes(project.requirements.changes)
-        choose_command(project, with_shell=request.with_shell)  # nothing to run: say so before anything is looked up
-        platform = _platform(request, project)
-        image = self._pinner.named_image(request, project, platform)
-        candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
-        lesson_key = str(inputs_digest(project, platform, accelerator))
-        if not (request.strict or request.upgrade):
-            lesson = Lesson.from_json(self._store.fact(_LESSON_FACT, lesson_key))
-            project, candidates = heed(project, candidates, lesson)
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
-            # A lock that fits pins the base, too: then no list of packages is asked for.
-            likely = None
-            if project.lock_file is None or request.upgrade:
-                likely = pool.submit(
-                    self._pinner.pin, request, project, candidates[0], platform, image, extra=_named(project)
-                )
-            resolve = functools.partial(
-                resolve_first,
-                project,
-                candidates,
-                platform=platform,
-                store=self._store,
-                emit=self._emit,
-                locked=request.locked,
-                obstacle=self._pinner.obstacles(request, platform) if len(candidates) > 1 else lambda _: "",
-                accelerator=accelerator,
-            )
-            candidate, resolved, lock = self._resolved(resolve, request, project, image)
-            if _pins_base(lock, project, request):
-                base = lock.base
-            else:
-                known = are_known(lock.wheels, self._store)
-                with self._store.borrowing({} if known else last_facts(platform)):
-                    extra = self._system_packages(request, project, candidate, lock, platform)
-                base = likely.result() if likely and candidate is candidates[0] else None
-                if base is None or extra != _named(project):
-                    base = self._pinner.pin(request, project, candidate, platform, image, extra=extra)
-        if base is None:
-            raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
-        return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
-
-    def learn(self, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
-        """Whether a failed import check teaches how the next attempt goes otherwise; what it teaches is kept."""
-        known = Lesson.from_json(self._store.fact(_LESSON_FACT, prepared.lesson_key))
-        lesson = learn((Failed(*failure) for failure in error.failures), known)
-        python_is_set = lesson is not None and lesson.below != known.below and not prepared.candidate.open
-        if lesson is None or python_is_set or request.strict or request.upgrade or prepared.lock.source:
-            return False
-        self._store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
-        self._emit(Notice(f"{lesson.source}: {lesson.because}: built again otherwise", "warning"))
-        return True
-
-    def _resolved(
-        self,
-        resolve: Callable[..., tuple[PythonCandidate, Lock]],
-        request: PlanRequest,
-        project: Project,
-        image: ImageBasePin | None,
-    ) -> tuple[PythonCandidate, Lock, Lock]:
-        """The lock, and the same with its sources built; resolved again where a build shows what else it needs."""
-        upgrade = request.upgrade
-        while True:
-            candidate, resolved = resolve(upgrade=upgrade)
-            if request.strict:
-                _refuse_changes(resolved.changes)
-            lock = self._built(request, project, candidate, resolved, image)
-            if lock is resolved or resolved.source:
-                return candidate, resolved, lock
-            from shipml.source_builds.requirements import unmet_requirements
-
-            unmet = unmet_requirements(resolved, lock, candidate.suite, self._store)
-            if not unmet:
-                return candidate, resolved, lock
-            self._emit(Notice(f"{'; '.join(unmet)}: that came out when it was built, so all is resolved again"))
-            upgrade = True
-
-    def _built(
-        self,
-        request: PlanRequest,
-        project: Project,
-        candidate: PythonCandidate,
-        lock: Lock,
-        image: ImageBasePin | None,
-    ) -> Lock:
-        """The lock with its sources built into wheels."""
-        if not lock.sources:
-            return lock
-        from shipml.source_builds import build_wheels
-
-        if isinstance(candidate.suite, ImagePython):
-            image = image or self._pinner.hub_python(candidate.suite, request, lock.platform)
-        return build_wheels(
-            lock,
+    `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
+    """
+    session = replace(session, allow_expired=request.allow_expired, upgrade=request.upgrade)
+    require_project_folder(request.folder)
+    project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
+    project, all_added = complete(project)
+    for added in all_added:
+        session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
+    logins = index_logins(project.requirements, project.folder)
+    session.http.logins.learn(logins, keyring=asked_keyring(project.folder))
+    accelerator = choose_accelerator(project, request.accelerator)
+    project = without_gpu(project, accelerator)
+    if hint := gpu_hint(project, accelerator.name):
+        session.emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
+    if request.strict and project.requirements is not None:
+        _refuse_changes(project.requirements.changes)
+    command = choose_command(project, with_shell=request.with_shell)  # nothing to run: said before any look-up
+    _say_doubt(session, command, request)
+    if needs_shell(project):
+        request = replace(request, with_shell=True)
+    platform = _platform(request, project)
+    image = named_image(session, request, project, platform)
+    candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
+    lesson_key = str(inputs_digest(project, platform, accelerator))
+    if not (request.strict or request.upgrade):
+        lesson = Lesson.from_json(session.store.fact(_LESSON_FACT, lesson_key))
+        project, candidates = heed(project, candidates, lesson)
+    pin_for = functools.partial(pin, session, project, platform=platform, image=image, with_shell=request.with_shell)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
+        # A lock that fits pins the base, too: then no list of packages is asked for.
+        likely = None
+        if project.lock_file is None or request.upgrade:
+            likely = pool.submit(pin_for, candidates[0], extra=_named(project))
+        resolve = functools.partial(
+            resolve_first,
             project,
-            suite=candidate.suite,
-            image=image,
-            store=self._store,
-            http=self._http,
-            emit=self._emit,
-            allow_expired=request.allow_expired,
-            upgrade=request.upgrade,
+            candidates,
+            platform=platform,
+            store=session.store,
+            http=session.http,
+            emit=session.emit,
+            locked=request.locked,
+            obstacle=obstacles(session, platform) if len(candidates) > 1 else lambda _: "",
+            accelerator=accelerator,
         )
+        candidate, resolved, lock = _resolved(session, resolve, request, project, image)
+        if _pins_base(lock, project, request):
+            base = lock.base
+        else:
+            known = are_known(lock.wheels, session.store)
+            with session.store.borrowing({} if known else last_facts(platform)):
+                extra = _system_packages(session, project, candidate, lock, platform)
+            base = likely.result() if likely and candidate is candidates[0] else None
+            if base is None or extra != _named(project):
+                base = pin_for(candidate, extra=extra)
+    if base is None:
+        raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
+    return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
 
-    def _system_packages(
-        self, request: PlanRequest, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform
-    ) -> Mapping[str, str]:
-        """What is needed beyond the base: name → why. An image as base has what it has."""
-        from shipml.bases.system_packages import find_system_packages
 
-        if isinstance(candidate.suite, ImagePython):
-            return _named(project)
-        found = find_system_packages(
-            project,
-            lock,
-            candidate.suite,
-            platform,
-            store=self._store,
-            http=self._http,
-            emit=self._emit,
-            allow_expired=request.allow_expired,
-            upgrade=request.upgrade,
-        )
-        return found.wanted
+def _say_doubt(session: Session, command: Command, request: PlanRequest) -> None:
+    """Say that the program does nothing, or that another could be meant; `--strict` refuses that."""
+    if command.idle:
+        session.emit(Notice(f"{command.idle} only defines things: running it does nothing", "warning"))
+    if not command.doubt:
+        return
+    hint = 'say in shipml.toml what to run: command = "…"'
+    if request.strict:
+        raise PlanError(command.doubt, hint=hint)
+    session.emit(Notice(f"{command.doubt}; {hint}", "warning"))
+
+
+def learn(session: Session, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
+    """Whether a failed import check teaches how the next attempt goes otherwise; what it teaches is kept."""
+    known = Lesson.from_json(session.store.fact(_LESSON_FACT, prepared.lesson_key))
+    lesson = lessons.learn((Failed(*failure) for failure in error.failures), known)
+    python_is_set = lesson is not None and lesson.below != known.below and not prepared.candidate.open
+    if lesson is None or python_is_set or request.strict or request.upgrade or prepared.lock.source:
+        return False
+    session.store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
+    session.emit(Notice(f"{lesson.source}: {lesson.because}: built again otherwise", "warning"))
+    return True
+
+
+def _resolved(
+    session: Session,
+    resolve: Callable[..., tuple[PythonCandidate, Lock]],
+    request: PlanRequest,
+    project: Project,
+    image: ImageBasePin | None,
+) -> tuple[PythonCandidate, Lock, Lock]:
+    """The lock, and the same with its sources built; resolved again where a build shows what else it needs."""
+    upgrade = request.upgrade
+    while True:
+        candidate, resolved = resolve(upgrade=upgrade)
+        if request.strict:
+            _refuse_changes(resolved.changes)
+        lock = _built(session, project, candidate, resolved, image)
+        if lock is resolved or resolved.source:
+            return candidate, resolved, lock
+        from shipml.source_builds.requirements import unmet_requirements
+
+        unmet = unmet_requirements(resolved, lock, candidate.suite, session.store)
+        if not unmet:
+            return candidate, resolved, lock
+        session.emit(Notice(f"{'; '.join(unmet)}: that came out when it was built, so all is resolved again"))
+        upgrade = True
+
+
+def _built(
+    session: Session,
+    project: Project,
+    candidate: PythonCandidate,
+    lock: Lock,
+    image: ImageBasePin | None,
+) -> Lock:
+    """The lock with its sources built into wheels."""
+    if not lock.sources:
+        return lock
+    from shipml.source_builds import build_wheels
+
+    if isinstance(candidate.suite, ImagePython):
+        image = image or hub_python(session, candidate.suite, lock.platform)
+    return build_wheels(lock, project, suite=candidate.suite, image=image, session=session)
+
+
+def _system_packages(
+    session: Session, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform
+) -> Mapping[str, str]:
+    """What is needed beyond the base: name → why. An image as base has what it has."""
+    from shipml.bases.system_packages import find_system_packages
+
+    if isinstance(candidate.suite, ImagePython):
+        return _named(project)
+    found = find_system_packages(project, lock, candidate.suite, platform, session=session)
+    return found.wanted
 
 
 def _refuse_changes(changes: Sequence[Change]) -> None:

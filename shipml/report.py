@@ -20,9 +20,11 @@ from shipml.oci.manifest import KIND, SOURCE, Platform
 from shipml.oci.reference import Reference
 from shipml.publish.pushed import Pushed
 from shipml.store import StoredImage
+from shipml.store.evidence import SmokeResult
 
 __all__ = [
     "BuildReport",
+    "ImageDescription",
     "ImageSummary",
     "LayerReport",
     "Outcome",
@@ -143,20 +145,51 @@ def summarise_image(stored: StoredImage, image: Image) -> ImageSummary:
     )
 
 
-def describe_image(
-    image: Image, references: Sequence[str], *, smoke: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """What `shipml inspect` prints: digest, names, layers, the config as it stands, and the last smoke test if any."""
-    return {
-        "digest": str(image.digest),
-        "references": list(references),
-        "platform": str(platform_of(image)),
-        "size_bytes": _size_bytes(image),
-        "media_type": image.media_type,
-        "layers": [_report_layer(layer, ()).to_json(reused=False) for layer in image.layers],
-        "config": read_config(image),
-        "smoke": smoke,
-    }
+@dataclass(frozen=True, slots=True)
+class ImageDescription:
+    """What `shipml inspect` tells of an image."""
+
+    digest: Digest
+    """Of the manifest."""
+    references: tuple[str, ...]
+    """Its names in the store."""
+    platform: Platform
+    size_bytes: int
+    """What a registry would hold: manifest, config and compressed layers."""
+    media_type: str
+    layers: tuple[LayerReport, ...]
+    """Oldest (base) first; `reused` means nothing here."""
+    config: Mapping[str, Any]
+    """The image's config as it stands (OCI image-spec, config.md)."""
+    smoke: SmokeResult | None
+    """Its last smoke test."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml inspect` prints it."""
+        return {
+            "digest": str(self.digest),
+            "references": list(self.references),
+            "platform": str(self.platform),
+            "size_bytes": self.size_bytes,
+            "media_type": self.media_type,
+            "layers": [layer.to_json(reused=False) for layer in self.layers],
+            "config": self.config,
+            "smoke": self.smoke.to_json() if self.smoke else None,
+        }
+
+
+def describe_image(image: Image, references: Sequence[str], *, smoke: SmokeResult | None = None) -> ImageDescription:
+    """The description of an image that has these names and passed or failed `smoke`."""
+    return ImageDescription(
+        image.digest,
+        tuple(references),
+        platform_of(image),
+        _size_bytes(image),
+        image.media_type,
+        tuple(_report_layer(layer, ()) for layer in image.layers),
+        read_config(image),
+        smoke,
+    )
 
 
 def _size_bytes(image: Image) -> int:

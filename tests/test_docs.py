@@ -18,7 +18,13 @@ from tests.engines_table import rows_of
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
-    [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md")]
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").glob("*.md"),
+        *ROOT.glob("*/README.md"),
+    ]
 )
 LINK = re.compile(r"\]\((?!https?://|#)([^)#\s]+)")
 COMMAND = re.compile(r"(?:^|`|\$ )shipml ([a-z]+)")

@@ -6,9 +6,11 @@ import base64
 import contextlib
 import hashlib
 import http.server
+import os
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -265,6 +267,68 @@ def test_a_server_that_always_hangs_up_is_given_up(client: HttpClient, store: St
     assert list((store.home / "tmp").iterdir()) == []
 
 
+def test_a_server_that_sends_the_same_beginning_again_is_given_up(client: HttpClient, store: Store) -> None:
+    """Only bytes beyond the furthest that ever came count as progress."""
+    answers = [cut(10, ETag='"one"')] * 40
+    with serve(*answers) as server, pytest.raises(TryAgainError):
+        client.fetch_blob(server.url, Digest.of(BODY), store)
+    assert len(server.asked) < 10
+
+
+def test_a_server_that_drips_is_given_up(client: HttpClient, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body that comes in a few bytes a second has a deadline by its rate."""
+    monkeypatch.setattr("shipml.http.download._SPAN_SECONDS", 0.05)
+    monkeypatch.setattr("shipml.http.download._LEAST_BYTES_PER_SECOND", 100_000)
+
+    def drip(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(BODY)))
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for at in range(100):
+                handler.wfile.write(BODY[at : at + 1])
+                time.sleep(0.02)
+        handler.close_connection = True
+
+    with serve(*[drip] * 10) as server, pytest.raises(TryAgainError):
+        client.fetch_blob(server.url, Digest.of(BODY), store)
+
+
+def test_what_does_not_fit_on_the_disk_is_not_begun(client: HttpClient, store: Store) -> None:
+    """The server's own word about the size is enough, where nobody else says it."""
+
+    def promise(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(10**16))
+        handler.end_headers()
+        handler.close_connection = True
+
+    with serve(promise) as server, pytest.raises(UntrustedInputError):
+        client.fetch_blob(server.url, Digest.of(BODY), store)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_only_regular_files_are_read(kind: str, client: HttpClient, store: Store, tmp_path: Path) -> None:
+    """A pipe would wait for ever, a device would never end."""
+    path = tmp_path / "it"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(BuildError):
+        client.fetch_blob(path.as_uri(), Digest.of(BODY), store)
+
+
+def test_the_digest_of_another_file_is_not_told(client: HttpClient, store: Store, tmp_path: Path) -> None:
+    """A lock that names a file of this machine does not learn what it holds."""
+    (tmp_path / "secret").write_bytes(b"guess")
+    with pytest.raises(UntrustedInputError) as caught:
+        client.fetch_blob((tmp_path / "secret").as_uri(), Digest.of(BODY), store)
+    assert Digest.of(b"guess").hex not in caught.value.message
+
+
 def test_nobody_there_is_an_error_to_try_again(client: HttpClient) -> None:
     """A closed port is named with the host and without a traceback of the library's objects."""
     with serve(give()) as server:
@@ -421,7 +485,7 @@ def test_a_proxy_that_demands_credentials_is_named(client: HttpClient, monkeypat
 def test_a_proxy_that_is_none_is_an_error_of_configuration(client: HttpClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of a kind that is not supported is named, without its password."""
     monkeypatch.setenv("http_proxy", "socks5://u:secret@127.0.0.1:1")
-    with pytest.raises(ConfigurationError, match="no proxy that shipml can use") as caught:
+    with pytest.raises(ConfigurationError) as caught:
         client.read("http://mirror.example.org/x", limit_bytes=20)
     assert "secret" not in caught.value.message
 
@@ -491,7 +555,7 @@ def test_file_urls_are_copied(client: HttpClient, store: Store, tmp_path: Path) 
     _fetch(client, wheel.as_uri(), store)
     with pytest.raises(BuildError, match=r"cannot read .*none\.whl: No such file"):
         client.read((tmp_path / "none.whl").as_uri(), limit_bytes=10)
-    with pytest.raises(UntrustedInputError, match="has the digest"):
+    with pytest.raises(UntrustedInputError, match="not sha256:"):
         client.fetch_blob(wheel.as_uri(), Digest(hashlib.sha256(b"other").hexdigest()), store)
 
 
@@ -501,6 +565,7 @@ def test_file_urls_are_copied(client: HttpClient, store: Store, tmp_path: Path) 
         ("https://u:p@example.org:8/a?b=c#d", "https://example.org:8/a"),
         ("https://example.org/a", "https://example.org/a"),
         ("https://u:p@[::1]:8/a", "https://[::1]:8/a"),
+        ("https://u:se/cret@example.org/a", "https://example.org/a"),
         ("https://u:p@[bad/a", "'[bad/a'"),
     ],
 )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,7 @@ def test_a_streamlit_app_answers(session: Shipml, tmp_path: Path) -> None:
 def test_a_web_app_without_server_gets_one(session: Shipml, tmp_path: Path) -> None:
     """FastAPI cannot serve itself: uvicorn is added, and said."""
     heard: list[Event] = []
-    session.emit = session._planner._emit = heard.append
+    session.session = replace(session.session, emit=heard.append)
     folder = project(
         tmp_path / "api",
         {

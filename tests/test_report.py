@@ -9,6 +9,7 @@ from shipml.oci.image import assemble_image
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.report import describe_image, report_build
+from shipml.store.evidence import SmokeResult
 from tests.image_fixtures import MakeImage
 
 PLATFORM = Platform("linux", "arm64")
@@ -65,9 +66,10 @@ def test_a_report_says_what_was_made_and_what_was_there(make_image: MakeImage) -
 def test_an_inspection_has_the_config_as_it_stands(make_image: MakeImage) -> None:
     """Inspect shows names, platform and config, and of layers only what the image itself says."""
     image = make_image({"a": b"1"}, architecture="arm64", command="/bin/app")
-    document = describe_image(image, ["iris:latest"], smoke={"passed": True})
+    passed = SmokeResult(image.digest, "sandbox", True, 0, {"accuracy": 0.97}, "", 1.5, "exit code 0")
+    document = describe_image(image, ["iris:latest"], smoke=passed).to_json()
     assert document["references"] == ["iris:latest"]
     assert document["platform"] == "linux/arm64"
     assert document["config"] == json.loads(image.config)
-    assert document["smoke"] == {"passed": True}
+    assert document["smoke"] == passed.to_json()
     assert set(document["layers"][0]) == {"digest", "diff_id", "size_bytes", "kind", "source"}

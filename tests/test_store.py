@@ -24,9 +24,10 @@ from shipml.errors import (
     UntrustedInputError,
     UsageError,
 )
+from shipml.folders import remove_tree
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, ImageValue, LayerValue
-from shipml.store import Store, default_home, remove_tree
+from shipml.store import Store, default_home
 
 MakeImage = Callable[..., ImageValue]
 DAY_SECONDS = 86_400

@@ -45,7 +45,7 @@ class Remote:
 
 def test_a_layer_is_fetched_when_it_is_opened(store: Store) -> None:
     """Once: then it is a blob as any other."""
-    store.open_remote = remote = Remote(one=DATA)
+    store._open_remote = remote = Remote(one=DATA)
     store.note_remote(BLOB.digest, "one")
     assert remote.asked == []
     for _ in range(2):
@@ -56,7 +56,7 @@ def test_a_layer_is_fetched_when_it_is_opened(store: Store) -> None:
 
 def test_the_repository_that_was_noted_last_is_asked_first(store: Store) -> None:
     """Another one serves where it cannot; one that does not have the blob any more is forgotten."""
-    store.open_remote = remote = Remote(one=DATA, two=StoreError("gone"), three=TryAgainError("down"))
+    store._open_remote = remote = Remote(one=DATA, two=StoreError("gone"), three=TryAgainError("down"))
     for name in ("one", "two", "three"):
         store.note_remote(BLOB.digest, name)
     assert store.fetch(BLOB)
@@ -71,7 +71,7 @@ def test_a_full_disk_is_not_the_repository_s_fault(store: Store) -> None:
         def read(self, _: int | None = -1, /) -> bytes:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    store.open_remote = lambda *_: NoRoom()
+    store._open_remote = lambda *_: NoRoom()
     store.note_remote(BLOB.digest, "one")
     with pytest.raises(StoreError):
         store.fetch(BLOB)
@@ -80,7 +80,7 @@ def test_a_full_disk_is_not_the_repository_s_fault(store: Store) -> None:
 
 def test_other_bytes_are_not_taken(store: Store) -> None:
     """What does not have the digest is an error, and nothing of it stays."""
-    store.open_remote = Remote(one=b"another")
+    store._open_remote = Remote(one=b"another")
     store.note_remote(BLOB.digest, "one")
     with pytest.raises(UntrustedInputError):
         store.open_layer(BLOB)
@@ -100,7 +100,7 @@ def test_an_image_is_kept_without_what_a_registry_has(store: Store, make_image: 
     image = make_image({"a": b"1"}, {"b": b"2"})
     far, near = image.layers
     with far.open() as stream:
-        store.open_remote = remote = Remote(one=stream.read())
+        store._open_remote = remote = Remote(one=stream.read())
     store.note_remote(far.digest, "one")
     digest = store.keep_image(image)
     store.tag("app:1", digest)
@@ -146,7 +146,7 @@ def _in_build(store: Store, layer: LayerValue, content: bytes) -> LayerValue:
 def test_a_borrowed_layer_is_not_made(store: Store, borrowed: LayerValue) -> None:
     """Digest, diff id and size are known; its bytes come from the registry when they are needed."""
     with borrowed.open() as stream:
-        store.open_remote = remote = Remote(one=stream.read())
+        store._open_remote = remote = Remote(one=stream.read())
     layer = _in_build(store, borrowed, b"never written")
     assert dataclasses.replace(layer, annotations={}) == borrowed
     assert not store.has_blob(layer.digest)
@@ -157,7 +157,7 @@ def test_a_borrowed_layer_is_not_made(store: Store, borrowed: LayerValue) -> Non
 
 def test_a_borrowed_layer_that_is_gone_is_made_here(store: Store, borrowed: LayerValue) -> None:
     """The registry lost it or is down: the same bytes are written again."""
-    store.open_remote = Remote(one=TryAgainError("down"))
+    store._open_remote = Remote(one=TryAgainError("down"))
     layer = _in_build(store, borrowed, b"1")
     with layer.open() as stream:
         assert Digest.of(stream.read()) == borrowed.digest
@@ -165,7 +165,7 @@ def test_a_borrowed_layer_that_is_gone_is_made_here(store: Store, borrowed: Laye
 
 def test_a_lie_about_a_key_comes_out(store: Store, borrowed: LayerValue) -> None:
     """Where the bytes are made after all and are others than the repository said, the build ends."""
-    store.open_remote = Remote(one=StoreError("gone"))
+    store._open_remote = Remote(one=StoreError("gone"))
     layer = _in_build(store, borrowed, b"what the key really means")
     with pytest.raises(BuildError):
         layer.open()

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from shipml.errors import PlanError
-from shipml.events import Emit
 from shipml.facts.plan import Base, BasePin, ImageBasePin
 from shipml.facts.pythons import Suite, suite_named
-from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 
 if TYPE_CHECKING:
-    from shipml.bases.image_pin import OpenImage
     from shipml.wheels.interpreter import Interpreter  # it brings compressors along
 
 __all__ = [
@@ -36,13 +35,9 @@ def pin_base(
     suite: Suite,
     platform: Platform,
     *,
+    session: Session,
     extra: Mapping[str, str] = MappingProxyType({}),
     with_shell: bool = False,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
 ) -> BasePin:
     """Which packages make the base of `suite` for `platform`, with the packages `extra` beyond it: name → why.
 
@@ -60,17 +55,11 @@ def pin_base(
         platform,
         extra=extra,
         with_shell=with_shell,
-        store=store,
-        http=http,
-        emit=emit,
-        allow_expired=allow_expired,
-        upgrade=upgrade,
+        session=session,
     )
 
 
-def pin_image(
-    reference: str, platform: Platform, *, open_image: OpenImage, store: Store, emit: Emit, upgrade: bool = False
-) -> ImageBasePin:
+def pin_image(reference: str, platform: Platform, *, session: Session) -> ImageBasePin:
     """The image of a registry, pinned. A pin that was made once is reused, without network, until `upgrade` is given.
 
     Raises:
@@ -80,10 +69,10 @@ def pin_image(
     """
     from shipml.bases import image_pin
 
-    return image_pin.pin_image(reference, platform, open_image=open_image, store=store, emit=emit, upgrade=upgrade)
+    return image_pin.pin_image(reference, platform, session=session)
 
 
-def base_layers(pin: Base, *, store: Store, http: HttpClient, emit: Emit) -> list[LayerValue]:
+def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
     """The base's layers and, where the pin has extra packages, one more. Known layers cost nothing.
 
     Those of an image stay in its registry until they are opened.
@@ -95,21 +84,21 @@ def base_layers(pin: Base, *, store: Store, http: HttpClient, emit: Emit) -> lis
     if isinstance(pin, ImageBasePin):
         from shipml.bases import image_pin
 
-        return image_pin.image_layers(pin, store)
+        return image_pin.image_layers(pin, session.store)
     from shipml.debian import assemble
 
     def interpreter() -> Interpreter:
         from shipml.bases.interpreter import host_platform, interpreter_of, unpacked_interpreter
 
         if pin.platform == host_platform():
-            return unpacked_interpreter(pin, store=store, http=http, emit=emit)
+            return unpacked_interpreter(pin, session=session)
         suite = suite_named(pin.suite)
         if suite is None:
             raise PlanError(f"shipml knows no Debian suite {pin.suite}", hint="shipml plan lists the suites")
         # The pin's own lists were accepted, expired or not: this only compiles.
-        return interpreter_of(suite, store=store, http=http, emit=emit, allow_expired=True)
+        return interpreter_of(suite, session=replace(session, allow_expired=True))
 
-    return assemble.base_layers(pin, interpreter=interpreter, store=store, http=http, emit=emit)
+    return assemble.base_layers(pin, interpreter=interpreter, session=session)
 
 
 def are_layers_known(pin: Base, *, store: Store) -> bool:
@@ -135,9 +124,7 @@ def runs_debian() -> bool:
     return host_platform() is not None
 
 
-def debian_interpreter(
-    pin: Base, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
-) -> Interpreter:
+def debian_interpreter(pin: Base, *, session: Session) -> Interpreter:
     """The Python of `debian_version`, which is not None, on a machine that `runs_debian`.
 
     Raises:
@@ -145,7 +132,7 @@ def debian_interpreter(
     """
     from shipml.bases import bytecode_python
 
-    return bytecode_python.debian_interpreter(pin, store=store, http=http, emit=emit, allow_expired=allow_expired)
+    return bytecode_python.debian_interpreter(pin, session=session)
 
 
 def installed_interpreter(python: str, *, untrusted: Path | None) -> Interpreter:

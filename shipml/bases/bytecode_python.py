@@ -5,11 +5,9 @@ from __future__ import annotations
 from shipml.bases.interpreter import host_platform, interpreter_of
 from shipml.debian.assemble import fetch_packages
 from shipml.errors import PlanError
-from shipml.events import Emit
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import SUITES, Suite, suite_named
-from shipml.http import HttpClient
-from shipml.store import Store
+from shipml.session import Session
 from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["debian_interpreter", "debian_version"]
@@ -27,9 +25,7 @@ def debian_version(base: Base) -> str | None:
     return suite.release if isinstance(base, ImageBasePin) else base.python
 
 
-def debian_interpreter(
-    base: Base, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
-) -> Interpreter:
+def debian_interpreter(base: Base, *, session: Session) -> Interpreter:
     """That Python, on a machine that runs Debian's programs.
 
     Raises:
@@ -40,8 +36,8 @@ def debian_interpreter(
     if suite is None:
         raise PlanError(f"no suite of Debian has Python {base.python}")
     if not isinstance(base, ImageBasePin) and base.platform == host_platform():
-        fetch_packages(base.packages, store=store, http=http, emit=emit)  # all at once, not first what compiling takes
-    return interpreter_of(suite, store=store, http=http, emit=emit, allow_expired=allow_expired)
+        fetch_packages(base.packages, session=session)  # all at once, not first what compiling takes
+    return interpreter_of(suite, session=session)
 
 
 def _suite(base: Base) -> Suite | None:

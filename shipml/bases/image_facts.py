@@ -15,8 +15,10 @@ from shipml.errors import PlanError
 __all__ = ["ImageFacts", "environment_of", "facts_of_config", "facts_of_tree"]
 
 _PYTHON = re.compile(r"3\.\d+\.\d+(?:(?:a|b|rc)\d+)?")
-_DEBUERREOTYPE = re.compile(r"debian\.sh .*?out/? '(?P<suite>[a-z]+)'")
-"""In the history of images that are made from Debian's official one."""
+_DEBUERREOTYPE, _SUITE = "debian.sh ", re.compile(r"out/? '([a-z]{1,40})'")
+"""In the history of images that are made from Debian's official one; the suite comes after it, in the same step."""
+_STEP_CHARACTERS = 4096
+"""Of a step of the history that are looked at: steps of real images are much shorter."""
 _GLIBC = {
     "buster": "2.28", "bullseye": "2.31", "bookworm": "2.36", "trixie": "2.41",
 }  # fmt: skip
@@ -25,7 +27,8 @@ _LIBRARY_FOLDERS = (
     "lib/x86_64-linux-gnu", "lib/aarch64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/aarch64-linux-gnu",
     "lib64", "usr/lib64", "lib", "usr/lib",
 )  # fmt: skip
-_GLIBC_SAYS = re.compile(rb"GNU C Library [^\n]{0,200}?release version (\d+\.\d+)")
+_GLIBC_BEGINS, _GLIBC_SAYS = b"GNU C Library ", re.compile(rb"[^\n]{0,200}?release version (\d{1,9}\.\d{1,9})")
+_GLIBC_TRIES = 100
 _READ_BYTES = 64 << 20
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -47,7 +50,8 @@ def environment_of(config: Mapping[str, Any]) -> dict[str, str]:
     """The variables that an image's config sets (image-spec, config.md)."""
     settings = config.get("config") or {}
     entries = settings.get("Env") if isinstance(settings, dict) else ()
-    pairs = (entry.partition("=") for entry in entries or () if isinstance(entry, str))
+    texts = entries if isinstance(entries, list) else ()
+    pairs = (entry.partition("=") for entry in texts if isinstance(entry, str))
     return {name: value for name, _, value in pairs if name}
 
 
@@ -68,8 +72,10 @@ def facts_of_config(config: Mapping[str, Any], tag: str) -> ImageFacts | None:
 def _suite_of_history(config: Mapping[str, Any]) -> str:
     history = config.get("history")
     for step in history if isinstance(history, list) else ():
-        if isinstance(step, dict) and (match := _DEBUERREOTYPE.search(str(step.get("created_by", "")))):
-            return match["suite"]
+        text = step.get("created_by") if isinstance(step, dict) else ""
+        _, made, rest = (text[:_STEP_CHARACTERS] if isinstance(text, str) else "").partition(_DEBUERREOTYPE)
+        if made and (match := _SUITE.search(rest)):
+            return match[1]
     return ""
 
 
@@ -97,8 +103,9 @@ def facts_of_tree(root: Path, environment: Mapping[str, str], what: str) -> Imag
 def _glibc(root: Path) -> str | None:
     for folder in _LIBRARY_FOLDERS:
         found = inside(root, f"{folder}/libc.so.6")
-        if found is not None and (match := _GLIBC_SAYS.search(_read(root / found))):
-            return match[1].decode()
+        for text in _read(root / found).split(_GLIBC_BEGINS, _GLIBC_TRIES)[1:] if found is not None else ():
+            if match := _GLIBC_SAYS.match(text):
+                return match[1].decode()
     return None
 
 

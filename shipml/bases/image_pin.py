@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from shipml.bases.image_facts import (
     ImageFacts,
@@ -16,7 +16,7 @@ from shipml.bases.image_facts import (
 )
 from shipml.bases.image_tree import image_tree
 from shipml.errors import PlanError, UntrustedInputError
-from shipml.events import Emit, step
+from shipml.events import step
 from shipml.facts.plan import PREFIX, BaseLayerPin, ImageBasePin
 from shipml.oci.digest import Digest
 from shipml.oci.image import (
@@ -27,12 +27,10 @@ from shipml.oci.image import (
 )
 from shipml.oci.manifest import KIND, SOURCE, Descriptor, Platform
 from shipml.oci.reference import Reference
+from shipml.session import Session
 from shipml.store import Store
 
-__all__ = ["OpenImage", "image_layers", "pin_image"]
-
-OpenImage: TypeAlias = Callable[[Reference, Platform], Image]
-"""Opens an image of a registry for a platform; its layers are fetched when they are opened."""
+__all__ = ["image_layers", "pin_image"]
 
 _PIN_FACT = "image-pin-1"
 _FACTS_FACT = "image-facts-1"
@@ -49,9 +47,7 @@ _MEDIA_TYPES = {
 _OLDEST_MINOR = 8
 
 
-def pin_image(
-    reference: str, platform: Platform, *, open_image: OpenImage, store: Store, emit: Emit, upgrade: bool = False
-) -> ImageBasePin:
+def pin_image(reference: str, platform: Platform, *, session: Session) -> ImageBasePin:
     """The image, pinned. A pin that was made once is reused, without network, until `upgrade` is given.
 
     Raises:
@@ -59,13 +55,14 @@ def pin_image(
         PlanError: it has no Python that shipml can use.
         ShipmlError: it cannot be had from its registry, as the class says.
     """
+    store, emit = session.store, session.emit
     parsed = Reference.parse(reference)
     key = json.dumps([parsed.canonical, str(platform)])
-    known = None if upgrade else store.fact(_PIN_FACT, key)
+    known = None if session.upgrade else store.fact(_PIN_FACT, key)
     if known is not None:
         return _from_json(reference, platform, known)
     with step(emit, "base", f"{reference} for {platform}") as running:
-        image = open_image(parsed, platform)
+        image = session.open_image(parsed, platform)
         pin = _pin(reference, image, platform, lambda: image_tree(image.digest, image.layers, store, emit), store)
         running.detail = f"{reference}, Python {pin.python}"
     store.keep_fact(_PIN_FACT, key, _to_json(pin))

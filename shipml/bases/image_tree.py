@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import posixpath
-import shutil
 import stat
 from collections.abc import Sequence
 from pathlib import Path
 
 from shipml.events import Emit
+from shipml.folders import remove_tree
 from shipml.oci.digest import Digest
 from shipml.oci.image import Layer
 from shipml.oci.unpack import OPAQUE_ATTRIBUTE
@@ -50,12 +50,12 @@ def _lay_over(target: Path, upper: Path) -> None:
     """Put the unpacked layer `upper` over the folder `target`, as overlayfs would show both."""
     if _is_opaque(upper):
         for entry in list(os.scandir(target)):
-            _remove(Path(entry.path))
+            remove_tree(Path(entry.path))
     for entry in os.scandir(upper):
         place, mode = target / entry.name, entry.stat(follow_symlinks=False).st_mode
         is_folder = stat.S_ISDIR(mode)
         if not (is_folder and place.is_dir() and not place.is_symlink()):
-            _remove(place)
+            remove_tree(place)
             if is_folder:
                 place.mkdir()
         if is_folder:
@@ -64,13 +64,6 @@ def _lay_over(target: Path, upper: Path) -> None:
             place.symlink_to(Path(entry.path).readlink())
         elif stat.S_ISREG(mode):
             os.link(entry.path, place, follow_symlinks=False)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def _is_opaque(folder: Path) -> bool:

@@ -14,12 +14,10 @@ from shipml.debian.loader_cache import MULTIARCH
 from shipml.debian.pin import pin_base
 from shipml.debian.recipe import RECIPE
 from shipml.debian.root_file_system import FolderWriter
-from shipml.events import Emit
 from shipml.facts.plan import BasePin
 from shipml.facts.pythons import Suite
-from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
-from shipml.store import Store
+from shipml.session import Session
 from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["host_platform", "interpreter_of", "unpacked_interpreter"]
@@ -38,9 +36,7 @@ def host_platform() -> Platform | None:
     return Platform("linux", architecture) if sys.platform == "linux" and architecture else None
 
 
-def interpreter_of(
-    suite: Suite, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
-) -> Interpreter:
+def interpreter_of(suite: Suite, *, session: Session) -> Interpreter:
     """A Python of the suite's minor version that runs here: on Linux the suite's own, else one on PATH.
 
     Raises:
@@ -50,21 +46,22 @@ def interpreter_of(
     platform = host_platform()
     if platform is None:
         return installed(suite.python)
-    pin = pin_base(suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired)
-    return unpacked_interpreter(pin, store=store, http=http, emit=emit)
+    # What compiles is no part of the image: a pin that is known is taken, also where the image's is made again.
+    pin = pin_base(suite, platform, session=dataclasses.replace(session, upgrade=False))
+    return unpacked_interpreter(pin, session=session)
 
 
-def unpacked_interpreter(pin: BasePin, *, store: Store, http: HttpClient, emit: Emit) -> Interpreter:
+def unpacked_interpreter(pin: BasePin, *, session: Session) -> Interpreter:
     """The Python of a pin for this machine's CPU, unpacked once into the store."""
     digests = "".join(package.digest.hex for package in pin.packages)
     name = hashlib.sha256(f"{RECIPE} {sorted(_NOT_NEEDED)} {digests}".encode()).hexdigest()[:16]
 
     def make(folder: Path) -> None:
         needed = dataclasses.replace(pin, packages=tuple(item for item in pin.packages if item.name not in _NOT_NEEDED))
-        debs = fetch_packages(needed.packages, store=store, http=http, emit=emit)
+        debs = fetch_packages(needed.packages, session=session)
         write_base(FolderWriter(folder), needed, debs, None)
 
-    root = store.tree(f"interpreter-{pin.suite}-{pin.platform.architecture}-{name}", make)
+    root = session.store.tree(f"interpreter-{pin.suite}-{pin.platform.architecture}-{name}", make)
     libraries = root / "usr" / "lib" / MULTIARCH[pin.platform.architecture]
     python = ".".join(pin.python.split(".")[:2])
     return Interpreter(

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from shipml.debian.contents import packages_with
 from shipml.debian.pin import existing_packages
-from shipml.events import Emit, Notice
+from shipml.events import Notice
 from shipml.facts.pythons import Suite
-from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Project
 from shipml.plan.called_programs import called_packages
 from shipml.plan.native import MissingLibrary, missing_libraries
-from shipml.store import Store
+from shipml.session import Session
 from shipml.wheels.facts import native_facts
 
 __all__ = ["SystemPackages", "find_system_packages"]
@@ -36,11 +35,7 @@ def find_system_packages(
     suite: Suite,
     platform: Platform,
     *,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
+    session: Session,
 ) -> SystemPackages:
     """The packages of `suite` that the project needs. Wheels that nothing is known of yet are downloaded and read.
 
@@ -51,22 +46,18 @@ def find_system_packages(
         UntrustedInputError: a wheel, or an index, is not what it should be.
         TryAgainError, NotAllowedError, BuildError: something cannot be had.
     """
-    facts = native_facts(lock.wheels, store=store, http=http, emit=emit, platform=platform)
+    facts = native_facts(lock.wheels, session=session, platform=platform)
     missing = missing_libraries({wheel.name: found for wheel, found in facts.items()})
     owners = packages_with(
         [library.soname for library in missing],
         suite,
         platform,
-        store=store,
-        http=http,
-        emit=emit,
-        allow_expired=allow_expired,
-        upgrade=upgrade,
+        session=session,
     )
     maybe: dict[str, str] = {}
     for package in project.system_packages:
         if package.left_out:
-            emit(Notice(f"{package.name} of {package.source} is left out: {package.left_out}"))
+            session.emit(Notice(f"{package.name} of {package.source} is left out: {package.left_out}"))
         else:
             maybe.setdefault(package.name, f"{package.source} names {package.written or 'it'}")
     for library in missing:
@@ -74,15 +65,13 @@ def find_system_packages(
             maybe.setdefault(owner, f"{library.wheel} needs {library.soname} ({library.file})")
     for name, because in called_packages([wheel.name for wheel in lock.wheels], project.standard_modules):
         maybe.setdefault(name, because)
-    known = existing_packages(
-        maybe, suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired, upgrade=upgrade
-    )
+    known = existing_packages(maybe, suite, platform, session=session)
     for name, because in maybe.items():
         if name not in known:
-            emit(Notice(f"debian:{suite.name} has no package {name} ({because}): it is left out", "warning"))
+            session.emit(Notice(f"debian:{suite.name} has no package {name} ({because}): it is left out", "warning"))
     unresolved = tuple(library for library in missing if not owners[library.soname])
     if unresolved:
-        emit(Notice(_unresolved_sentence(unresolved, suite), "warning"))
+        session.emit(Notice(_unresolved_sentence(unresolved, suite), "warning"))
     named = dict.fromkeys(project.settings.system_packages, "named in system-packages")
     return SystemPackages({name: because for name, because in maybe.items() if name in known} | named, unresolved)
 

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from shipml.errors import BuildError
 from shipml.facts.plan import (
+    PREFIX,
     ApplicationFile,
     ImageBasePin,
     LayerPlan,
@@ -63,6 +64,8 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
     files = _with_parents(by_path, layer.members)
     stored = layer.kind == "weights"
     places = _Places(plan)
+    home = plan.home.lstrip("/") if layer.kind == "application" else ""
+    generated = plan.generated if layer.kind == "application" else ()
     key = layer_key(
         "application",
         places.to_json(files),
@@ -70,6 +73,8 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
         owner,
         plan.modified_at_seconds,
         [[_hex(f.path), f.kind, f.executable, _hex(f.target), f.digest and str(f.digest)] for f in files],
+        *([plan.home],) * bool(home),
+        *([[one.path, one.text, one.executable] for one in generated],) * bool(generated),
     )
 
     def write(writer: LayerWriter) -> None:
@@ -83,6 +88,12 @@ def application_layer(plan: Plan, layer: LayerPlan, folder: Path, store: Store) 
                     _write_folders(writer, f"{path}/", made, owner)
                 else:
                     _write_file(writer, file, path.lstrip("/"), folder, owner, stored=stored)
+        if home:
+            writer.directory(home, mode=0o777, owner=owner)  # whatever ID a platform runs it as
+        made.update(_folders_of_venv(plan.python))
+        for one in generated:
+            _write_folders(writer, one.path, made, 0)
+            writer.file(one.path.lstrip("/"), one.text.encode(), mode=0o755 if one.executable else 0o644)
 
     return cached_layer(
         store,
@@ -122,6 +133,16 @@ class _Places:
             [[_hex(place) for place in self._elsewhere.get(file.path, ())] for file in files],
             self._folders,
         ]
+
+
+def _folders_of_venv(python: str) -> list[str]:
+    """Folders that the layer of packages has made, each with its own mode."""
+    site_packages = f"/{PREFIX}/lib/python{python}/site-packages"
+    return [
+        *(site_packages[:at] for at, char in enumerate(site_packages) if char == "/"),
+        site_packages,
+        f"/{PREFIX}/bin",
+    ]
 
 
 def _below_usr(path: str) -> str:

@@ -27,8 +27,8 @@ from shipml import bases
 from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import USER_ID, Base, ImageBasePin
-from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 from shipml.store.trees import layer_trees
 from shipml.wheels.interpreter import CompilingPython, PythonProcess
@@ -48,28 +48,23 @@ class Compiler:
     """Gives it."""
 
 
-def compiler_for(
-    base: Base, *, project: Path | None, store: Store, http: HttpClient, emit: Emit, allow_expired: bool = False
-) -> Compiler | None:
+def compiler_for(base: Base, *, project: Path | None, session: Session) -> Compiler | None:
     """The Python that compiles for `base` on this machine; None where there is none to be trusted or confined.
 
     Args:
         base: of the image.
         project: its folder, no program of which is run.
-        store: where Pythons are kept.
-        http: to fetch Debian's.
-        emit: hears where the version is not the image's.
-        allow_expired: whether Debian's lists may be out of date.
+        session: keeps and fetches Pythons, and hears where the version is not the image's.
     """
     debian, here = bases.debian_version(base), Platform.of_this_machine()
     if debian is not None and bases.runs_debian():
         return Compiler(
             debian,
-            lambda: bases.debian_interpreter(base, store=store, http=http, emit=emit, allow_expired=allow_expired),
+            lambda: bases.debian_interpreter(base, session=session),
         )
-    if debian is None and isinstance(base, ImageBasePin) and base.platform == here and _can_confine(store):
-        return Compiler(_name(base), lambda: _confined(base, store, http, emit))
-    return _users_own(base, debian, project, emit)
+    if debian is None and isinstance(base, ImageBasePin) and base.platform == here and _can_confine(session.store):
+        return Compiler(_name(base), lambda: _confined(base, session))
+    return _users_own(base, debian, project, session.emit)
 
 
 def _name(base: Base) -> str:
@@ -105,15 +100,15 @@ def _can_confine(store: Store) -> bool:
     return True
 
 
-def _confined(base: ImageBasePin, store: Store, http: HttpClient, emit: Emit) -> CompilingPython:
-    trees = layer_trees(bases.base_layers(base, store=store, http=http, emit=emit), store, emit)
+def _confined(base: ImageBasePin, session: Session) -> CompilingPython:
+    trees = layer_trees(bases.base_layers(base, session=session), session.store, session.emit)
     environment = {
         "LC_ALL": "C.UTF-8",
         "PATH": "/usr/bin:/bin",
         "PYTHONHASHSEED": "0",
         "LD_LIBRARY_PATH": f"{base.interpreter.rpartition('/bin/')[0]}/lib",
     }
-    return _ConfinedPython(base.interpreter, environment, _name(base), tuple(trees), store.home)
+    return _ConfinedPython(base.interpreter, environment, _name(base), tuple(trees), session.store.home)
 
 
 @dataclass(frozen=True, slots=True)

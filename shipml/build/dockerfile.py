@@ -44,6 +44,7 @@ def dockerfile(plan: Plan, *, ignored: Iterable[str] = ()) -> str:
         *_labels(plan),
         f"WORKDIR {plan.working_dir}",
         _application(plan),
+        *_generated(plan),
         *(f"EXPOSE {port}" for port in plan.exposed_ports),
         f"USER {plan.user}",
         *([f"ENTRYPOINT {json.dumps(plan.entrypoint)}"] if plan.entrypoint or _is_image(plan) else []),
@@ -167,6 +168,19 @@ def _link(path: str, target: str, owner: int) -> str:
     name = shlex.quote(f"./{path}")
     made = f"ln -s -- {shlex.quote(target)} {name}"
     return f"{made} && chown -h {owner}:{owner} {name}" if owner else made
+
+
+def _generated(plan: Plan) -> list[str]:
+    """RUN instructions that write the files which the project does not have: COPY takes no text without BuildKit."""
+    written = []
+    for one in plan.generated:
+        if one.path == "/etc/passwd":
+            continue  # useradd writes it
+        lines = " \\\n      ".join(shlex.quote(line) for line in one.text.splitlines())
+        folder, path = shlex.quote(one.path.rpartition("/")[0]), shlex.quote(one.path)
+        mode = f" \\\n && chmod 755 {path}" if one.executable else ""
+        written.append(f"RUN mkdir -p {folder} && printf '%s\\n' \\\n      {lines} \\\n      > {path}{mode}")
+    return written
 
 
 def _literal(path: str) -> str:

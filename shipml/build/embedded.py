@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from shipml import bases, wheels
@@ -19,9 +20,8 @@ from shipml.facts.plan import (
     Plan,
 )
 from shipml.facts.pythons import suite_named
-from shipml.http import HttpClient
 from shipml.oci.image import Image, LayerValue, assemble_image
-from shipml.store import Store
+from shipml.session import Session
 
 __all__ = ["EmbeddedBuilder"]
 
@@ -31,13 +31,9 @@ class EmbeddedBuilder:
 
     name = "embedded"
 
-    def __init__(
-        self, store: Store, http: HttpClient, *, allow_expired: bool = False, project: Path | None = None
-    ) -> None:
-        """Args: see `compiler_for`."""
-        self._store = store
-        self._http = http
-        self._allow_expired = allow_expired
+    def __init__(self, session: Session, project: Path | None = None) -> None:
+        """`project` is a folder that no program is taken from; see `compiler_for`."""
+        self._session = session
         self._project = project
 
     def check(self, plan: Plan) -> None:
@@ -47,7 +43,7 @@ class EmbeddedBuilder:
 
     def knows(self, plan: Plan) -> bool:
         """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
-        if not bases.are_layers_known(plan.base, store=self._store):
+        if not bases.are_layers_known(plan.base, store=self._session.store):
             return False
         compiler = self._compiler(plan, ignore)
         return wheels.are_known(
@@ -55,7 +51,7 @@ class EmbeddedBuilder:
             python=plan.python,
             compiled=compiler is not None,
             python_version=compiler.version if compiler else plan.base.python,
-            store=self._store,
+            store=self._session.store,
             venv=_venv(plan),
         )
 
@@ -64,10 +60,10 @@ class EmbeddedBuilder:
         self.check(plan)
         emit = context.emit
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
-            base = pool.submit(bases.base_layers, plan.base, store=self._store, http=self._http, emit=emit)
+            base = pool.submit(bases.base_layers, plan.base, session=replace(self._session, emit=emit))
             packages = self._wheel_layers(plan, emit)
             application = [
-                application_layer(plan, layer, context.folder, self._store)
+                application_layer(plan, layer, context.folder, self._session.store)
                 for layer in plan.layers
                 if layer.kind in {"weights", "application"}
             ]
@@ -90,20 +86,11 @@ class EmbeddedBuilder:
             interpreter=compiler.python if compiler else None,
             python_version=compiler.version if compiler else plan.base.python,
             venv=_venv(plan),
-            store=self._store,
-            http=self._http,
-            emit=emit,
+            session=replace(self._session, emit=emit),
         )
 
     def _compiler(self, plan: Plan, emit: Emit) -> Compiler | None:
-        return compiler_for(
-            plan.base,
-            project=self._project,
-            store=self._store,
-            http=self._http,
-            emit=emit,
-            allow_expired=self._allow_expired,
-        )
+        return compiler_for(plan.base, project=self._project, session=replace(self._session, emit=emit))
 
 
 def _requests(plan: Plan) -> list[wheels.LayerRequest]:

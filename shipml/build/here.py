@@ -10,18 +10,17 @@ from shipml.build.builder import BuildContext
 from shipml.build.import_check import check_imports
 from shipml.build.last_image import LastImage, Puller
 from shipml.errors import ImportCheckError
-from shipml.events import Emit, Notice, step
+from shipml.events import Notice, step
 from shipml.facts.request import PlanRequest
-from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
-from shipml.prepare import Planner
-from shipml.store import Store
+from shipml.prepare import learn, plan_of, prepare
+from shipml.session import Session
 
-__all__ = ["Built", "Here"]
+__all__ = ["Built", "build_here"]
 
 _ATTEMPTS = 3
 """The first, and one for each lesson that there can be: another Python, another package."""
@@ -39,63 +38,64 @@ class Built:
     """Whether all its layers can be read without a registry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Here:
-    """What one session's builds here need; raises ShipmlError, as its class says."""
+def build_here(
+    session: Session, puller: Puller, request: PlanRequest, last_of: Sequence[Reference], *, load: bool, check: bool
+) -> Built:
+    """Plan, build, and try the imports.
 
-    store: Store
-    http: HttpClient
-    planner: Planner
-    puller: Puller
-    emit: Emit
+    Args:
+        session: its store, clients and listener.
+        puller: knows the last images.
+        request: what to build.
+        last_of: the repositories that the image goes to, and those that the user names: what their last images
+            have is not made again.
+        load: whether it is to go into an engine, if there is one.
+        check: whether what the program imports is imported in the image.
+    """
 
-    def build(self, request: PlanRequest, last_of: Sequence[Reference], *, load: bool, check: bool) -> Built:
-        """Plan, build, and try the imports.
+    @functools.cache
+    def ask(platform: Platform) -> LastImage:
+        puller.trust(last_of)
+        return puller.last_image(last_of, platform, session.store)
 
-        Args:
-            request: what to build.
-            last_of: the repositories that the image goes to, and those that the user names: what their last images
-                have is not made again.
-            load: whether it is to go into an engine, if there is one.
-            check: whether what the program imports is imported in the image.
-        """
+    request = replace(request, must_follow=True)
+    for attempts_left in reversed(range(_ATTEMPTS)):
+        built = _attempt(session, request, ask, load=load, check=check, is_last=attempts_left == 0)
+        if built is not None:
+            return built
+    raise AssertionError("the last attempt gives an image or raises")
 
-        @functools.cache
-        def ask(platform: Platform) -> LastImage:
-            self.puller.trust(last_of)
-            return self.puller.last_image(last_of, platform, self.store)
 
-        request = replace(request, must_follow=True)
-        for attempts_left in reversed(range(_ATTEMPTS)):
-            built = self._attempt(request, ask, load=load, check=check, is_last=attempts_left == 0)
-            if built is not None:
-                return built
-        raise AssertionError("the last attempt gives an image or raises")
+def _attempt(
+    session: Session,
+    request: PlanRequest,
+    ask: Callable[[Platform], LastImage],
+    *,
+    load: bool,
+    check: bool,
+    is_last: bool,
+) -> Built | None:
+    """One build; None where its failure taught something that another one can heed."""
+    from shipml.build.embedded import EmbeddedBuilder
 
-    def _attempt(
-        self, request: PlanRequest, ask: Callable[[Platform], LastImage], *, load: bool, check: bool, is_last: bool
-    ) -> Built | None:
-        """One build; None where its failure taught something that another one can heed."""
-        from shipml.build.embedded import EmbeddedBuilder
-
-        prepared = self.planner.prepare(request, lambda platform: ask(platform).facts)
-        plan = self.planner.plan(request, prepared)
-        builder = EmbeddedBuilder(self.store, self.http, allow_expired=request.allow_expired, project=request.folder)
-        builder.check(plan)
-        known = self.store.blob_digests()
-        last = LastImage() if builder.knows(plan) else ask(plan.platform)
-        with self.store.borrowing(last.facts), step(self.emit, "layers") as running:
-            image = builder.build(plan, BuildContext(request.folder, self.emit))
-            running.detail = f"{len(image.layers)} layers"
-        self.store.keep_image(image)
-        is_here = last.is_here(image, self.store)
-        if not is_here:
-            self.emit(Notice(last.advice(load=load, check=check)))
-        elif check:
-            try:
-                check_imports(image, prepared.project.required_imports, store=self.store, emit=self.emit)
-            except ImportCheckError as error:
-                if is_last or not self.planner.learn(request, prepared, error):
-                    raise
-                return None
-        return Built(plan, image, known | last.digests, is_here=is_here)
+    prepared = prepare(session, request, lambda platform: ask(platform).facts)
+    plan = plan_of(request, prepared)
+    builder = EmbeddedBuilder(replace(session, allow_expired=request.allow_expired), request.folder)
+    builder.check(plan)
+    known = session.store.blob_digests()
+    last = LastImage() if builder.knows(plan) else ask(plan.platform)
+    with session.store.borrowing(last.facts), step(session.emit, "layers") as running:
+        image = builder.build(plan, BuildContext(request.folder, session.emit))
+        running.detail = f"{len(image.layers)} layers"
+    session.store.keep_image(image)
+    is_here = last.is_here(image, session.store)
+    if not is_here:
+        session.emit(Notice(last.advice(load=load, check=check)))
+    elif check:
+        try:
+            check_imports(image, prepared.project.required_imports, store=session.store, emit=session.emit)
+        except ImportCheckError as error:
+            if is_last or not learn(session, request, prepared, error):
+                raise
+            return None
+    return Built(plan, image, known | last.digests, is_here=is_here)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import TypeAlias
 
-from shipml.azure.session import AzureSession
 from shipml.build.choose import ACR, DockerOptions
 from shipml.build_elsewhere.in_azure import AzureBuild
 from shipml.build_elsewhere.on_engine import EngineBuild, connect_to_build
-from shipml.events import Emit, Notice
+from shipml.events import Notice
 from shipml.facts.plan import Decision
 from shipml.facts.request import PlanRequest
 from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
@@ -21,71 +21,80 @@ from shipml.plan.planner import image_name
 from shipml.project import read_outline
 from shipml.registry.credentials import find_credentials
 from shipml.report import BuildReport
-from shipml.store import Store
+from shipml.session import Session
 
-__all__ = ["Elsewhere"]
+__all__ = ["build_elsewhere"]
 
 
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """What one session's builds elsewhere need; raises ShipmlError, as its class says."""
+MakePlan: TypeAlias = Callable[[PlanRequest], Plan]
 
-    store: Store
-    emit: Emit
-    azure: AzureSession
-    plan: Callable[[PlanRequest], Plan]
 
-    def build(
-        self,
-        request: PlanRequest,
-        names: Sequence[Reference],
-        targets: Sequence[Output],
-        decision: Decision,
-        options: DockerOptions,
-    ) -> BuildReport:
-        """Build where `decision` says, and write the image to `targets`.
+def build_elsewhere(
+    session: Session,
+    make_plan: MakePlan,
+    request: PlanRequest,
+    *,
+    names: Sequence[Reference],
+    targets: Sequence[Output],
+    decision: Decision,
+    options: DockerOptions,
+) -> BuildReport:
+    """Build where `decision` says, and write the image to `targets`.
 
-        Args:
-            request: what to build.
-            names: for the image; without any, that of the project.
-            targets: where it is written, too.
-            decision: which builder, and why.
-            options: what the user asked of the builder.
-        """
-        project = read_outline(request.folder)
-        are_typed = bool(names)
-        names = names or [Reference.parse(image_name(project, request.name)[0])]
-        platform = request.platform or next(iter(project.settings.platforms), None)
-        label = smoke_label(project.settings.smoke)
-        options = replace(
-            options,
-            platform=Platform.parse(platform) if platform else None,
-            labels=((SMOKE_LABEL, label),) if label else (),
-        )
-        if decision.value == ACR:
-            work = AzureBuild(request.folder, tuple(names), project.settings, options, decision, are_typed=are_typed)
-            return self._in_azure(work, request, targets)
-        return self._on_engine(
-            EngineBuild(request.folder, tuple(names), options, decision, _credentials_of_bases), request, targets
-        )
+    Args:
+        session: its store, clients and listener.
+        make_plan: plans a folder without Dockerfile.
+        request: what to build.
+        names: for the image; without any, that of the project.
+        targets: where it is written, too.
+        decision: which builder, and why.
+        options: what the user asked of the builder.
+    """
+    project = read_outline(request.folder)
+    are_typed = bool(names)
+    names = names or [Reference.parse(image_name(project, request.name)[0])]
+    platform = request.platform or next(iter(project.settings.platforms), None)
+    label = smoke_label(project.settings.smoke)
+    options = replace(
+        options,
+        platform=Platform.parse(platform) if platform else None,
+        labels=((SMOKE_LABEL, label),) if label else (),
+    )
+    if decision.value == ACR:
+        work = AzureBuild(request.folder, tuple(names), project.settings, options, decision, are_typed=are_typed)
+        return _in_azure(session, make_plan, work, request, targets)
+    return _on_engine(
+        session,
+        make_plan,
+        EngineBuild(request.folder, tuple(names), options, decision, _credentials_of_bases),
+        request,
+        targets,
+    )
 
-    def _on_engine(self, work: EngineBuild, request: PlanRequest, targets: Sequence[Output]) -> BuildReport:
-        with connect_to_build(work.decision) as engine:
-            self._tell_idle(request, has_dockerfile=work.has_dockerfile)
-            image, report = work.run(engine, self.store, self.emit, lambda: self.plan(request))
-            write_outputs(image, targets, work.references, self.emit)
-        return report
 
-    def _in_azure(self, work: AzureBuild, request: PlanRequest, targets: Sequence[Output]) -> BuildReport:
-        self._tell_idle(request, has_dockerfile=work.has_dockerfile)
-        report = work.run(self.azure, self.store, self.emit, lambda: self.plan(request))
-        names = [Reference.parse(reference) for reference in report.references]
-        write_outputs(self.store.image(report.digest), targets, names, self.emit)
-        return report
+def _on_engine(
+    session: Session, make_plan: MakePlan, work: EngineBuild, request: PlanRequest, targets: Sequence[Output]
+) -> BuildReport:
+    with connect_to_build(work.decision) as engine:
+        _tell_idle(session, request, has_dockerfile=work.has_dockerfile)
+        image, report = work.run(engine, session.store, session.emit, lambda: make_plan(request))
+        write_outputs(image, targets, work.references, session.emit)
+    return report
 
-    def _tell_idle(self, request: PlanRequest, *, has_dockerfile: bool) -> None:
-        if has_dockerfile and (idle := request.for_plans):
-            self.emit(Notice(f"{', '.join(idle)} changes nothing here: the Dockerfile decides", "warning"))
+
+def _in_azure(
+    session: Session, make_plan: MakePlan, work: AzureBuild, request: PlanRequest, targets: Sequence[Output]
+) -> BuildReport:
+    _tell_idle(session, request, has_dockerfile=work.has_dockerfile)
+    report = work.run(session.azure, session.store, session.emit, lambda: make_plan(request))
+    names = [Reference.parse(reference) for reference in report.references]
+    write_outputs(session.store.image(report.digest), targets, names, session.emit)
+    return report
+
+
+def _tell_idle(session: Session, request: PlanRequest, *, has_dockerfile: bool) -> None:
+    if has_dockerfile and (idle := request.for_plans):
+        session.emit(Notice(f"{', '.join(idle)} changes nothing here: the Dockerfile decides", "warning"))
 
 
 def _credentials_of_bases(reference: Reference) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ from shipml.docker_engine import Engine, connect
 from shipml.errors import NotAllowedError, UnavailableError
 from shipml.events import Emit
 from shipml.facts.plan import Decision, Plan
-from shipml.images import BUILT_ON_ENGINE
+from shipml.images import keep_built_on_engine
 from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference
 from shipml.report import BuildReport, LayerReport
@@ -74,8 +74,7 @@ class EngineBuild:
     def _keep(self, image: BuiltImage, store: Store) -> None:
         for reference in self.references:
             store.untag(str(reference))  # the name now means what the engine has
-        value = {"id": str(image.id), "built_at_seconds": time.time()}
-        store.keep_fact(BUILT_ON_ENGINE, str(self.folder.resolve()), value)
+        keep_built_on_engine(store, self.folder, image.id)
 
     def _report(
         self, image: BuiltImage, before: frozenset[Digest], decisions: Sequence[Decision], elapsed_seconds: float

@@ -31,7 +31,7 @@ def info(
     from shipml.pipeline import Shipml
 
     with Shipml(emit=console.emit) as session:
-        found = session.cache_info(verify=verify)
+        found = session.cache_info(verify=verify).to_json()
     if not console.as_json:
         console.data(_info_text(found))
     if not found["whole"]:
@@ -63,7 +63,7 @@ def prune(
 
     older_than_seconds = None if older_than is None else older_than * _DAY_SECONDS
     with Shipml(emit=console.emit) as session:
-        pruned = session.prune(everything=everything, older_than_seconds=older_than_seconds, dry_run=dry_run)
+        pruned = session.prune(everything=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
     if console.as_json:
         console.document(pruned)
         return

@@ -92,4 +92,4 @@ def inspect(console: Console, image: ImageName = None) -> None:
     from shipml.pipeline import Shipml
 
     with Shipml(emit=console.emit) as session:
-        console.document(session.inspect(image))
+        console.document(session.inspect(image).to_json())

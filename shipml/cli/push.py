@@ -74,7 +74,8 @@ def push(
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         pushed = session.push(image, destination, smoke=not no_smoke, via=via)
-        tell_github(Outcome(smoke=session.last_run(pushed.digest), pushed=pushed), console)
+        smoke = session.last_run(pushed.digest)
+        tell_github(Outcome(smoke=smoke.to_json() if smoke else None, pushed=pushed), console)
     if console.as_json:
         console.document(pushed.to_json())
     else:

@@ -175,7 +175,7 @@ def _show(result: SmokeResult, image: str | None, console: Console) -> None:
     if not result.passed:
         error = SmokeTestError(
             f"{image or 'the image'} failed its smoke test: {result.because} ({facts})",
-            hint="fix the program and build again, or change what [smoke] in the settings demands",
+            hint=result.hint,
         )
         raise typer.Exit(console.fail(error, document=result.to_json()))
     if console.as_json:

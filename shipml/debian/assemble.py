@@ -31,10 +31,9 @@ from shipml.debian.loader_cache import MULTIARCH, cache_bytes
 from shipml.debian.mirror import find_mirror
 from shipml.debian.recipe import RECIPE, is_left_out
 from shipml.debian.root_file_system import RootFileSystem, Sink
-from shipml.errors import BuildError
-from shipml.events import Emit, Step, step
+from shipml.errors import BuildError, StoreError
+from shipml.events import Step, step
 from shipml.facts.plan import BasePin, DebianPackagePin
-from shipml.http import HttpClient
 from shipml.oci import layer_writer
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
@@ -45,8 +44,9 @@ from shipml.oci.manifest import (
     SOURCE,
     Descriptor,
 )
+from shipml.session import Session
 from shipml.store import Store
-from shipml.store.layers import BASE_LAYER_FACT, fetched
+from shipml.store.layers import BASE_LAYERS, LayerFact, fetched
 from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
@@ -59,9 +59,7 @@ _HELD_BYTES = 8 << 20
 """Packages up to this size are unpacked in memory while the one before is written; larger ones as they are written."""
 
 
-def base_layers(
-    pin: BasePin, *, interpreter: Callable[[], Interpreter], store: Store, http: HttpClient, emit: Emit
-) -> list[LayerValue]:
+def base_layers(pin: BasePin, *, session: Session, interpreter: Callable[[], Interpreter]) -> list[LayerValue]:
     """The base layer and, where the pin has extra packages, a second one. Known layers cost nothing.
 
     `interpreter` gives a Python of the pin's version that runs here; asked for only when the base must be made.
@@ -70,14 +68,14 @@ def base_layers(
         UntrustedInputError: a package is not the one of the pin, or is broken.
         BuildError, TryAgainError: a package cannot be had.
     """
-    maker = _Maker(pin, interpreter, store=store, http=http, emit=emit)
+    maker = _Maker(pin, interpreter, session=session)
     annotations = {KIND: "base", SOURCE: pin.reference, KEY: maker.base_key, BYTECODE: f"cpython-{pin.python}"}
-    layers = [_layer(maker.base_key, annotations, maker.make_base, store)]
+    layers = [_layer(maker.base_key, annotations, maker.make_base, session.store)]
     if pin.extra_packages:
         names = [package.name for package in pin.extra_packages]
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         annotations = {KIND: "system", SOURCE: ", ".join(names[:_NAMES_SHOWN]) + more, KEY: maker.extra_key}
-        layers.append(_layer(maker.extra_key, annotations, maker.make_extra, store))
+        layers.append(_layer(maker.extra_key, annotations, maker.make_extra, session.store))
     return layers
 
 
@@ -85,7 +83,7 @@ def are_known(pin: BasePin, store: Store) -> bool:
     """Whether `base_layers` would neither fetch nor make anything."""
     base_key = _key(pin.packages, pin.python)
     keys = [base_key, *([_key(pin.extra_packages, base_key)] if pin.extra_packages else [])]
-    return all(store.fact(BASE_LAYER_FACT, key) is not None for key in keys)
+    return all(BASE_LAYERS.last(store, key) is not None for key in keys)
 
 
 def _key(packages: Sequence[DebianPackagePin], below: str) -> str:
@@ -95,16 +93,17 @@ def _key(packages: Sequence[DebianPackagePin], below: str) -> str:
 
 
 def _layer(key: str, annotations: Mapping[str, str], make: Callable[[], Any], store: Store) -> LayerValue:
-    fact = store.fact(BASE_LAYER_FACT, key)
+    fact = BASE_LAYERS.last(store, key)
     if fact is None:
         make()
-        fact = store.fact(BASE_LAYER_FACT, key)
-    digest = Digest.parse(fact["digest"])
+        fact = BASE_LAYERS.last(store, key)
+    if fact is None:
+        raise StoreError(f"the fact about a base layer cannot be kept in the store {store.home}")
     return LayerValue(
-        digest=digest,
-        diff_id=Digest.parse(fact["diff_id"]),
-        size_bytes=fact["size_bytes"],
-        opener=functools.partial(_open, digest, fact["size_bytes"], make, store),
+        digest=fact.digest,
+        diff_id=fact.diff_id,
+        size_bytes=fact.size_bytes,
+        opener=functools.partial(_open, fact.digest, fact.size_bytes, make, store),
         annotations=dict(annotations),
     )
 
@@ -124,14 +123,12 @@ def _open(digest: Digest, size_bytes: int, make: Callable[[], Any], store: Store
 class _Maker:
     """Makes the layers of one pin and notes their facts."""
 
-    def __init__(
-        self, pin: BasePin, interpreter: Callable[[], Interpreter], *, store: Store, http: HttpClient, emit: Emit
-    ) -> None:
+    def __init__(self, pin: BasePin, interpreter: Callable[[], Interpreter], *, session: Session) -> None:
         self._pin = pin
         self._interpreter = interpreter
-        self._store = store
-        self._emit = emit
-        self._fetch = functools.partial(fetch_packages, store=store, http=http, emit=emit)
+        self._store = session.store
+        self._emit = session.emit
+        self._fetch = functools.partial(fetch_packages, session=session)
         self.base_key = _key(pin.packages, pin.python)
         self.extra_key = _key(pin.extra_packages, self.base_key)
 
@@ -160,8 +157,8 @@ class _Maker:
 
 
 def _is_made(key: str, store: Store) -> bool:
-    fact = store.fact(BASE_LAYER_FACT, key)
-    return fact is not None and store.has_blob(Digest.parse(fact["digest"]), fact["size_bytes"])
+    fact = BASE_LAYERS.last(store, key)
+    return fact is not None and store.has_blob(fact.digest, fact.size_bytes)
 
 
 def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem], running: Step) -> None:
@@ -170,14 +167,11 @@ def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem]
         written = writer.close()
         store.adopt(draft, written.digest)
     store.keep_fact(_CONTENT_FACT, key, {"entries": root.entries, "libraries": root.libraries})
-    fact = {"digest": str(written.digest), "diff_id": str(written.diff_id), "size_bytes": written.size_bytes}
-    store.keep_fact(BASE_LAYER_FACT, key, fact)
+    BASE_LAYERS.keep(store, key, LayerFact(written.digest, written.diff_id, written.size_bytes))
     running.detail = f"{written.size_bytes / 1e6:.1f} MB"
 
 
-def fetch_packages(
-    packages: Sequence[DebianPackagePin], *, store: Store, http: HttpClient, emit: Emit
-) -> dict[str, Path]:
+def fetch_packages(packages: Sequence[DebianPackagePin], *, session: Session) -> dict[str, Path]:
     """Bring the packages into the store, several at once; their paths by name.
 
     Raises:
@@ -186,20 +180,22 @@ def fetch_packages(
     """
 
     def missing_now() -> list[DebianPackagePin]:
-        return [package for package in packages if not store.has_blob(package.digest, package.size_bytes)]
+        return [package for package in packages if not session.store.has_blob(package.digest, package.size_bytes)]
 
     if missing_now():
-        with store.lock("debian-packages"):  # the base and its interpreter want the same: one fetches, the other waits
-            _fetch_missing(missing_now(), store=store, http=http, emit=emit)
-    return {package.name: store.blob_path(package.digest) for package in packages}
+        with session.store.lock(
+            "debian-packages"
+        ):  # the base and its interpreter want the same: one fetches, the other waits
+            _fetch_missing(missing_now(), session=session)
+    return {package.name: session.store.blob_path(package.digest) for package in packages}
 
 
-def _fetch_missing(missing: Sequence[DebianPackagePin], *, store: Store, http: HttpClient, emit: Emit) -> None:
+def _fetch_missing(missing: Sequence[DebianPackagePin], *, session: Session) -> None:
     if missing:
         mirror = find_mirror()
         total_bytes = sum(package.size_bytes for package in missing)
         with (
-            step(emit, "download", f"{len(missing)} Debian packages") as running,
+            step(session.emit, "download", f"{len(missing)} Debian packages") as running,
             ThreadPoolExecutor(_DOWNLOADS) as pool,
         ):
             done_bytes = 0
@@ -211,7 +207,9 @@ def _fetch_missing(missing: Sequence[DebianPackagePin], *, store: Store, http: H
 
             def fetch(package: DebianPackagePin) -> None:
                 url = f"{mirror.archive(package.archive)}/{package.path}"
-                http.fetch_blob(url, package.digest, store, size_bytes=package.size_bytes, progress=progress)
+                session.http.fetch_blob(
+                    url, package.digest, session.store, size_bytes=package.size_bytes, progress=progress
+                )
 
             largest_first = sorted(missing, key=lambda package: -package.size_bytes)
             for job in [pool.submit(fetch, package) for package in largest_first]:

@@ -14,11 +14,10 @@ from shipml.debian.index import fetch_file
 from shipml.debian.loader_cache import MULTIARCH
 from shipml.debian.mirror import find_mirror
 from shipml.debian.release import fetch_release
-from shipml.events import Emit, step
+from shipml.events import step
 from shipml.facts.pythons import Suite
-from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
-from shipml.store import Store
+from shipml.session import Session
 
 __all__ = ["packages_with", "packages_with_paths"]
 
@@ -33,11 +32,7 @@ def packages_with(
     suite: Suite,
     platform: Platform,
     *,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
+    session: Session,
 ) -> Mapping[str, tuple[str, ...]]:
     """The packages that have each library in the loader's folders, the likeliest first; () where none has.
 
@@ -46,7 +41,7 @@ def packages_with(
     """
     if not sonames:
         return {}
-    table = _table(suite, platform, store=store, http=http, emit=emit, allow_expired=allow_expired, upgrade=upgrade)
+    table = _table(suite, platform, session=session)
     return {soname: _best_first(soname, table.get(soname, [])) for soname in sonames}
 
 
@@ -55,10 +50,7 @@ def packages_with_paths(
     suite: Suite,
     platform: Platform,
     *,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
+    session: Session,
 ) -> Mapping[str, tuple[str, ...]]:
     """The packages that have a file below /usr whose path ends so, as `/include/libpq-fe.h`: the likeliest first.
 
@@ -69,14 +61,16 @@ def packages_with_paths(
         TryAgainError, UntrustedInputError, BuildError: as `packages_with`.
     """
     key = json.dumps([suite.name, platform.architecture, find_mirror().debian])
-    known: dict[str, list[list[str]]] = store.fact(_PATHS_FACT, key) or {}
+    known: dict[str, list[list[str]]] = session.store.fact(_PATHS_FACT, key) or {}
     missing = [ending for ending in endings if ending not in known]
     if missing:
-        with step(emit, "libraries", f"which packages of {suite.name} have {', '.join(missing)}"):
-            release = fetch_release(find_mirror().debian, suite.name, http=http, allow_expired=allow_expired)
-            found = _paths(fetch_file(release, f"main/Contents-{platform.architecture}", http), missing)
+        with step(session.emit, "libraries", f"which packages of {suite.name} have {', '.join(missing)}"):
+            release = fetch_release(
+                find_mirror().debian, suite.name, http=session.http, allow_expired=session.allow_expired
+            )
+            found = _paths(fetch_file(release, f"main/Contents-{platform.architecture}", session.http), missing)
         known |= found
-        store.keep_fact(_PATHS_FACT, key, known)
+        session.store.keep_fact(_PATHS_FACT, key, known)
     return {ending: _nearest_first(ending, known[ending]) for ending in endings}
 
 
@@ -114,25 +108,23 @@ def _nearest_first(ending: str, rows: list[list[str]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(owner for _, owner in sorted(rows, key=rank)))
 
 
-def _table(
-    suite: Suite, platform: Platform, *, store: Store, http: HttpClient, emit: Emit, allow_expired: bool, upgrade: bool
-) -> Mapping[str, list[str]]:
+def _table(suite: Suite, platform: Platform, *, session: Session) -> Mapping[str, list[str]]:
     """Library → packages with their sections, as "libs/libgl1"."""
     mirror = find_mirror()
     current = json.dumps([suite.name, platform.architecture, mirror.debian])
-    known = None if upgrade else store.fact(_CURRENT_FACT, current)
-    table: Mapping[str, list[str]] | None = store.fact(_FACT, known) if known else None
+    known = None if session.upgrade else session.store.fact(_CURRENT_FACT, current)
+    table: Mapping[str, list[str]] | None = session.store.fact(_FACT, known) if known else None
     if table is not None:
         return table
-    with step(emit, "libraries", f"which packages of {suite.name} have which") as running:
-        release = fetch_release(mirror.debian, suite.name, http=http, allow_expired=allow_expired)
+    with step(session.emit, "libraries", f"which packages of {suite.name} have which") as running:
+        release = fetch_release(mirror.debian, suite.name, http=session.http, allow_expired=session.allow_expired)
         path = f"main/Contents-{platform.architecture}"
         digest = str(release.files[f"{path}.gz"].digest)
-        table = store.fact(_FACT, digest)
+        table = session.store.fact(_FACT, digest)
         if table is None:
-            table = _read(fetch_file(release, path, http), MULTIARCH[platform.architecture])
-            store.keep_fact(_FACT, digest, table)
-        store.keep_fact(_CURRENT_FACT, current, digest)
+            table = _read(fetch_file(release, path, session.http), MULTIARCH[platform.architecture])
+            session.store.keep_fact(_FACT, digest, table)
+        session.store.keep_fact(_CURRENT_FACT, current, digest)
         running.detail = f"{len(table)} libraries"
     return table
 

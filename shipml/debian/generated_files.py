@@ -6,21 +6,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shipml.debian.deb import DebMember
+from shipml.facts.accounts import NOBODY_ID, PASSWD
 from shipml.facts.plan import USER_ID
 
 __all__ = ["Owned", "alternatives", "base_furnishing", "merged_links", "shell_link"]
 
-_NOBODY = 65534
-_PASSWD = f"""\
-root:x:0:0:root:/root:/sbin/nologin
-nobody:x:{_NOBODY}:{_NOBODY}:nobody:/nonexistent:/sbin/nologin
-nonroot:x:{USER_ID}:{USER_ID}:nonroot:/home/nonroot:/sbin/nologin
-"""
 _GROUP = f"""\
 root:x:0:
 tty:x:5:
 staff:x:50:
-nobody:x:{_NOBODY}:
+nobody:x:{NOBODY_ID}:
 nonroot:x:{USER_ID}:
 """
 _NSSWITCH = """\
@@ -63,7 +58,7 @@ def base_furnishing(python: str, certificates: bytes) -> list[Owned]:
         Owned(_file("etc/group", _GROUP)),
         Owned(_link("etc/localtime", "/usr/share/zoneinfo/Etc/UTC")),
         Owned(_file("etc/nsswitch.conf", _NSSWITCH)),
-        Owned(_file("etc/passwd", _PASSWD)),
+        Owned(_file("etc/passwd", PASSWD)),
         Owned(_file("etc/timezone", "Etc/UTC\n")),
         Owned(DebMember("etc/ssl/certs/ca-certificates.crt", "file", 0o644, data=certificates)),
         Owned(_link("usr/lib/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt")),

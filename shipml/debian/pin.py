@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -30,12 +30,13 @@ from shipml.debian.recipe import (
 from shipml.debian.release import Release, fetch_release
 from shipml.debian.versions import DebianVersion
 from shipml.errors import PlanError
-from shipml.events import Emit, step
+from shipml.events import step
 from shipml.facts.plan import BasePin, DebianPackagePin
 from shipml.facts.pythons import Suite
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 
 __all__ = ["existing_packages", "pin_base"]
@@ -68,13 +69,9 @@ def pin_base(
     suite: Suite,
     platform: Platform,
     *,
+    session: Session,
     extra: Mapping[str, str] = MappingProxyType({}),
     with_shell: bool = False,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
 ) -> BasePin:
     """Which packages make the base of `suite` for `platform`, with the packages `extra` beyond it: name → why.
 
@@ -89,14 +86,22 @@ def pin_base(
     key = json.dumps(
         [RECIPE, suite.name, str(platform), sorted(extra.items()), with_shell, mirror.debian, mirror.security]
     )
-    known = None if upgrade else store.fact(_PIN_FACT, key)
-    if known is not None and (allow_expired or not known["expired"]):
+    known = None if session.upgrade else session.store.fact(_PIN_FACT, key)
+    if known is not None and (session.allow_expired or not known["expired"]):
         return _pin_from_json(known["pin"])
-    with step(emit, "base", f"debian:{suite.name} for {platform}") as running:
-        lists = _lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired, upgrade=upgrade)
-        pin = _choose(suite, platform, _source(lists, platform, store), extra=extra, with_shell=with_shell)
+    with step(session.emit, "base", f"debian:{suite.name} for {platform}") as running:
+        lists = _lists(
+            suite,
+            platform,
+            mirror,
+            store=session.store,
+            http=session.http,
+            allow_expired=session.allow_expired,
+            upgrade=session.upgrade,
+        )
+        pin = _choose(suite, platform, _source(lists, platform, session.store), extra=extra, with_shell=with_shell)
         running.detail = _summary(pin)
-    store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
+    session.store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
     return pin
 
 
@@ -105,11 +110,7 @@ def existing_packages(
     suite: Suite,
     platform: Platform,
     *,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
+    session: Session,
 ) -> frozenset[str]:
     """Those of `names` that the suite has, or provides by another package.
 
@@ -118,11 +119,17 @@ def existing_packages(
     """
     if not names:
         return frozenset()
-    with step(emit, "base", f"package lists of debian:{suite.name}"):
+    with step(session.emit, "base", f"package lists of debian:{suite.name}"):
         lists = _lists(
-            suite, platform, find_mirror(), store=store, http=http, allow_expired=allow_expired, upgrade=upgrade
+            suite,
+            platform,
+            find_mirror(),
+            store=session.store,
+            http=session.http,
+            allow_expired=session.allow_expired,
+            upgrade=session.upgrade,
         )
-    source = _source(lists, platform, store)
+    source = _source(lists, platform, session.store)
     return frozenset(name for name in names if source.find(name))
 
 
@@ -143,8 +150,8 @@ def _choose(
         together = given | {name: chosen.record for name, chosen in beyond.items()}
         wanted = [name for name in SHELL_PACKAGES if name not in together]
         shell = close(source, wanted, given=together, excluded=excluded_in_extra(()))
-    extras = [_pin_package(chosen.record, _because(chosen, extra[chosen.chain[0]])) for chosen in beyond.values()]
-    extras += [_pin_package(chosen.record, _because(chosen, "asked for by --with-shell")) for chosen in shell.values()]
+    extras = [_extra(chosen, extra[chosen.chain[0]]) for chosen in beyond.values()]
+    extras += [_extra(chosen, "asked for by --with-shell") for chosen in shell.values()]
     return BasePin(
         suite=suite.name,
         python=_python_version(base[f"python{suite.python}-minimal"].record),
@@ -152,6 +159,11 @@ def _choose(
         packages=tuple(sorted(_pin_package(record, "part of the base") for record in given.values())),
         extra_packages=tuple(sorted(extras)),
     )
+
+
+def _extra(chosen: Chosen, root_reason: str) -> DebianPackagePin:
+    """A package beyond the base."""
+    return replace(_pin_package(chosen.record, _because(chosen, root_reason)), root=len(chosen.chain) == 1)
 
 
 def _because(chosen: Chosen, root_reason: str) -> str:

@@ -72,6 +72,7 @@ class Container:
         self.started_at: float | None = None
         self.exit_code: int | None = None
         self.out_of_memory = False
+        self.too_many_processes = False
         self.cause = ""
         self._engine = engine
         self._image = image

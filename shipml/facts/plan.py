@@ -18,6 +18,8 @@ __all__ = [
     "BasePin",
     "DebianPackagePin",
     "Decision",
+    "DecisionKind",
+    "GeneratedFile",
     "ImageBasePin",
     "LayerPlan",
     "LockedSource",
@@ -36,6 +38,9 @@ NONROOT_HOME = "/home/nonroot"
 """That user's home in the image."""
 
 
+DecisionKind: TypeAlias = Literal["", "accelerator", "index", "tried", "warning"]
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One choice that was made, and why."""
@@ -45,6 +50,8 @@ class Decision:
     value: str
     because: str
     """A clause that completes "because …", without full stop."""
+    kind: DecisionKind = ""
+    """What code may depend on: "warning" is a decision that the user should look at; "" is any other."""
 
     def to_json(self) -> dict[str, str]:
         """As `--json` prints it."""
@@ -101,6 +108,8 @@ class DebianPackagePin:
     size_bytes: int
     digest: Digest
     because: str = "part of the base"
+    root: bool = True
+    """Whether it was asked for itself, not only needed by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +190,16 @@ class ApplicationFile:
     """Of a file's content."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class GeneratedFile:
+    """A small text file of the image that the project does not have: shipml writes it."""
+
+    path: str
+    """Absolute."""
+    text: str = field(repr=False)
+    executable: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class LayerPlan:
     """One layer: what goes into it. Layers are planned oldest first."""
@@ -203,6 +222,8 @@ class SmokeCheck:
     port: int | None = None
     """Where it answers; None takes the image's exposed port, else $PORT 8080."""
     timeout_seconds: float = 600.0
+    any_answer: bool = False
+    """Whether every answer below 500 passes: `http` is a guess, and nothing is known that must be there."""
     alive: bool = False
     """Whether still running at the time limit passes."""
     command: tuple[str, ...] = ()
@@ -211,6 +232,8 @@ class SmokeCheck:
     """Whether the program may reach the network while it is tested."""
     skip: str = ""
     """The reason why this image is not to be run here; "" runs it."""
+    calls_nothing: bool = False
+    """Whether the program is a file that only defines things: it ends at once, and has done nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +268,10 @@ class Plan:
     for each place."""
     folders: tuple[str, ...] = ()
     """Empty folders that the application expects: absolute, sorted."""
+    home: str = ""
+    """The user's home folder, to be made where the base does not have it; anybody may write there."""
+    generated: tuple[GeneratedFile, ...] = ()
+    """Files beside the application's, sorted by path: the project's metadata and commands, what starts programs."""
     created_at: str = "1970-01-01T00:00:00Z"
     """RFC 3339, for config and label; SOURCE_DATE_EPOCH or the commit time."""
     modified_at_seconds: int = 0
@@ -265,6 +292,8 @@ _OBJECTS = frozenset({"environment", "labels", "minimum"})
 def _plain(value: object) -> Any:  # noqa: ANN401 - JSON has no narrower type
     if isinstance(value, (Digest, Platform)):
         return str(value)
+    if isinstance(value, Decision):
+        return value.to_json()
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if is_dataclass(value):

@@ -24,6 +24,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
 __all__ = [
+    "Distribution",
     "GpuUse",
     "Lock",
     "LockFile",
@@ -143,6 +144,35 @@ class GpuUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """A project that can be installed, as its build backend would install it."""
+
+    name: str
+    """As written."""
+    version: str
+    source: str
+    """The file that says so, relative to the project."""
+    source_folder: str = "."
+    """Where its packages lie, relative to the project: "src"; "." for its top."""
+    summary: str = ""
+    requires_python: str = ""
+    requirements: tuple[str, ...] = ()
+    """PEP 508, in order."""
+    entry_points: tuple[tuple[str, str, str], ...] = ()
+    """(group, name, target), sorted: ("console_scripts", "train", "churn.train:main")."""
+    version_files: tuple[str, ...] = ()
+    """Files, relative to the project, that its backend would write with the version, and that are not there."""
+    lacks: str = ""
+    """What only its build would make: a clause without full stop; "" where its files are all there is."""
+
+    @property
+    def scripts(self) -> tuple[tuple[str, str], ...]:
+        """(name, target) of its commands, those for a terminal first."""
+        groups = ("console_scripts", "gui_scripts")
+        return tuple((name, target) for group in groups for at, name, target in self.entry_points if at == group)
+
+
+@dataclass(frozen=True, slots=True)
 class LockFile:
     """The project's own pylock.toml."""
 
@@ -190,6 +220,10 @@ class Project:
     version: str | None = None
     """Of pyproject.toml's [project]."""
     lock_file: LockFile | None = None
+    distributions: tuple[Distribution, ...] = ()
+    """Itself where it can be installed, then those of its folders that it asks for."""
+    streamlit_setups: tuple[str, ...] = ()
+    """Shell scripts that do nothing but write Streamlit's settings into the home folder, sorted."""
 
     @property
     def required_imports(self) -> tuple[ImportedModule, ...]:
@@ -267,6 +301,14 @@ class Program:
     """Whether it imports what lies beside it as if its own folder were on the path."""
     is_imported: bool = False
     """Whether another program imports it."""
+    calls_shell: bool = False
+    """Whether it is a notebook with commands for a shell, other than pip's."""
+    as_module: bool = False
+    """Whether it lies in a package and is run as `python -m`: it imports its neighbours relatively."""
+    package_folder: str = ""
+    """Where the package lies then, relative to the project: "src"; "" for its top."""
+    calls_nothing: bool = False
+    """Whether running the file does nothing: it only defines and imports."""
 
     @property
     def folder(self) -> str:
@@ -277,7 +319,9 @@ class Program:
     def module(self) -> str:
         """The module's name for an import from the project's folder, or from its own where it needs that."""
         path = self.path.rpartition("/")[2] if self.needs_its_folder else self.path
-        return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        if self.as_module and self.package_folder:
+            path = path.removeprefix(f"{self.package_folder}/")
+        return path.removesuffix(".py").removesuffix("/__init__").removesuffix("/__main__").replace("/", ".")
 
     @property
     def source(self) -> str:

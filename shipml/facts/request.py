@@ -17,6 +17,7 @@ class PlanRequest:
     """What the user asked for, beyond what the project's settings say. None: not said."""
 
     folder: Path
+    """The project's."""
     name: str | None = None
     python: str | None = None
     base: str | None = None
@@ -31,6 +32,9 @@ class PlanRequest:
     """Leave the project's Dockerfile aside."""
     must_follow: bool = False
     """Fail where the project's Dockerfile is not understood."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder))
 
     @property
     def dockerfile(self) -> Following:

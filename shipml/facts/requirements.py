@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-__all__ = ["Change", "ChangeKind", "Declared", "DeclaredRequirement", "ImportedModule", "LeftAside"]
+__all__ = [
+    "Change",
+    "ChangeKind",
+    "Declared",
+    "DeclaredRequirement",
+    "FileHash",
+    "ImportedModule",
+    "LeftAside",
+    "StatedHashes",
+]
 
 ChangeKind: TypeAlias = Literal[
     "encoding", "line", "name", "version", "dropped", "duplicate", "contradiction", "added", "lock"
@@ -52,6 +61,29 @@ class DeclaredRequirement:
 
 
 @dataclass(frozen=True, slots=True)
+class FileHash:
+    """What the project says that a file must be."""
+
+    algorithm: str
+    """As hashlib names it."""
+    hex: str
+    """Lower case."""
+    size_bytes: int | None = None
+    """None where only the hash is stated."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatedHashes:
+    """The files that a package may come from."""
+
+    name: str
+    """Normalised (PEP 503)."""
+    source: str
+    """`FILE:LINE`."""
+    hashes: tuple[FileHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LeftAside:
     """A file, or a group in one, that names dependencies too and was not taken."""
 
@@ -91,6 +123,8 @@ class Declared:
     """Imports that nothing declared provides and for which no package is known."""
     source_folders: tuple[str, ...] = ()
     """Folders, relative to the project, in which its own packages lie, other than its top: "src"."""
+    stated_hashes: tuple[StatedHashes, ...] = ()
+    """Of lock files; those of requirements files stand in their lines (`--hash=…`)."""
     learned: tuple[DeclaredRequirement, ...] = ()
     """What builds on this machine showed to be missing: asked for besides, but nothing that the project says."""
 

@@ -40,10 +40,12 @@ def smoke_from_labels(labels: Mapping[str, str]) -> SmokeCheck:
             http=str(said.get("http", "")),
             port=None if said.get("port") is None else int(said["port"]),
             timeout_seconds=float(said.get("timeout_seconds", SmokeCheck().timeout_seconds)),
+            any_answer=bool(said.get("any_answer", False)),
             alive=bool(said.get("alive", False)),
             command=tuple(str(word) for word in said.get("command", ())),
             network=bool(said.get("network", False)),
             skip=str(said.get("skip", "")),
+            calls_nothing=bool(said.get("calls_nothing", False)),
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise UntrustedInputError(f"the image's label {SMOKE_LABEL} cannot be read: {text[:200]}") from error

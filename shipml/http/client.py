@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import stat
 import time
 import urllib.parse
 import urllib.request
@@ -14,6 +16,7 @@ from shipml.errors import BuildError, TryAgainError, UntrustedInputError
 from shipml.http.download import Download, failure
 from shipml.http.logins import Logins
 from shipml.http.pools import Pools
+from shipml.http.room import Room
 from shipml.http.settings import redacted
 from shipml.oci.digest import Digest
 from shipml.store import Store
@@ -83,6 +86,7 @@ class HttpClient:
             with store.draft() as draft:
                 hasher = hashlib.sha256()
                 received_bytes = 0
+                room = Room(store.home, redacted(url), stated_bytes=size_bytes)
 
                 def take(chunk: bytes) -> None:
                     nonlocal received_bytes
@@ -91,6 +95,7 @@ class HttpClient:
                         raise UntrustedInputError(
                             f"{redacted(url)} is larger than the {size_bytes} bytes that the lock names"
                         )
+                    room.check(received_bytes)
                     hasher.update(chunk)
                     draft.stream.write(chunk)
                     progress(len(chunk))
@@ -102,24 +107,33 @@ class HttpClient:
                     draft.stream.seek(0)
                     draft.stream.truncate()
 
-                self._fetch(url, take, start_over)
+                self._fetch(url, take, start_over, expect=room.expect)
                 if size_bytes not in (None, received_bytes):
                     raise UntrustedInputError(
                         f"{redacted(url)} has {received_bytes} bytes, not the {size_bytes} that the lock names"
                     )
                 if hasher.hexdigest() != digest.hex:
+                    # what a file of this machine holds is nobody's business, not even as a digest
+                    has = "another digest" if url.startswith("file:") else f"the digest sha256:{hasher.hexdigest()}"
                     raise UntrustedInputError(
-                        f"{redacted(url)} has the digest sha256:{hasher.hexdigest()}, not {digest} as the lock names",
+                        f"{redacted(url)} has {has}, not {digest} as the lock names",
                         hint="if the file was replaced on purpose, resolve again: shipml build --upgrade",
                     )
                 return store.adopt(draft, digest)
 
-    def _fetch(self, url: str, take: Callable[[bytes], None], start_over: Callable[[], None]) -> None:
-        """Give the body of `url` to `take` in pieces; `start_over` before one that begins anew."""
+    def _fetch(
+        self,
+        url: str,
+        take: Callable[[bytes], None],
+        start_over: Callable[[], None],
+        *,
+        expect: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Give the body of `url` to `take` in pieces; `start_over` before one that starts again."""
         if url.startswith("file:"):
             read_file(url, take)
             return
-        download = Download(url, take, start_over, authorization=self.logins.authorization)
+        download = Download(url, take, start_over, authorization=self.logins.authorization, expect=expect)
         attempt = 0
         while True:
             attempt = 1 if download.will_resume() else attempt + 1
@@ -155,9 +169,18 @@ class HttpClient:
 
 
 def read_file(url: str, take: Callable[[bytes], None]) -> None:
+    """Give the file at a file: URL to `take` in pieces.
+
+    Raises:
+        BuildError: it cannot be read.
+        UntrustedInputError: it is not a regular file, so that it might never end.
+    """
     path = Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path))
     try:
-        with path.open("rb") as stream:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe without a writer would wait
+        with os.fdopen(descriptor, "rb") as stream:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UntrustedInputError(f"{path} is not a regular file")
             while chunk := stream.read(_CHUNK_BYTES):
                 take(chunk)
     except OSError as error:

@@ -6,6 +6,7 @@ import contextlib
 import email.utils
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shipml.errors import (
@@ -25,6 +26,9 @@ __all__ = ["RETRIED", "Download", "failure", "retry_after_seconds"]
 _CHUNK_BYTES = 1 << 20
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 """Statuses after which the same request may succeed."""
+_SPAN_SECONDS = 30.0
+_LEAST_BYTES_PER_SECOND = 500
+_LONGEST_NUMBER = 18
 _FORBIDDEN = (401, 403, 407)
 
 
@@ -38,14 +42,16 @@ class Download:
         start_over: Callable[[], None],
         *,
         authorization: Callable[[str], str] = lambda _: "",
+        expect: Callable[[int], None] = lambda _: None,
     ) -> None:
         self.url, self._credentials = split_credentials(url)
         if not self.url.lower().startswith(("http://", "https://")):
-            raise BuildError(f"{redacted(url)} is no URL that can be downloaded")
+            raise BuildError(f"{redacted(url)} is not a URL that can be downloaded")
         self._credentials = self._credentials or authorization(self.url) or netrc_credentials(self.url)
         self._take = take
+        self._expect = expect
         self._start_over = start_over
-        self._received_bytes = self._resumed_at_bytes = 0
+        self._received_bytes = self._furthest_bytes = 0
         self._validator = ""
         self.pause_seconds = 0.0
         """What the server asked to wait before the next attempt."""
@@ -60,9 +66,9 @@ class Download:
         return headers
 
     def will_resume(self) -> bool:
-        """Whether the last attempt brought something that the next one goes on from."""
-        came = bool(self._validator) and self._received_bytes > self._resumed_at_bytes
-        self._resumed_at_bytes = self._received_bytes
+        """Whether the last attempt went beyond all before it, and the next one may go on from there."""
+        came = bool(self._validator) and self._received_bytes > self._furthest_bytes
+        self._furthest_bytes = max(self._furthest_bytes, self._received_bytes)
         return came
 
     def receive(self, response: urllib3.BaseHTTPResponse) -> TryAgainError | None:
@@ -83,16 +89,48 @@ class Download:
             _check_status(response.status, self.url)
             self._forget()
         self._validator = _validator(response.headers)
-        for chunk in response.stream(_CHUNK_BYTES, decode_content=False):
+        self._expect(self._received_bytes + _length(response.headers))
+        pace = _Pace(time.monotonic())
+        while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             self._received_bytes += len(chunk)
             self._take(chunk)
+            if pace.is_too_slow(time.monotonic(), len(chunk)):
+                return TryAgainError(
+                    f"{redacted(self.url)} sends less than {_LEAST_BYTES_PER_SECOND} bytes a second",
+                    hint="run the same command again later, or name another mirror or index",
+                )
         return None
 
     def _forget(self) -> None:
         if self._received_bytes:
             self._start_over()
-        self._received_bytes = self._resumed_at_bytes = 0
+        self._received_bytes = 0
         self._validator = ""
+
+
+@dataclass(slots=True)
+class _Pace:
+    """How fast a body comes in, looked at once in a while: a server that drips is not waited for."""
+
+    since: float
+    """When the current span began, on the monotonic clock."""
+    span_bytes: int = 0
+
+    def is_too_slow(self, now: float, count_bytes: int) -> bool:
+        """Count what came; whether the span that ends now was too slow."""
+        self.span_bytes += count_bytes
+        seconds = now - self.since
+        if seconds < _SPAN_SECONDS:
+            return False
+        slow = self.span_bytes < _LEAST_BYTES_PER_SECOND * seconds
+        self.since, self.span_bytes = now, 0
+        return slow
+
+
+def _length(headers: Mapping[str, str]) -> int:
+    """What the server says that it will send; 0 where it does not."""
+    length = headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() and len(length) <= _LONGEST_NUMBER else 0
 
 
 def failure(error: Exception, url: str, what: str = "could not download {}") -> TryAgainError:
@@ -118,7 +156,7 @@ def failure(error: Exception, url: str, what: str = "could not download {}") -> 
             hint="give them in HTTPS_PROXY=http://USER:PASSWORD@HOST",
         )
     elif isinstance(error, urllib3.exceptions.LocationValueError):
-        final = BuildError(f"{redacted(url)} is no URL that can be asked")
+        final = BuildError(f"{redacted(url)} is not a URL that can be asked")
     elif isinstance(cause, urllib3.exceptions.ResponseError):
         final = BuildError(f"{redacted(url)} leads nowhere: {text}")
     if final is not None:

@@ -94,7 +94,7 @@ class Logins:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts; of what is no URL, as `https://user:pa[ss@host`, none: uv says what is wrong with it."""
+    """The parts; of what is not a URL, such as `https://user:pa[ss@host`, none: uv says what is wrong with it."""
     try:
         return urlsplit(url)
     except ValueError:

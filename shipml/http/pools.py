@@ -57,7 +57,7 @@ class Pools:
             )
         except urllib3.exceptions.HTTPError as error:
             raise ConfigurationError(
-                f"{redacted(address)} is no proxy that shipml can use", hint="give http://HOST:PORT in HTTPS_PROXY"
+                f"{redacted(address)} is not a proxy that shipml can use", hint="give http://HOST:PORT in HTTPS_PROXY"
             ) from error
 
 

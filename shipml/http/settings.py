@@ -21,6 +21,8 @@ def redacted(url: str) -> str:
         parts = urllib.parse.urlsplit(url)
     except ValueError:
         return _unreadable(url)
+    if "@" in parts.path:  # a password with a raw slash ends there
+        return f"{parts.scheme}://{parts.path.rpartition('@')[2]}"
     return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
@@ -42,7 +44,7 @@ def trust() -> ssl.SSLContext:
                 context.load_verify_locations(bundle)
         except OSError as error:
             raise ConfigurationError(
-                f"{variable} names {bundle}, which is no bundle of certificates ({error.strerror or error})",
+                f"{variable} names {bundle}, which is not a bundle of certificates ({error.strerror or error})",
                 hint=f"let it name a PEM file, or: unset {variable}",
             ) from error
     return context
@@ -56,7 +58,7 @@ def split_credentials(url: str) -> tuple[str, str]:
         bare = urllib.parse.urlunsplit(parts._replace(netloc=host))
         user, password = (urllib.parse.unquote(text or "") for text in (parts.username, parts.password))
     except ValueError as error:
-        raise BuildError(f"{_unreadable(url)} is no URL: {error}") from error
+        raise BuildError(f"{_unreadable(url)} is not a URL: {error}") from error
     return bare, basic(user, password) if user or password else ""
 
 
@@ -71,7 +73,7 @@ def netrc_credentials(url: str) -> str:
 
 
 def _unreadable(url: str) -> str:
-    """Something that is no URL, without what may be credentials."""
+    """Something that is not a URL, without what may be credentials."""
     return repr(url.rpartition("@")[2][:200])
 
 

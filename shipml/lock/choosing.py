@@ -64,12 +64,19 @@ def select_files(
         raise ResolutionError(f"the lock does not fit Python {suite.python} on {platform}: {error}") from error
     wheels, sources = [], []
     for package, source in chosen:
+        if package.directory is not None and _lies_in(folder, package.directory.path):
+            continue  # the project's own files are in the image as they are
         filename = _filename(source)
         if filename.endswith(".whl"):
             wheels.append(_locked(package, source, filename, folder))
         else:
             sources.append((package, source, filename))
     return sorted(wheels), sources
+
+
+def _lies_in(folder: Path, path: str) -> bool:
+    top = folder.resolve()
+    return (top / path).resolve().is_relative_to(top)
 
 
 def _filename(source: Any) -> str:  # noqa: ANN401 - one of packaging's five kinds

@@ -40,7 +40,7 @@ def lock_to_json(lock: Lock) -> dict[str, object]:
         "refused": [[one.python, one.because] for one in lock.refused],
         "wheels": [{**_file(one), "direct": one.direct} for one in lock.wheels],
         "sources": [{**_file(one), "uploaded_at": one.uploaded_at} for one in lock.sources],
-        "decisions": [[one.what, one.value, one.because] for one in lock.decisions],
+        "decisions": [[one.what, one.value, one.because, one.kind] for one in lock.decisions],
         "changes": [[one.kind, one.before, one.after, one.because, one.source] for one in lock.changes],
     }
 

@@ -34,7 +34,7 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
         source: its name, for messages.
 
     Raises:
-        ConfigurationError: it is no TOML.
+        ConfigurationError: it is not TOML.
         PlanError: it is one of ours and damaged.
     """
     document = parse_toml(source, text)
@@ -57,13 +57,13 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
             base=base,
             source=source,
         )
-    except (KeyError, TypeError, AttributeError, ShipmlError) as error:
-        raise PlanError(f"{source} is damaged: {error}", hint="write it anew: shipml plan --lock") from error
+    except (KeyError, TypeError, AttributeError, ValueError, ShipmlError) as error:
+        raise PlanError(f"{source} is damaged: {error}", hint="write it again: shipml plan --lock") from error
 
 
 def locked_image(text: str) -> ImageBasePin | None:
     """The image that a pylock.toml pins as base; None where it pins none, or is not ours, or is damaged."""
-    with contextlib.suppress(ShipmlError, KeyError, TypeError, AttributeError):
+    with contextlib.suppress(ShipmlError, KeyError, TypeError, AttributeError, ValueError):
         table = parse_toml("pylock.toml", text)["tool"]["shipml"]
         base = _load_base(table["base"], str(table["suite"]), Platform.parse(str(table["platform"])))
         return base if isinstance(base, ImageBasePin) else None
@@ -134,4 +134,5 @@ def _load_package(table: Mapping[str, Any]) -> DebianPackagePin:
         size_bytes=_size_bytes(table["size"], f"the package {table['name']}"),
         digest=Digest(str(table["sha256"])),
         because=str(table["because"]),
+        root=bool(table.get("root", True)),
     )

@@ -78,6 +78,7 @@ def _dump_base(base: Base) -> Iterator[str]:
             yield ""
             yield f"[[tool.shipml.base.{key}]]"
             yield from (f"{name} = {_string(value)}" for name, value in fields.items())
+            yield f"root = {str(package.root).lower()}"
             yield f"size = {package.size_bytes}"
 
 

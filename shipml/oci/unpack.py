@@ -31,6 +31,12 @@ _OPAQUE = b".wh..wh..opq"
 OPAQUE_ATTRIBUTE = "user.overlay.opaque"
 """On a folder that hides what lower layers have in it; its value is `y`."""
 _FOLDER_MODE = 0o755
+_MAX_PATH_BYTES, _MAX_DEPTH = 4096, 255
+_MAX_ENTRIES = 5_000_000
+_MAX_CONTENT_BYTES = 256 << 30
+_MAX_METADATA_BYTES, _MAX_METADATA_BLOCKS = 1 << 20, 64
+"""Of all headers before one entry: PAX headers hold what a name and a few attributes need, and come one after another
+no more than a handful."""
 _WHITEOUT_DEVICE = os.makedev(0, 0)
 
 
@@ -41,7 +47,8 @@ def unpack_layer(stream: BinaryIO, media_type: str, folder: Path) -> Digest:
     are left out (a runtime makes its own). Extended attributes of the archive are not taken over.
 
     Raises:
-        UntrustedInputError: broken, truncated, or it tries to reach outside the folder; the folder is then half-filled.
+        UntrustedInputError: broken, truncated, larger or deeper than any sound layer, or it tries to reach outside the
+            folder; the folder is then half-filled.
         UnavailableError: the folder's file system cannot hold a whiteout.
     """
     with _broken_input_explained(), decompressed(stream, media_type) as content:
@@ -61,9 +68,28 @@ class _Reader:
         self._source = source
         self._hash = hashlib.sha256()
         self._position = 0
+        self._metadata: tuple[int, int] | None = None
+        """Bytes and blocks that the headers before the next entry may still have; None while content is read."""
         self.last = b""
 
+    @contextmanager
+    def headers(self) -> Iterator[None]:
+        """What is read in the block belongs to one entry's headers, which `tarfile` takes into memory whole."""
+        self._metadata = _MAX_METADATA_BYTES, _MAX_METADATA_BLOCKS
+        try:
+            yield
+        finally:
+            self._metadata = None
+
     def read(self, size_bytes: int = -1) -> bytes:
+        if self._metadata:
+            bytes_left, blocks_left = self._metadata[0] - size_bytes, self._metadata[1] - 1
+            if size_bytes < 0 or bytes_left < 0 or blocks_left < 0:
+                raise UntrustedInputError(
+                    f"the layer has more than {_MAX_METADATA_BLOCKS} headers before one file, "
+                    f"or more than {_MAX_METADATA_BYTES >> 20} MiB of them"
+                )
+            self._metadata = bytes_left, blocks_left
         data = self._source.read(size_bytes)
         while 0 < len(data) < size_bytes and (more := self._source.read(size_bytes - len(data))):
             data += more
@@ -92,13 +118,24 @@ class _Reader:
 
 
 def _entries(reader: _Reader) -> Iterator[tarfile.TarInfo]:
-    tar = tarfile.TarFile(fileobj=reader, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
-    while (entry := tar.next()) is not None:
+    with reader.headers():  # it reads the first entry's at once
+        tar = tarfile.TarFile(fileobj=reader, mode="r", encoding="utf-8", errors="surrogateescape")  # type: ignore[arg-type]
+        entry = tar.next()
+    count = content_bytes = 0
+    while entry is not None:
+        count, content_bytes = count + 1, content_bytes + entry.size
+        if count > _MAX_ENTRIES or content_bytes > _MAX_CONTENT_BYTES:
+            raise UntrustedInputError(
+                f"the layer has more than {_MAX_ENTRIES:,} entries, "
+                f"or more than {_MAX_CONTENT_BYTES >> 30} GiB of content"
+            )
         yield entry
         tar.members.clear()  # type: ignore[attr-defined]  # else it keeps every entry
         reader.seek(tar.offset)
         if reader.tell() != tar.offset:
             raise UntrustedInputError(f"the layer ends in the middle of {entry.name}")
+        with reader.headers():
+            entry = tar.next()
     # tarfile takes a damaged header for the end of the archive
     if len(reader.last) % _BLOCK_BYTES or reader.last.strip(b"\0"):
         raise UntrustedInputError("the layer's tar has a damaged header")
@@ -129,6 +166,8 @@ class _Unpacker:
         elif entry.isreg() and not entry.issparse():
             self._file(path, entry)
         elif entry.issym():
+            if not entry.linkname:
+                raise UntrustedInputError(f"the layer has a link without a target: {entry.name}")
             self._replace(path, lambda target: os.symlink(_encode(entry.linkname), target))
             self._set_owner(path, entry)
             os.utime(self._at(path), ns=_times(entry), follow_symlinks=False)
@@ -250,11 +289,11 @@ class _Unpacker:
 
     def _remove(self, path: bytes) -> None:
         if self._kind(path) == stat.S_IFDIR:
+            for parent, _, _ in os.walk(self._at(path)):  # each folder once, however often folders are replaced
+                folder = parent[len(self._root) + 1 :]
+                self._folders.discard(folder)
+                self._attributes.pop(folder, None)
             shutil.rmtree(self._at(path))
-            inside = path + b"/"
-            self._folders = {f for f in self._folders if f != path and not f.startswith(inside)}
-            for folder in [f for f in self._attributes if f == path or f.startswith(inside)]:
-                del self._attributes[folder]
         else:
             os.unlink(self._at(path))
 
@@ -273,6 +312,11 @@ def _safe_path(name: str) -> bytes:
     parts = [part for part in encoded.split(b"/") if part not in (b"", b".")]
     if encoded.startswith(b"/") or b".." in parts or b"\0" in encoded:
         raise UntrustedInputError(f"the layer holds the path {name!r}, which leads outside")
+    if len(encoded) > _MAX_PATH_BYTES or len(parts) > _MAX_DEPTH:
+        raise UntrustedInputError(
+            f"the layer holds a path of {len(encoded)} bytes and {len(parts)} parts, "
+            f"more than {_MAX_PATH_BYTES} or {_MAX_DEPTH}: {name[:60]!r}…"
+        )
     return b"/".join(parts)
 
 

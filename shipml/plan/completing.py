@@ -2,40 +2,59 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from dataclasses import replace
 
 from shipml.errors import PlanError
 from shipml.facts.project import Project
 from shipml.facts.requirements import Change, Declared, DeclaredRequirement
-from shipml.plan.command import choose_program
-from shipml.plan.serving import needed_package
+from shipml.plan.command import choose_program, named_line
+from shipml.plan.server_line import read_server_line
+from shipml.plan.serving import needed_packages
 
 __all__ = ["complete"]
 
 
-def complete(project: Project) -> tuple[Project, Change | None]:
-    """The project with the one package that its program cannot run without, and what was added; None for nothing.
+def complete(project: Project) -> tuple[Project, tuple[Change, ...]]:
+    """The project with the packages that its program cannot run without, and what was added.
 
-    Where the project says itself what runs (settings, Procfile, Dockerfile), nothing is added.
+    Where the project says itself what runs (settings, Procfile), only the server that it names is added; nothing
+    where a Dockerfile says it.
     """
-    settings = project.settings
-    if settings.command or settings.command_line is not None or project.processes:
-        return project, None
+    declared = project.requirements or Declared(path="", because="its program needs it to run")
+    if declared.as_it_stands or project.followed is not None:
+        return project, ()
+    listed = {one.name for one in declared.requirements}
+    changes = tuple(
+        Change("added", "", name, because, source)
+        for name, because, source in _needed(project, listed)
+        if name not in listed
+    )
+    if not changes:
+        return project, ()
+    added = tuple(DeclaredRequirement(one.after, one.source, one.after) for one in changes)
+    completed = replace(declared, requirements=(*declared.requirements, *added), changes=(*declared.changes, *changes))
+    return replace(project, requirements=completed), changes
+
+
+def _needed(project: Project, listed: set[str]) -> Iterator[tuple[str, str, str]]:
+    """Name, reason and source of each package that running the project takes."""
+    named = named_line(project)
+    if named is not None:
+        text, source = named
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            return  # it is said where the command is chosen
+        server = read_server_line([word for word in words if word != "exec"])
+        if server is not None:
+            yield server.package, f"{source} starts it, and nothing lists it", source
+        return
+    if project.settings.command:
+        return
     try:
         program, _ = choose_program(project)
     except PlanError:
-        return project, None  # it is said where the command is chosen
-    declared = project.requirements or Declared(path="", because=f"{program.path} needs it to run")
-    if declared.as_it_stands:
-        return project, None
-    name, because = needed_package(program, {one.name for one in declared.requirements})
-    if not name:
-        return project, None
-    change = Change("added", "", name, because, program.source)
-    added = DeclaredRequirement(name, program.source, name)
-    completed = replace(
-        declared,
-        requirements=(*declared.requirements, added),
-        changes=(*declared.changes, change),
-    )
-    return replace(project, requirements=completed), change
+        return  # it is said where the command is chosen
+    yield from ((name, because, program.source) for name, because in needed_packages(program, listed))

@@ -32,8 +32,13 @@ _SHARED_LAYERS = 4
 """Base (of one layer), system, packages and application: always kept free."""
 
 
-def plan_layers(base: Base, wheels: Sequence[LockedWheel], files: Sequence[ApplicationFile]) -> tuple[LayerPlan, ...]:
-    """All layers, oldest first, at most MOST_LAYERS: the smallest of too many go with the small rest."""
+def plan_layers(
+    base: Base, wheels: Sequence[LockedWheel], files: Sequence[ApplicationFile], *, has_generated: bool = False
+) -> tuple[LayerPlan, ...]:
+    """All layers, oldest first, at most MOST_LAYERS: the smallest of too many go with the small rest.
+
+    `has_generated` says that files are written besides the project's: they lie in the application's layer.
+    """
     beneath = len(base.layers) - 1 if isinstance(base, ImageBasePin) else 0
     own_wheels, own_files = _largest(
         [wheel for wheel in wheels if _deserves_layer(wheel)],
@@ -51,7 +56,7 @@ def plan_layers(base: Base, wheels: Sequence[LockedWheel], files: Sequence[Appli
     layers.append(LayerPlan("packages", tuple(map(_name, rest))))  # even empty: it makes the virtual environment
     layers += [LayerPlan("weights", (file.path,)) for file in sorted(own_files)]
     code = tuple(file.path for file in files if file not in own_files)
-    if code:
+    if code or has_generated:
         layers.append(LayerPlan("application", code))
     return tuple(layers)
 

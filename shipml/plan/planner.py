@@ -12,7 +12,6 @@ from shipml.errors import ConfigurationError, PlanError
 from shipml.facts.plan import (
     NONROOT_HOME,
     PREFIX,
-    USER_ID,
     WORKING_DIR,
     Base,
     ImageBasePin,
@@ -20,11 +19,14 @@ from shipml.facts.plan import (
     Plan,
     SmokeCheck,
 )
-from shipml.facts.project import Lock, Project
+from shipml.facts.project import Distribution, Lock, Project
 from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
+from shipml.plan.accounts import Account, choose_account
 from shipml.plan.command import Command, choose_command
+from shipml.plan.installing import installed_files
+from shipml.plan.launching import launchers
 from shipml.plan.layering import plan_layers
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
@@ -71,9 +73,14 @@ def make_plan(
     followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
-    layers = plan_layers(base, lock.wheels, project.files)
+    installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python))
+    account = choose_account(project, base)
+    generated = tuple(
+        sorted({file.path: file for file in (*launchers(command.arguments), *installed, *account.files)}.values())
+    )
+    layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated or account.home))
     timing = _timing(project, options)
-    smoke = _smoke(project, command)
+    smoke = replace(_smoke(project, command), calls_nothing=_calls_nothing(project, command))
     exposed = followed.exposed_ports if followed else ()
     ports = tuple(sorted({port for port in (smoke.port, command.port, *exposed) if port is not None}))
     if smoke.http and not ports:
@@ -88,13 +95,15 @@ def make_plan(
         application=project.files,
         layers=layers,
         command=command.arguments,
-        environment=_environment(project, command, base),
+        environment=_environment(project, command, base, account),
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
-        user=project.settings.user or str(USER_ID),
+        user=account.user,
+        home=account.home,
         working_dir=followed.working_dir if followed else WORKING_DIR,
         places=project.places,
         folders=tuple(sorted(set(followed.folders))) if followed else (),
+        generated=generated,
         created_at=timing.created_at,
         modified_at_seconds=options.source_date_epoch_seconds or 0,
         smoke=smoke,
@@ -102,6 +111,19 @@ def make_plan(
             project, lock=lock, base=base, candidate=candidate, command=command, layers=_counts(layers), timing=timing
         ),
     )
+
+
+def _installed(project: Project) -> tuple[Distribution, ...]:
+    """What is installed besides packages; a Dockerfile that is followed says itself what is."""
+    return project.distributions if project.followed is None else ()
+
+
+def _calls_nothing(project: Project, command: Command) -> bool:
+    """Whether the command runs a file of the project that only defines things."""
+    words = command.arguments
+    idle = {one for program in project.programs if program.calls_nothing for one in (program.path, program.module)}
+    is_python = len(words) > 1 and re.fullmatch(r"python[\d.]*", words[0]) is not None
+    return is_python and (words[1] in idle or (words[1] == "-m" and words[-1] in idle))
 
 
 def _smoke(project: Project, command: Command) -> SmokeCheck:
@@ -140,7 +162,7 @@ def _tidied(text: str) -> str:
     return "/".join(part for part in tidied if part)
 
 
-def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[str, str], ...]:
+def _environment(project: Project, command: Command, base: Base, account: Account) -> tuple[tuple[str, str], ...]:
     """The image's variables: the base's own, ours, the command's, the settings', each over those before."""
     inherited = dict(base.environment) if isinstance(base, ImageBasePin) else {}
     if isinstance(base, ImageBasePin) and not project.settings.user:
@@ -151,7 +173,7 @@ def _environment(project: Project, command: Command, base: Base) -> tuple[tuple[
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
-    environment |= dict(command.environment)
+    environment |= account.environment | dict(command.environment)
     if project.requirements is not None and project.requirements.source_folders:
         folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
         known = [path for path in (environment.get("PYTHONPATH"),) if path]

@@ -56,6 +56,7 @@ def decisions(
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
         *_other_programs(command),
+        *_distributions(project),
         _user(project),
         Decision("created", timing.created_at, timing.because),
     )
@@ -110,11 +111,11 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for aside in source.left_aside:
         yield Decision("left aside", aside.path, aside.because)
     for change in source.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})")
     for change in lock.changes:
-        yield Decision("mended", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})")
     yield from lock.decisions
-    accelerator = next((one.value for one in lock.decisions if one.what == "accelerator"), "cpu")
+    accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):
         yield hint
 
@@ -151,10 +152,18 @@ def _clause(reason: str) -> str:
 
 def _system_packages(base: Base) -> Iterator[Decision]:
     """Those that something asks for, one by one; what these need, as a number."""
-    asked = [one for one in base.extra_packages if not one.because.startswith("needed by ")]
+    asked = [one for one in base.extra_packages if one.root]
     yield from (Decision("system package", f"{one.name} {one.version}", one.because) for one in asked)
     if others := len(base.extra_packages) - len(asked):
         yield Decision("system packages", f"{others} more", "those need them")
+
+
+def _distributions(project: Project) -> Iterator[Decision]:
+    """The projects that are installed in place."""
+    for one in project.distributions if project.followed is None else ():
+        yield Decision("installed", f"{one.name} {one.version}", f"{one.source} describes it")
+        if one.lacks:
+            yield Decision("not compiled", one.name, f"{one.lacks}, and its files are taken as they are", "warning")
 
 
 def _other_programs(command: Command) -> Iterator[Decision]:

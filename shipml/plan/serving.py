@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipml.errors import PlanError
 from shipml.facts.project import Program, ProgramKind
+from shipml.plan.launching import NOTEBOOK, with_variables
 
-__all__ = ["Served", "health_path", "needed_package", "serve"]
+__all__ = ["Served", "health_path", "needed_packages", "serve", "serve_itself"]
 
 _FLASK_PORT, _UVICORN_PORT = 5000, 8000
 """Where they listen when their code says nothing."""
@@ -20,12 +21,6 @@ _ALWAYS_THERE: Mapping[ProgramKind, str] = {
     "gradio": "/",
     "dash": "/",
 }
-_RUN_NOTEBOOK = (
-    "import json, sys; from IPython.core.interactiveshell import InteractiveShell as Shell; shell = Shell.instance();"
-    " sys.exit(not all(shell.run_cell(''.join(cell['source'])).success"
-    " for cell in json.load(open(sys.argv[1], encoding='utf-8'))['cells'] if cell['cell_type'] == 'code'))"
-)
-"""`ipython NOTEBOOK` would need nbformat, and ends with exit code 0 whatever happens."""
 _HOST = "0.0.0.0"  # noqa: S104  (in a container nobody else can reach it otherwise)
 
 
@@ -53,16 +48,36 @@ def serve(program: Program, packages: Collection[str], port: int) -> Served:
     Raises:
         PlanError: it needs a server that is not among the packages.
     """
-    return _WAYS[program.kind](program, packages, port)
+    served = _WAYS[program.kind](program, packages, port)
+    environment = served.environment
+    if served.port is not None:
+        environment = tuple(sorted({**dict(environment), "PORT": str(served.port)}.items()))
+    return replace(served, arguments=with_variables(served.arguments), environment=environment)
 
 
-def needed_package(program: Program, packages: Collection[str]) -> tuple[str, str]:
-    """The distribution that running `program` takes and that nothing lists, and why; ("", "") for none."""
+def serve_itself(program: Program, port: int) -> Served:
+    """Where a program listens that starts its own server, and what it is told by variables."""
+    usual = {"fastapi": _UVICORN_PORT, "flask": _FLASK_PORT}.get(program.kind, port)
+    listens_at = program.port or usual
+    environment = {"PORT": str(listens_at)}
+    if program.kind == "gradio":
+        environment |= {"GRADIO_SERVER_NAME": _HOST, "GRADIO_SERVER_PORT": str(listens_at)}
+    elif program.kind == "dash":
+        environment |= {"HOST": _HOST}
+    return Served((), "", tuple(sorted(environment.items())), listens_at, health_path(program))
+
+
+def needed_packages(program: Program, packages: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """The distributions that running `program` takes and that nothing lists, each with the reason."""
     if program.kind == "fastapi" and not {"uvicorn", "hypercorn", "granian", "daphne"} & set(packages):
-        return "uvicorn", f"{program.source} is a FastAPI app, and no server for it is listed"
-    if program.kind == "notebook" and not {"ipython", "jupyter", "notebook", "ipykernel", "jupyterlab"} & set(packages):
-        return "ipython", f"{program.path} is run as a job, and nothing that runs notebooks is listed"
-    return "", ""
+        return (("uvicorn", f"{program.source} is a FastAPI app, and no server for it is listed"),)
+    is_served = program.kind == "flask" and program.object and not program.prepares_itself
+    if is_served and not {"gunicorn", "waitress"} & set(packages):
+        return (("gunicorn", f"{program.source} is a Flask app, and no server for it is listed"),)
+    if program.kind == "notebook":
+        because = f"{program.path} is run as a job, by a kernel as in Jupyter"
+        return tuple((name, because) for name in ("ipykernel", "nbclient") if name not in packages)
+    return ()
 
 
 def _flask(program: Program, packages: Collection[str], port: int) -> Served:
@@ -77,20 +92,20 @@ def _wsgi(program: Program, packages: Collection[str], port: int, name: str, wha
     health = health_path(program)
     paths = _paths(program)
     if "gunicorn" in packages:
-        arguments = ("gunicorn", "--bind", f"{_HOST}:{port}", f"{module}:{name}")
-        return Served(arguments, f"{found}, and gunicorn is listed", paths, port, health)
+        arguments = ("gunicorn", "--bind", f"{_HOST}:$PORT", f"{module}:{name}")
+        return Served(arguments, f"{found}, and gunicorn is there", paths, port, health)
     if "waitress" in packages:
         call = ("--call",) if name.endswith("()") else ()
         target = f"{module}:{name.removesuffix('()')}"
         return Served(
-            ("waitress-serve", f"--listen={_HOST}:{port}", *call, target),
+            ("waitress-serve", f"--listen={_HOST}:$PORT", *call, target),
             f"{found}, and waitress is listed",
             paths,
             port,
             health,
         )
     return Served(
-        ("python", "-m", "flask", "run", "--host", _HOST, "--port", str(port)),
+        ("python", "-m", "flask", "run", "--host", _HOST, "--port", "$PORT"),
         f"{found}; it is served by Flask's own server, as no other is listed (gunicorn is made for production)",
         (("FLASK_APP", f"{module}:{name}"), *paths),
         port,
@@ -108,14 +123,14 @@ def _fastapi(program: Program, packages: Collection[str], port: int) -> Served:
         )
     factory = ("--factory",) if program.object.endswith("()") else ()
     target = f"{program.module}:{program.object.removesuffix('()')}"
-    arguments = ("python", "-m", "uvicorn", *factory, target, "--host", _HOST, "--port", str(port))
+    arguments = ("python", "-m", "uvicorn", *factory, target, "--host", _HOST, "--port", "$PORT")
     because = f"{program.source} makes the FastAPI app {program.object}, which uvicorn serves"
     return Served(arguments, because, _paths(program), port, health_path(program))
 
 
 def _streamlit(program: Program, packages: Collection[str], port: int) -> Served:
     del packages
-    options = ("--server.port", str(port), "--server.address", _HOST, "--server.headless", "true")
+    options = ("--server.port", "$PORT", "--server.address", _HOST, "--server.headless", "true")
     environment = (("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false"),)
     arguments = ("python", "-m", "streamlit", "run", program.path, *options)
     return Served(arguments, f"{program.path} imports streamlit", environment, port, health_path(program))
@@ -126,34 +141,38 @@ def _gradio(program: Program, packages: Collection[str], port: int) -> Served:
     listens_at = program.port or port
     environment = {
         "GRADIO_SERVER_NAME": _HOST,
-        "GRADIO_SERVER_PORT": str(listens_at),
         "GRADIO_ANALYTICS_ENABLED": "False",
     }
-    return _by_itself(program, listens_at, "Gradio app", environment)
+    served = _by_itself(program, listens_at, "Gradio app", environment)
+    return replace(served, arguments=("GRADIO_SERVER_PORT=$PORT", *served.arguments))
 
 
 def _dash(program: Program, packages: Collection[str], port: int) -> Served:
     del packages
     listens_at = program.port or port
-    return _by_itself(program, listens_at, "Dash app", {"HOST": _HOST, "PORT": str(listens_at)})
+    return _by_itself(program, listens_at, "Dash app", {"HOST": _HOST})
 
 
 def _django(program: Program, packages: Collection[str], port: int) -> Served:
     del packages
-    arguments = ("python", program.path, "runserver", "--noreload", f"{_HOST}:{port}")
+    arguments = ("python", program.path, "runserver", "--noreload", f"{_HOST}:$PORT")
     return Served(arguments, f"{program.path} is Django's; it is served by Django's own server", (), port)
 
 
 def _script(program: Program, packages: Collection[str], port: int) -> Served:
     del packages, port
+    if program.as_module:
+        because = f"{program.path} is there, in a package"
+        paths = (("PYTHONPATH", f"/app/{program.package_folder}"),) if program.package_folder else ()
+        return Served(("python", "-m", program.module), because, paths)
     return Served(("python", program.path), f"{program.path} is there")
 
 
 def _notebook(program: Program, packages: Collection[str], port: int) -> Served:
     del packages, port
-    environment = (("IPYTHONDIR", "/tmp/ipython"), ("MPLBACKEND", "Agg"))  # noqa: S108  (of the image)
+    environment = (("IPYTHONDIR", "/tmp/ipython"), ("JUPYTER_RUNTIME_DIR", "/tmp/jupyter"))  # noqa: S108  (of the image)
     because = f"{program.path} is run as a job: its code cells in their order, until one fails"
-    return Served(("python", "-c", _RUN_NOTEBOOK, program.path), because, environment)
+    return Served(("python", NOTEBOOK, program.path), because, environment)
 
 
 def _by_itself(program: Program, port: int, what: str, environment: Mapping[str, str]) -> Served:

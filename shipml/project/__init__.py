@@ -30,8 +30,10 @@ from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.requirements.choose import take
 from shipml.project.requirements.own_project import open_folder
@@ -39,14 +41,24 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
-from shipml.project.text import line_of, parse_toml, read_text
+from shipml.project.text import line_of, parse_toml, read_text, reading_once
 from shipml.store import Store
 
-__all__ = ["Declared", "Project", "Revision", "Settings", "is_understood", "read_outline", "read_project"]
+__all__ = [
+    "Declared",
+    "Project",
+    "Revision",
+    "Settings",
+    "is_understood",
+    "read_outline",
+    "read_project",
+    "reading_once",
+]
 
 LOCK_NAME = "pylock.toml"
 
 
+@reading_once()
 def read_project(
     folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore"
 ) -> Project:
@@ -107,6 +119,8 @@ def read_project(
         dockerfile=understood,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
+        distributions=find_distributions(opened, requirements, paths),
+        streamlit_setups=find_streamlit_setups(folder, found.files),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
     return follow_dockerfile(project) if follows else project

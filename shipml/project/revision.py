@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from shipml.events import Emit, Notice, ignore
 from shipml.facts.project import Revision
 
-__all__ = ["public_url", "read_revision"]
+__all__ = ["describe_tag", "public_url", "read_revision"]
 
 _TIMEOUT_SECONDS = 20.0
 _SCP_LIKE = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:@]+):(?P<path>(?!//).+)")
@@ -26,6 +26,11 @@ def read_revision(folder: Path, emit: Emit = ignore) -> Revision | None:
     changes = _git(folder, emit, "status", "--porcelain", "--untracked-files=normal", "--", ".")
     remote = _git(folder, emit, "config", "--get", "remote.origin.url")
     return Revision(commit, bool((changes or "").strip()), int(seconds), public_url((remote or "").strip()))
+
+
+def describe_tag(folder: Path) -> str:
+    """`TAG-COMMITS-gHASH` from the nearest tag that holds a number; "" without git or such a tag."""
+    return (_git(folder, ignore, "describe", "--tags", "--long", "--match", "*[0-9]*") or "").strip()
 
 
 def public_url(remote: str) -> str:

@@ -8,9 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipml.azure import is_acr_host
-from shipml.azure.session import AzureSession
 from shipml.errors import TryAgainError, UsageError
-from shipml.events import Emit, Notice, step
+from shipml.events import Notice, step
 from shipml.images import FoundImage
 from shipml.oci.digest import Digest
 from shipml.oci.documents import (
@@ -36,10 +35,10 @@ from shipml.publish.promotion import (
 from shipml.publish.smoke_gate import require_smoke
 from shipml.registry.client import RemoteManifest
 from shipml.registry.errors import NotFoundError
-from shipml.registry.keychain import ChainKeychain, DockerKeychain, Keychain
+from shipml.registry.keychain import ChainKeychain, Keychain
 from shipml.registry.remote import Registries
 from shipml.runtimes.base import SmokeResult
-from shipml.store import Store
+from shipml.session import Session
 
 __all__ = ["Promoter"]
 
@@ -47,22 +46,16 @@ __all__ = ["Promoter"]
 class Promoter:
     """Promotes images between registries and repositories; raises ShipmlError, as its class says."""
 
-    def __init__(self, store: Store, emit: Emit, run: Callable[[Image], SmokeResult], azure: AzureSession) -> None:
-        """In one session.
-
-        Args:
-            store: remembers smoke tests and promotions.
-            emit: hears of what happens.
-            run: runs an image as its labels demand, and keeps the result.
-            azure: who we are to Azure, if that is asked.
-        """
-        self._store = store
-        self._emit = emit
+    def __init__(self, session: Session, run: Callable[[Image], SmokeResult]) -> None:
+        """`run` runs an image as its labels demand, and keeps the result."""
+        self._session = session
+        self._store = session.store
+        self._emit = session.emit
         self._run = run
-        self._azure = azure
+        self._azure = session.azure
         self._keychain: Keychain = ChainKeychain()
-        self._registries = Registries(self._keychain, emit)
-        self._promotions = Promotions(store)
+        self._registries = Registries(self._keychain, self._emit)
+        self._promotions = Promotions(self._store)
 
     def promote(
         self,
@@ -170,7 +163,7 @@ class Promoter:
 
     def _log_in(self, target: Reference) -> None:
         """SHIPML_USERNAME and SHIPML_PASSWORD are for where images go, and for no other registry."""
-        self._keychain = ChainKeychain(DockerKeychain(environment_for=target.registry), self._azure.keychain())
+        self._keychain = self._session.keychain(environment_for=target.registry)
         self._registries = Registries(self._keychain, self._emit)
 
     def _import_inside_azure(self, source: Reference, target: Reference) -> bool:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from shipml import docker_engine
-from shipml.azure.session import AzureSession
 from shipml.errors import UnavailableError
-from shipml.events import Emit, Notice
-from shipml.images import Finder, FoundImage
+from shipml.events import Notice
+from shipml.images import FoundImage, find_image
 from shipml.oci.reference import Reference, has_registry
 from shipml.project import read_outline
 from shipml.publish.destination import Destination, is_dirty
@@ -26,9 +25,9 @@ from shipml.publish.pushed import Pushed, Pusher
 from shipml.publish.smoke_gate import require_smoke
 from shipml.publish.through_engine import EnginePusher
 from shipml.registry.credentials import find_credentials
-from shipml.registry.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.runtimes.base import SmokeResult
-from shipml.store import Store
+from shipml.session import Session
+from shipml.store import evidence
 
 __all__ = ["Aim", "Publisher", "Via", "folder_of"]
 
@@ -57,19 +56,12 @@ class Aim:
 class Publisher:
     """Publishes images of a store and of the user's engine; raises ShipmlError, as its class says."""
 
-    def __init__(
-        self,
-        store: Store,
-        finder: Finder,
-        emit: Emit,
-        run: Callable[[str], SmokeResult],
-        azure: AzureSession | None = None,
-    ) -> None:
-        """`azure` is who we are to Azure, if that is asked; None is whom azure-identity finds."""
-        self._azure = azure or AzureSession(emit=emit)
-        self._store = store
-        self._finder = finder
-        self._emit = emit
+    def __init__(self, session: Session, run: Callable[[str], SmokeResult]) -> None:
+        """`run` runs an image by name or digest as its labels demand, and keeps the result."""
+        self._session = session
+        self._azure = session.azure
+        self._store = session.store
+        self._emit = session.emit
         self._run = run
 
     def push(
@@ -84,14 +76,14 @@ class Publisher:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
         Args:
-            target: as for `Finder.subject`.
+            target: as for `images.find_image`.
             destination: where to.
             smoke: False pushes it without.
             via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
             aim: what came of the destination already; None looks at the settings of the folder that `target` names,
                 else of the current one.
         """
-        subject = self._finder.subject(target)
+        subject = find_image(self._session, target)
         aim = aim or self.aim(destination, subject.name, folder_of(target))
         references = aim.references(subject.name, subject.labels)
         if is_dirty(subject.labels):
@@ -108,9 +100,8 @@ class Publisher:
 
     def _keep_evidence(self, subject: FoundImage, pushed: Pushed) -> None:
         """What passed under one digest has passed under the one that an engine gave it on the way: for promotions."""
-        known = self._store.fact("smoke", str(subject.digest))
-        if isinstance(known, dict) and pushed.digest != subject.digest and pushed.identity != "not checked":
-            self._store.keep_fact("smoke", str(pushed.digest), {**known, "digest": str(pushed.digest)})
+        if pushed.identity != "not checked":
+            evidence.keep_as(self._store, subject.digest, pushed.digest)
 
     def aim(self, destination: Destination, image: str, folder: Path) -> Aim:
         """Find out which registry is meant; Azure is asked where it was not named.
@@ -146,19 +137,15 @@ class Publisher:
                 hint="start it; what shipml itself has built goes without: --via client",
             ) from error
         with engine:
-            yield EnginePusher(engine, self._store, self._keychain().credentials)
+            yield EnginePusher(engine, self._store, self._session.keychain().credentials)
 
     def _client_pusher(self) -> Pusher:
         # Late: plans and builds do not pay for HTTP.
         from shipml.publish.transfer import ClientPusher
         from shipml.registry.remote import Registries
 
-        keychain = self._keychain()
+        keychain = self._session.keychain()
         return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
-
-    def _keychain(self) -> Keychain:
-        """What docker's files know, else Azure for its own registries."""
-        return ChainKeychain(DockerKeychain(), self._azure.keychain())
 
 
 def folder_of(target: str | None) -> Path:

@@ -9,7 +9,7 @@ from shipml.errors import SmokeTestError, UnavailableError
 from shipml.facts.smoke_label import smoke_from_labels
 from shipml.images import FoundImage
 from shipml.runtimes.base import SmokeResult
-from shipml.store import Store
+from shipml.store import Store, evidence
 
 __all__ = ["require_smoke"]
 
@@ -31,8 +31,7 @@ def require_smoke(
         SmokeTestError: it failed.
         UnavailableError: it cannot be run here.
     """
-    known = store.fact("smoke", str(subject.digest))
-    if isinstance(known, dict) and known.get("passed") is True:
+    if evidence.passed(store, subject.digest):
         return "passed before"
     if reason := smoke_from_labels(subject.labels).skip:
         return f"not run, because {reason}"
@@ -47,6 +46,6 @@ def require_smoke(
     if not result.passed:
         raise SmokeTestError(
             f"{name} is not {verb}, because it failed its smoke test: {result.because}",
-            hint="fix the program and build again, or change what [smoke] in the settings demands",
+            hint=result.hint,
         )
     return "passed"

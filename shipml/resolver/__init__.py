@@ -9,24 +9,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 
-from shipml.errors import PlanError
+from shipml.errors import NotAllowedError, PlanError
 from shipml.events import Emit, Notice, step
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
+from shipml.facts.requirements import Declared
+from shipml.http import HttpClient
 from shipml.lock.kept import lock_from_json, lock_to_json
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
+from shipml.resolver.index_logins import unset_variables
+from shipml.resolver.integrity import check_statements, enforced, statements_text
+from shipml.resolver.pip_settings import indexes_beside, pip_indexes
 from shipml.resolver.uv import Uv, settings_of_uv
 from shipml.store import Store
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 6
+RECIPE = 7
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
-_WARNINGS = ("model file", "PyTorch's index")
-"""What decisions are about that are worth a warning."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
 
@@ -57,6 +60,7 @@ def resolve_first(
     emit: Emit,
     upgrade: bool = False,
     locked: bool = False,
+    http: HttpClient | None = None,
     obstacle: Callable[[PythonBase], str] = lambda _: "",
     accelerator: Accelerator = CPU,
 ) -> tuple[PythonCandidate, Lock]:
@@ -70,7 +74,8 @@ def resolve_first(
         emit: hears of the work.
         upgrade: ask the index again, whatever is known.
         locked: take the project's lock file or fail.
-        obstacle: why a base cannot be had here, "" where it can: asked before a Python is tried that no suite has.
+        http: downloads sources, with the logins of the session; None: a client of its own.
+        obstacle: why a base is not available here, "" where it is: asked before a Python is tried that no suite has.
         accelerator: what packages are taken for that exist for several.
 
     Raises:
@@ -84,16 +89,18 @@ def resolve_first(
     if locked or (project.lock_file is not None and not upgrade):
         found = _from_lock_file(project, candidates, platform, inputs, emit, locked=locked)
         if found is not None:
-            return found
+            return found[0], enforced(found[1], project.requirements, store=store)
     if project.requirements is None:
         return candidates[0], _empty(candidates[0].suite, platform, inputs)
     key = _cache_key(project, candidates, inputs, accelerator)
     if not upgrade and (known := lock_from_json(store.fact("resolution", key), platform, inputs)) is not None:
+        known = enforced(known, project.requirements, store=store)
         _tell(known, emit, known_before=True)
         return next(one for one in candidates if one.suite.name == known.suite), known
     from shipml.resolver.attempts import find_lock
 
-    _warn_of_pips_settings(emit)
+    check_statements(project.requirements)
+    _tell_indexes(project.requirements, emit)
     uv = Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade)
     with step(emit, "resolve", project.requirements.path) as running:
         fresh = find_lock(
@@ -104,13 +111,15 @@ def resolve_first(
             uv=uv,
             store=store,
             emit=emit,
+            http=http,
             obstacle=obstacle,
             accelerator=accelerator,
         )
         running.detail = f"{len(fresh.lock.wheels)} packages for Python {fresh.lock.python}"
-    store.keep_fact("resolution", key, lock_to_json(fresh.lock))
-    _tell(fresh.lock, emit)
-    return fresh.candidate, fresh.lock
+    lock = enforced(fresh.lock, project.requirements, store=store)
+    store.keep_fact("resolution", key, lock_to_json(lock))
+    _tell(lock, emit)
+    return fresh.candidate, lock
 
 
 def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
@@ -118,18 +127,31 @@ def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
     for change in lock.changes:
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
     for decision in lock.decisions:
-        if decision.what in _WARNINGS:
+        if decision.kind == "warning":
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", "warning"))
-        elif decision.what != "tried" and not known_before:
+        elif decision.kind != "tried" and not known_before:
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
 
 
-def _warn_of_pips_settings(emit: Emit) -> None:
-    """A package that is meant to come from a private index must not silently come from the public one."""
-    ours = any(os.environ.get(name) for name in ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL"))
-    for name, uv_name in (("PIP_INDEX_URL", "UV_DEFAULT_INDEX"), ("PIP_EXTRA_INDEX_URL", "UV_INDEX")):
-        if os.environ.get(name) and not ours:
-            emit(Notice(f"{name} is for pip alone and was not used; for shipml: export {uv_name}=${name}", "warning"))
+def _tell_indexes(declared: Declared, emit: Emit) -> None:
+    """Where a package may come from, if that is not the one index that everybody expects.
+
+    Raises:
+        NotAllowedError: an address names a variable that is not set.
+    """
+    if unset := unset_variables(declared):
+        raise NotAllowedError(
+            f"{declared.path} names ${{{unset[0]}}}, which is not set", hint=f"set it: export {unset[0]}=…"
+        )
+    if source := pip_indexes().source:
+        emit(Notice(f"the package indexes are those that pip is told ({source})"))
+    if indexes_beside(declared):
+        emit(
+            Notice(
+                "each package comes from the first index that has its name, extra indexes first;"
+                " pip would take the newest version of all indexes"
+            )
+        )
 
 
 def inputs_digest(project: Project, platform: Platform, accelerator: Accelerator = CPU) -> Digest:
@@ -139,6 +161,7 @@ def inputs_digest(project: Project, platform: Platform, accelerator: Accelerator
     if source is not None:
         asked = [] if source.as_it_stands else [["requirements", source.text], ["constraints", source.constraints_text]]
         texts = asked + [[name, text] for name, text in source.inputs]
+        texts += [["hashes", statements_text(source)]] if source.stated_hashes else []
     if project.models:
         texts.append(["models", str([one.made_with for one in project.models])])
     if (accelerator.name, accelerator.backend) != (CPU.name, CPU.backend):
@@ -173,13 +196,13 @@ def _from_lock_file(
     else:
         return candidate, lock
     if locked:
-        raise PlanError(f"{project.lock_file.path} {stale}", hint="write it anew: shipml plan --lock")
+        raise PlanError(f"{project.lock_file.path} {stale}", hint="write it again: shipml plan --lock")
     if project.requirements is not None and project.lock_file.path in (
         project.requirements.locked_by,
         project.requirements.path,
     ):
         return None  # another tool's lock: its versions are among what uv is asked
-    emit(Notice(f"{project.lock_file.path} {stale}, so it was not used; to write it anew: shipml plan --lock"))
+    emit(Notice(f"{project.lock_file.path} {stale}, so it was not used; to write it again: shipml plan --lock"))
     return None
 
 

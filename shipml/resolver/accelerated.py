@@ -21,24 +21,27 @@ from shipml.facts.gpu_packages import (
 from shipml.facts.plan import Decision
 from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 from shipml.plan.accelerator import Accelerator
+from shipml.resolver.integrity import has_stated_hash
 from shipml.resolver.pytorch_index import (
     MIRROR,
     PyTorchIndex,
     knows_sizes,
     names_of,
-    shown_size,
     wheels_size_bytes,
     with_sizes,
 )
 from shipml.resolver.uv import Question, Uv, UvError
+from shipml.text import size_text
 
-__all__ = ["NOT_REACHED", "Fitted", "fit"]
+__all__ = ["Fitted", "fit"]
 
-NOT_REACHED = "PyTorch's index"
-"""What the decision is called that tells of builds which cannot be had: it is worth a warning."""
 _GPU_PACKAGES = frozenset({*PYTORCH_BUILDS, *CPU_TWINS, *CPU_TWINS.values(), "jax", "jaxlib", "onnxruntime-gpu"})
 _LEAST_BYTES = 1_000_000
 """A difference below is not worth a word."""
+
+
+_MOST_BYTES_IN_VAIN = 500_000_000
+"""What may be taken in vain where PyTorch's index cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class _Fitting:
 def fit(
     uv: Uv, question: Question, document: Mapping[str, Any], accelerator: Accelerator, index: PyTorchIndex
 ) -> Fitted:
-    """The resolution for `accelerator`; where builds for it cannot be had, the one there is, and why.
+    """The resolution for `accelerator`; where builds for it are not available, the one there is, and why.
 
     Args:
         uv: of the project.
@@ -85,6 +88,9 @@ def fit(
         document: the resolution (pylock.toml).
         accelerator: for which it should be.
         index: PyTorch's.
+
+    Raises:
+        TryAgainError: PyTorch's index cannot be reached, and what it has must not be replaced silently.
     """
     work = _Fitting(uv, question, accelerator, index, document, [], [], [])
     concerned = not _GPU_PACKAGES.isdisjoint(work.versions) or any(map(is_gpu_library, work.versions))
@@ -103,8 +109,8 @@ def fit(
         )
     if concerned or accelerator.asked or accelerator.name == "cuda":
         because = "; ".join([accelerator.because, *work.said])
-        because += f"; that saves {shown_size(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
-        work.decisions.insert(0, Decision("accelerator", accelerator.name, because))
+        because += f"; that saves {size_text(saved_bytes)}" if saved_bytes > _LEAST_BYTES and work.said else ""
+        work.decisions.insert(0, Decision("accelerator", accelerator.name, because, "accelerator"))
     return Fitted(work.document, tuple(work.decisions), tuple(work.changes))
 
 
@@ -121,11 +127,13 @@ def _take_torch(work: _Fitting) -> None:
         _tell_cuda(work)
         _tell_other_builds(work, "")
         return
-    if any("--hash=" in work.asked[name].line for name in builds if name in work.asked):
+    if any(has_stated_hash(work.question.declared, name) for name in builds):
         work.said.append("torch is the file that its hash names")
         return
     because = work.index.unreachable(backend)
     if because:
+        if work.index.is_fault(backend):
+            _refuse_other_builds(work, backend, builds)
         _without_index(work, backend, f"{work.index.name} cannot be asked: {because}")
         return
     names = [f"{name}=={version}+{backend}" for name, version in builds.items()]
@@ -140,6 +148,24 @@ def _take_torch(work: _Fitting) -> None:
     _tell_other_builds(work, backend)
 
 
+def _refuse_other_builds(work: _Fitting, backend: str, builds: Mapping[str, str]) -> None:
+    """A network fault must not change what is built, where that is named by the user or is large.
+
+    Raises:
+        TryAgainError: the build was asked for by name, or another one is hundreds of megabytes larger.
+    """
+    asked = [one for name in builds if (one := work.asked.get(name)) is not None and one.local]
+    if asked:
+        raise work.index.fault(backend, f"{asked[0].source} asks for {_pinned(asked[0])}")
+    if backend != "cpu":
+        raise work.index.fault(backend, f"torch {builds['torch']} is wanted for {backend}")
+    names = {*builds, *(name for name in work.versions if is_gpu_library(name))}
+    size_bytes = wheels_size_bytes(work.document, work.question, names)
+    if size_bytes > _MOST_BYTES_IN_VAIN:
+        what = f"torch {builds['torch']} for the CPU is small, and with CUDA it takes {size_text(size_bytes)}"
+        raise work.index.fault(backend, what)
+
+
 def _carries_cuda(work: _Fitting) -> bool:
     """Whether the ordinary index's torch is one for GPUs: on amd64 always, elsewhere where libraries say so."""
     return work.question.platform.architecture == "amd64" or any(map(is_gpu_library, work.versions))
@@ -149,23 +175,23 @@ def _tell_cuda(work: _Fitting) -> None:
     libraries = {name for name in work.versions if is_gpu_library(name)}
     if work.accelerator.name == "cuda" and libraries:
         size_bytes = wheels_size_bytes(work.document, work.question, libraries)
-        work.said.append(f"the wheels carry CUDA themselves ({shown_size(size_bytes)}), so the base needs none")
+        work.said.append(f"the wheels carry CUDA themselves ({size_text(size_bytes)}), so the base needs none")
 
 
 def _without_index(work: _Fitting, backend: str, because: str) -> None:
-    """Say what it costs that the builds cannot be had."""
+    """Say what it costs that the builds are not available."""
     torch = f"torch {work.versions['torch']}"
     if backend == "cpu":
         libraries = {name for name in work.versions if is_gpu_library(name)}
         size_bytes = wheels_size_bytes(work.document, work.question, libraries)
         cost = f"{torch} is the build with CUDA"
         cost += (
-            f", and links {shown_size(size_bytes)} of NVIDIA's libraries that a CPU has no use for" if libraries else ""
+            f", and links {size_text(size_bytes)} of NVIDIA's libraries that a CPU has no use for" if libraries else ""
         )
     else:
         cost = f"{torch} is the build of the ordinary index, for the CUDA that it was made with"
     remedy = f"name a mirror of it ({MIRROR}=URL) or let this machine reach it, then run with --upgrade"
-    work.decisions.append(Decision(NOT_REACHED, "not used", f"{because}; {cost}; {remedy}"))
+    work.decisions.append(Decision("PyTorch's index", "not used", f"{because}; {cost}; {remedy}", "warning"))
     for one in work.question.declared.requirements:
         if one.name in PYTORCH_BUILDS and one.local:
             work.changes.append(Change("version", _pinned(one), _public(one), because, one.source))
@@ -193,7 +219,7 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
     version, asked = work.versions.get(name), work.asked.get(name)
     if version is None or asked is None or work.question.declared.as_it_stands:
         return
-    if "--hash=" in asked.line or " @ " in asked.line or gpu_extras(asked.line):
+    if has_stated_hash(work.question.declared, name) or " @ " in asked.line or gpu_extras(asked.line):
         return
     line = _of_version(asked.line, twin, version)
     declared = _replaced(work.question.declared, asked, replace(asked, line=line, name=twin, version=version))
@@ -211,7 +237,7 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
     work.document = document
     work.question = replace(work.question, declared=declared)
     work.said.append(f"{twin} {version} stands for {name}")
-    because = f"it is the same without what only GPUs use, {shown_size(saved_bytes)} less"
+    because = f"it is the same without what only GPUs use, {size_text(saved_bytes)} less"
     work.changes.append(Change("name", asked.line, line, because, asked.source))
 
 

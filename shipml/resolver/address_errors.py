@@ -1,4 +1,4 @@
-"""Requirements by URL that cannot be had: which line, whether network, rights or file are at fault, what mends it."""
+"""Requirements by URL that are not available: which line, whether network, rights or file failed, what fixes it."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from shipml.facts.requirements import Change
 from shipml.lock.choosing import fits
 from shipml.resolver.compatibility import is_near
 from shipml.resolver.context import Work
+from shipml.resolver.integrity import has_stated_hash
 from shipml.resolver.pins import nearest_newer
 from shipml.resolver.release_lookup import filename, uploaded_at
 from shipml.resolver.sources import Sources
@@ -110,7 +111,7 @@ def without_old_wheels(
         return question, ()
     changes = []
     for pin in [pin for pin in work.survey.pins if str(pin) in lacking]:
-        found = moved(work.uv, pin, question)
+        found = None if has_stated_hash(work.declared, pin.name) else moved(work.uv, pin, question)
         if found is None:
             sources.let_in([str(pin)], question)
             continue

@@ -31,23 +31,26 @@ from shipml.resolver.causes import cause
 from shipml.resolver.conflicts import hold_back
 from shipml.resolver.context import (
     Work,
-    heed_models,
-    heed_pytorch,
-    look_at_pins,
-    stances,
+    apply_models,
+    apply_pytorch,
+    examine_pins,
+    model_strategies,
 )
 from shipml.resolver.dating import OLD_PINS, Dating, datings
 from shipml.resolver.errors import (
     ObstacleError,
     Refusal,
+    UnknownPackageError,
     UnsolvableError,
     explain,
 )
 from shipml.resolver.implicit_setuptools import seed_decisions, seed_wheels
 from shipml.resolver.index_logins import asked_keyring, index_logins
+from shipml.resolver.integrity import with_stated_files
 from shipml.resolver.model_evidence import model_pins
 from shipml.resolver.release_lookup import newest_source
 from shipml.resolver.sources import Sources
+from shipml.resolver.strategies import Failure, Strategy, because_of, lacking_in, refuse_neighbour
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.store import Store
 
@@ -65,31 +68,6 @@ class Found:
 
     candidate: PythonCandidate
     lock: Lock
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How all Pythons are tried once."""
-
-    dating: Dating
-    from_source: bool = False
-    """Whether sources count too."""
-    pins_win: bool = False
-    """Whether the project's pins hold against what packages ask of each other: as pip took them before 20.3."""
-
-    @property
-    def words(self) -> str:
-        """For a list of attempts."""
-        sources = ", sources included" if self.from_source else ""
-        return self.dating.words + sources + (", pins taken as they stand" if self.pins_win else "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """A way that came to nothing."""
-
-    way: _Way
-    refusals: tuple[Refusal, ...]
 
 
 def find_lock(
@@ -119,51 +97,66 @@ def find_lock(
     client.logins.learn(index_logins(declared, project.folder), keyring=asked_keyring(project.folder))
     work = Work(project, declared, candidates, platform, inputs, uv, store, client, emit, obstacle)
     work.accelerator = accelerator
-    heed_models(work)
-    heed_pytorch(work)
+    apply_models(work)
+    apply_pytorch(work)
     moment = now or datetime.now(UTC)
     open_pins = model_pins(project)
-    for stance in stances(work, open_pins):
-        look_at_pins(work, stance)
-        failures: list[_Failure] = []
+    for chosen_versions in model_strategies(work, open_pins):
+        examine_pins(work, chosen_versions)
+        failures: list[Failure] = []
         found = _first(work, moment, failures)
         if found is not None:
             return found
-        if stance:
-            words = ", ".join(f"{pin.source}: {pin}" for pin in stance)
+        if chosen_versions:
+            words = ", ".join(f"{pin.source}: {pin}" for pin in chosen_versions)
             emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
     raise cause(work, failures[0].refusals, failures[-1].refusals)
 
 
-def _first(work: Work, now: datetime, failures: list[_Failure]) -> Found | None:
+def _first(work: Work, now: datetime, failures: list[Failure]) -> Found | None:
     """The first way that comes to something; `failures` gets those before it."""
-    for way in _ways(work, now, failures):
+    for strategy in _strategies(work, now, failures):
         refusals: list[Refusal] = []
-        for candidate in _ordered(work, way):
+        for candidate in _ordered(work, strategy):
+            refuse_neighbour(work, candidate, refusals)
             try:
-                lock = _attempt(work, way, candidate)
+                lock = _attempt(work, strategy, candidate)
             except UnsolvableError as error:
+                if isinstance(error, UnknownPackageError) and _asks_for(work, error.name):
+                    raise  # another Python or day would not know it either
                 refusals.append(Refusal(RefusedPython(candidate.suite.python, error.short), error))
                 continue
-            return _told(work, Found(candidate, lock), way, failures, refusals)
-        failures.append(_Failure(way, tuple(refusals)))
-        work.emit(Notice(f"nothing fits in {way.words}: {_because(failures[-1])}"))
+            return _told(work, Found(candidate, lock), strategy, failures, refusals)
+        failures.append(Failure(strategy, tuple(refusals)))
+        work.emit(Notice(f"nothing fits in {strategy.words}: {because_of(failures[-1])}"))
     return None
 
 
-def _ways(work: Work, now: datetime, failures: Sequence[_Failure]) -> Iterator[_Way]:
+def _asks_for(work: Work, name: str) -> bool:
+    """Whether the project itself names that package."""
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name) in {one.name for one in work.declared.requirements}
+
+
+def _strategies(work: Work, now: datetime, failures: Sequence[Failure]) -> Iterator[Strategy]:
     """The ways in their order; sources only where wheels are lacking, pins against others' demands at the very end."""
     datings = _datings(work, now)
-    yield from (_Way(dating) for dating in datings)
+    built: list[Dating] = []
+    for dating in datings:
+        yield Strategy(dating)
+        if dating.as_of is not None and datings[-1] is not dating and lacking_in(failures[-1:]):
+            built.append(dating)  # what was current then goes together: a source of then beats today's index
+            yield Strategy(dating, from_source=True)
     errors = [refusal.error for one in failures for refusal in one.refusals]
-    lacking = [name for error in errors for name in error.lacking]
+    lacking = lacking_in(failures)
     if lacking:
-        yield from (_Way(dating, from_source=True) for dating in _of_old_sources(work, now, lacking))
-        yield from (_Way(dating, from_source=True) for dating in datings)
+        yield from (Strategy(dating, from_source=True) for dating in _of_old_sources(work, now, lacking))
+        yield from (Strategy(dating, from_source=True) for dating in datings if dating not in built)
     if work.survey.pins and not work.declared.as_it_stands and any(error.is_conflict for error in errors):
-        yield _Way(datings[0], pins_win=True)
+        yield Strategy(datings[0], pins_win=True)
         if lacking:
-            yield _Way(datings[0], from_source=True, pins_win=True)
+            yield Strategy(datings[0], from_source=True, pins_win=True)
 
 
 def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterator[Dating]:
@@ -185,12 +178,12 @@ def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterat
         yield Dating(cutoff(uploaded_at), f"{because} {uploaded_at:%Y-%m-%d}")
 
 
-def _ordered(work: Work, way: _Way) -> Sequence[PythonCandidate]:
+def _ordered(work: Work, strategy: Strategy) -> Sequence[PythonCandidate]:
     """The Pythons; where sources count, a few: those for which the fewest pins must be built, old ones first.
 
     What has no wheel for any Python is old, and builds on the Pythons that it knew.
     """
-    if not way.from_source:
+    if not strategy.from_source:
         return work.candidates
     by_need = sorted(work.candidates, key=lambda one: _order_from_source(work, one))
     return [one for one in by_need if not work.obstacle(one.suite)][:_PYTHONS_FROM_SOURCE]
@@ -210,7 +203,7 @@ def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
     return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
 
 
-def _attempt(work: Work, way: _Way, candidate: PythonCandidate) -> Lock:
+def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock:
     """One Python as of one date.
 
     Raises:
@@ -220,7 +213,7 @@ def _attempt(work: Work, way: _Way, candidate: PythonCandidate) -> Lock:
     base = candidate.suite
     lacking = _without_wheel(work.survey, base, work.platform)
     open_ones = {str(pin) for pin in work.survey.pins if not pin.declared}
-    if lacking and not (way.from_source and open_ones.isdisjoint(lacking)):
+    if lacking and not (strategy.from_source and open_ones.isdisjoint(lacking)):
         raise UnsolvableError.no_wheel(lacking, base, work.platform)
     if because := work.obstacle(base):
         raise ObstacleError(because, short=because, hint=_OBSTACLE_HINT)
@@ -228,13 +221,13 @@ def _attempt(work: Work, way: _Way, candidate: PythonCandidate) -> Lock:
         work.declared,
         base,
         work.platform,
-        as_of=way.dating.as_of,
+        as_of=strategy.dating.as_of,
         exempt=tuple(pin.name for pin in work.survey.pins),
         constraints=work.constraints,
-        overrides=(*work.overrides, *(_held_pins(work) if way.pins_win else ())),
+        overrides=(*work.overrides, *(_held_pins(work) if strategy.pins_win else ())),
     )
     with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
-        sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http) if way.from_source else None
+        sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http) if strategy.from_source else None
         question, changes = without_old_wheels(work, question, lacking, sources)
         for _ in range(_MOST_ROUNDS):
             try:
@@ -245,16 +238,16 @@ def _attempt(work: Work, way: _Way, candidate: PythonCandidate) -> Lock:
                     raise
                 question = other
                 continue
-            return _moved_on(lock, question, way, changes)
-        return _moved_on(_locked(work, question, sources), question, way, changes)
+            return _moved_on(lock, question, strategy, changes)
+        return _moved_on(_locked(work, question, sources), question, strategy, changes)
 
 
-def _moved_on(lock: Lock, question: Question, way: _Way, changes: tuple[Change, ...]) -> Lock:
+def _moved_on(lock: Lock, question: Question, strategy: Strategy, changes: tuple[Change, ...]) -> Lock:
     """The lock with the pins that were moved, and the date that moved with them."""
     decisions = lock.decisions
-    if question.as_of is not None and question.as_of != way.dating.as_of:
+    if question.as_of is not None and question.as_of != strategy.dating.as_of:
         because = "the releases that stand for pins without wheels were uploaded by then"
-        decisions = (Decision("index", f"as of {question.as_of:%Y-%m-%d}", because), *decisions)
+        decisions = (Decision("index", f"as of {question.as_of:%Y-%m-%d}", because, "index"), *decisions)
     return replace(lock, changes=(*changes, *lock.changes), decisions=decisions)
 
 
@@ -275,7 +268,8 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
         fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:
         raise explain(error.stderr, base, work.platform, work.declared) from error
-    wheels = tuple(select_wheels(fitted.document, base, work.platform, work.project.folder))
+    stated = with_stated_files(fitted.document, work.declared)
+    wheels = tuple(select_wheels(stated, base, work.platform, work.project.folder))
     built: tuple[LockedSource, ...] = ()
     if sources is not None:
         wheels, built = sources.taken(wheels)
@@ -307,19 +301,23 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
     )
 
 
-def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], refusals: Sequence[Refusal]) -> Found:
-    """The same with all that was decided on the way."""
-    dating = way.dating
+def _told(
+    work: Work, found: Found, strategy: Strategy, failures: Sequence[Failure], refusals: Sequence[Refusal]
+) -> Found:
+    """The same with all that was decided on the strategy."""
+    dating = strategy.dating
     seeds = seed_wheels(work.uv, found.lock, found.candidate.suite, dating.as_of, work.declared.options)
     pinned = {pin.name for pin in work.survey.pins}
     taken: list[LockedWheel | LockedSource] = [*found.lock.wheels, *found.lock.sources, *seeds]
     left_open = any(one.name not in pinned for one in taken)
     decisions = list(work.decisions)
-    if dating.as_of is not None and left_open and all(one.what != "index" for one in found.lock.decisions):
+    if dating.as_of is not None and left_open and all(one.kind != "index" for one in found.lock.decisions):
         because = f"{dating.because}, and what the project leaves open is taken as it was then"
-        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because))
+        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because, "index"))
     decisions += seed_decisions(seeds, found.lock.python)
-    decisions += [Decision("tried", one.way.words, f"nothing fits: {_because(one)}") for one in failures]
+    decisions += [
+        Decision("tried", one.strategy.words, f"nothing fits: {because_of(one)}", "tried") for one in failures
+    ]
     lock = replace(
         found.lock,
         wheels=tuple(sorted((*found.lock.wheels, *seeds))),
@@ -329,13 +327,13 @@ def _told(work: Work, found: Found, way: _Way, failures: Sequence[_Failure], ref
             *work.changes,
             *found.lock.changes,
             *_other_python(found.candidate, refusals),
-            *(_contradiction(work, failures) if way.pins_win else ()),
+            *(_contradiction(work, failures) if strategy.pins_win else ()),
         ),
     )
     return Found(found.candidate, lock)
 
 
-def _contradiction(work: Work, failures: Sequence[_Failure]) -> Iterator[Change]:
+def _contradiction(work: Work, failures: Sequence[Failure]) -> Iterator[Change]:
     """That the pins contradict what packages ask of each other, and hold all the same."""
     errors = [refusal.error for one in failures for refusal in one.refusals if refusal.error.is_conflict]
     because = f"{errors[0].short}; the pins are taken as they stand, as pip took them before 20.3"
@@ -353,13 +351,3 @@ def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> It
             because,
             candidate.source,
         )
-
-
-def _because(failure: _Failure) -> str:
-    """Why an attempt came to nothing, each reason once."""
-    reasons: dict[str, list[str]] = {}
-    for refusal in failure.refusals:
-        reasons.setdefault(refusal.python.because, []).append(refusal.python.python)
-    if len(reasons) == 1:
-        return next(iter(reasons))
-    return "; ".join(f"{', '.join(pythons)}: {reason}" for reason, pythons in reasons.items())

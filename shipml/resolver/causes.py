@@ -1,4 +1,4 @@
-"""Why nothing came of any attempt: one cause, where it stands, and the smallest change that would mend it."""
+"""Why nothing came of any attempt: one cause, where it stands, and the smallest change that would fix it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _without_anything(work: Work, pins: Sequence[Pin]) -> ResolutionError:
     pythons = sorted({one.suite.python for one in work.candidates}, key=lambda python: int(python.partition(".")[2]))
     span = pythons[0] if len(pythons) == 1 else f"{pythons[0]} to {pythons[-1]}"
     better = [str(one) for pin in pins[:_SHOWN] if (one := _nearest(work, pin)) is not None]
-    hint = f"the nearest that can be had: {', '.join(better)}" if better else "choose versions that have wheels"
+    hint = f"the nearest that are available: {', '.join(better)}" if better else "choose versions that have wheels"
     return ResolutionError(f"no wheel for Python {span} on {work.platform}, and no source: {shown}{more}", hint=hint)
 
 

@@ -27,9 +27,9 @@ from shipml.resolver.model_evidence import (
     keras_2_bounds,
 )
 from shipml.resolver.pins import (
+    corrected,
     known_floors,
     known_pins,
-    mended,
     nearest_newer,
 )
 from shipml.resolver.pytorch_index import PyTorchIndex, without_pytorch_sources
@@ -37,7 +37,7 @@ from shipml.resolver.release_lookup import survey_floors, survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
 
-__all__ = ["Said", "Work", "heed_models", "heed_pytorch", "look_at_pins", "stances"]
+__all__ = ["Said", "Work", "apply_models", "apply_pytorch", "examine_pins", "model_strategies"]
 
 
 @dataclass(slots=True)
@@ -73,7 +73,7 @@ class Said:
     changes: tuple[Change, ...]
 
 
-def heed_models(work: Work) -> None:
+def apply_models(work: Work) -> None:
     """What the models need and nobody asks for; what they forbid; what they say against the pins."""
     added = () if work.declared.as_it_stands else tuple(added_requirements(work.project))
     if added:
@@ -84,15 +84,19 @@ def heed_models(work: Work) -> None:
     work.said = Said((*contradictions(work.project), *bounds.values()), tuple(change for _, change in added))
 
 
-def heed_pytorch(work: Work) -> None:
+def apply_pytorch(work: Work) -> None:
     """Where the project sends uv to PyTorch's index and that cannot be asked, the ordinary one must do."""
-    work.declared, change = without_pytorch_sources(work.declared, work.pytorch)
+    work.declared, change = without_pytorch_sources(
+        work.declared,
+        work.pytorch,
+        accepts_cuda=work.accelerator.asked and work.accelerator.name == "cuda",
+    )
     if change is not None:
         work.uv.without_sources = PYTORCH_BUILDS
         work.said = replace(work.said, changes=(*work.said.changes, change))
 
 
-def stances(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
+def model_strategies(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
     """What is taken from the models: their versions, else the nearest newer ones that have wheels, else nothing."""
     if pins:
         yield pins
@@ -104,7 +108,7 @@ def stances(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
     yield ()
 
 
-def look_at_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
+def examine_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
     """Find out what there is of the pins; what never existed is replaced by its neighbour, or named."""
     named = known_pins(work.declared)
     taken = {pin.name for pin in named}
@@ -119,9 +123,9 @@ def look_at_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
     try:
         work.survey = survey_pins(work.uv, pins, options)
         if work.survey.missing:
-            mending = mended(work.uv, work.survey, options, work.candidates[0].suite)
-            work.overrides, work.changes = mending.overrides, (*work.changes, *mending.changes)
-            work.survey = survey_pins(work.uv, mending.pins, options)
+            correction = corrected(work.uv, work.survey, options, work.candidates[0].suite)
+            work.overrides, work.changes = correction.overrides, (*work.changes, *correction.changes)
+            work.survey = survey_pins(work.uv, correction.pins, options)
         work.survey = replace(work.survey, floors=tuple(_floors(work)))
     except UvError as error:
         problem = explain(error.stderr, work.candidates[0].suite, work.platform, work.declared)

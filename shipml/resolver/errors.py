@@ -18,13 +18,23 @@ from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Declared
 from shipml.oci.manifest import Platform
 from shipml.resolver.address_errors import explain_address
+from shipml.resolver.index_logins import without_known_logins
 
-__all__ = ["ObstacleError", "Refusal", "UnsolvableError", "explain", "is_about_packages", "no_python_fits"]
+__all__ = [
+    "ObstacleError",
+    "Refusal",
+    "UnknownPackageError",
+    "UnsolvableError",
+    "explain",
+    "is_about_packages",
+    "no_python_fits",
+]
 
 _LONGEST = 900
 _SHOWN = 4
 """Names shown of a longer list."""
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)(?:[^/\s@]+|[^/\s@:]*:(?!\d+/)[^\s@]*)@")
+"""A password may hold a raw slash."""
 _AUTHENTICATION = re.compile(r"\b401 Unauthorized|\b403 Forbidden|valid authentication credentials", re.IGNORECASE)
 _NETWORK = re.compile(
     r"error sending request|client error \(Connect\)|dns error|Request failed after|HTTP status server error"
@@ -68,8 +78,16 @@ class UnsolvableError(ResolutionError):
         return cls(message, short=listed + _NO_WHEEL_SHORT, hint=_WHEELS_HINT, lacking=lacking)
 
 
+class UnknownPackageError(UnsolvableError):
+    """The index does not know a name, for whatever Python."""
+
+    def __init__(self, message: str, *, name: str, hint: str) -> None:
+        super().__init__(message, short=f"there is no {name}", hint=hint)
+        self.name = name
+
+
 class ObstacleError(UnsolvableError):
-    """The base with this Python cannot be had here."""
+    """The base with this Python is not available here."""
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -86,13 +104,13 @@ class Refusal:
 
 
 def is_about_packages(stderr: str) -> bool:
-    """Whether uv had its answers and found no solution: no network, certificate or unreadable line is at fault."""
-    return _NO_SOLUTION in stderr
+    """Whether uv had its answers and found no solution: no network, login, certificate or unreadable line failed."""
+    return _NO_SOLUTION in stderr and not _AUTHENTICATION.search(stderr)
 
 
 def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declared | None = None) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
-    text = _CREDENTIALS.sub("", _essence(stderr))
+    text = _CREDENTIALS.sub("", without_known_logins(_essence(stderr), declared))
     if _CERTIFICATE.search(text):
         return _untrusted(_first_url(text))
     if (by_address := explain_address(text, declared)) is not None:
@@ -127,7 +145,7 @@ def _unreachable(text: str) -> TryAgainError:
     url, hint = _first_url(text), "check the network and the proxy settings, then run it again"
     if _PYTORCH in url:
         hint += (
-            f"; or let the settings of uv not name {_PYTORCH}: shipml finds its builds itself, where they can be had"
+            f"; or let the settings of uv not name {_PYTORCH}: shipml finds its builds itself, where they are available"
         )
     return TryAgainError(f"the package index {url} cannot be reached: {_last_cause(text)}", hint=hint)
 
@@ -136,12 +154,12 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
     """The error for requirements that no candidate satisfies."""
     reasons = {one.python.because for one in refused}
     first = refused[0].error
-    if len(refused) > 1 and reasons == {first.short} and first.short.endswith(_NO_WHEEL_SHORT):
-        return ResolutionError(f"{first.short} for any Python that can be had", hint=_ANYWHERE_HINT)
+    if len(refused) > 1 and reasons == {first.short} and first.lacking:
+        return ResolutionError(f"{first.short} for any available Python", hint=_ANYWHERE_HINT)
     if len(reasons) == 1:
         return ResolutionError(first.message, hint=first.hint)
     each = "; ".join(f"{one.python.python}: {one.python.because}" for one in refused)
-    return ResolutionError(f"the requirements fit no Python that can be had: {each}", hint=first.hint)
+    return ResolutionError(f"the requirements fit no available Python: {each}", hint=first.hint)
 
 
 def _spelling(name: str) -> str:
@@ -149,7 +167,8 @@ def _spelling(name: str) -> str:
     from shipml.project.corrections.names import nearest_name
 
     near = nearest_name(name)
-    return f"check how {name} is spelled" + (f": {near} is known" if near else "")
+    meant = f"did you mean {near}?" if near else f"check how {name} is spelled"
+    return f"{meant} If it is in a private index: export UV_INDEX=https://…"
 
 
 def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Declared | None) -> UnsolvableError:
@@ -162,10 +181,8 @@ def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Decl
     missing = re.search(r"Because (?P<name>\S+) was not found in the package registry", cause)
     if missing:
         name = missing["name"]
-        return UnsolvableError(
-            f"the package index has no {name}{_places(declared, [name])}",
-            short=f"there is no {name}",
-            hint=_spelling(name),
+        return UnknownPackageError(
+            f"the package index has no {name}{_places(declared, [name])}", name=name, hint=_spelling(name)
         )
     cause = cause.removesuffix(".")
     places = _places(declared, _WORDS.findall(cause))

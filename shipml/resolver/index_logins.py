@@ -16,13 +16,15 @@ from typing import Any
 
 from shipml.facts.requirements import Declared
 from shipml.http.logins import Keyring, Login, keyring_program
+from shipml.resolver.pip_settings import pip_indexes
 
-__all__ = ["asked_keyring", "index_logins"]
+__all__ = ["asked_keyring", "index_logins", "unset_variables", "without_known_logins"]
 
 _VARIABLES = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS")
 _MIRROR = "SHIPML_PYTORCH_INDEX"
 _NAMED = re.compile(r"(?:(?P<name>[\w.-]+)=)?(?P<url>https?://\S+)")
 _URL = re.compile(r"https?://[^\s;,\"']+")
+_LOGIN = re.compile(r"https?://(\S+)@")
 _SET = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
@@ -36,10 +38,30 @@ def index_logins(declared: Declared | None, folder: Path, environment: Mapping[s
         for word in re.split(r"[\s,]+", environment.get(name, "")):
             match = _NAMED.fullmatch(word)
             found += [(match["name"] or "", match["url"])] if match else []
+    found += [("", url) for url in pip_indexes(environment).urls]
     for settings in _settings(folder, environment):
         found += _of_settings(settings)
     logins = [_login(name, url, environment) for name, url in found]
     return list(dict.fromkeys(one for one in logins if one.user))
+
+
+def unset_variables(declared: Declared, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+    """The variables that options and addresses name (`${TOKEN}`) and that are not set."""
+    lines = (*declared.options, *(one.line for one in declared.requirements if "://" in one.line))
+    names = (name for line in lines for name in _SET.findall(line))
+    return tuple(dict.fromkeys(name for name in names if name not in environment))
+
+
+def without_known_logins(text: str, declared: Declared | None, environment: Mapping[str, str] = os.environ) -> str:
+    """`text` without the users and passwords of the URLs that the project and the environment name, however odd."""
+    lines = [*declared.options, *(one.line for one in declared.requirements)] if declared is not None else []
+    lines += [_SET.sub(lambda match: environment.get(match[1], ""), line) for line in lines]
+    lines += [value for name, value in environment.items() if name.startswith(("UV_", "PIP_", "SHIPML_"))]
+    lines += pip_indexes(environment).urls
+    spans = {match[1] for line in lines for match in _LOGIN.finditer(line)}
+    for span in sorted(spans, key=len, reverse=True):
+        text = text.replace(f"{span}@", "")
+    return text
 
 
 def asked_keyring(folder: Path, environment: Mapping[str, str] = os.environ) -> Keyring | None:

@@ -80,15 +80,17 @@ def contradictions(project: Project) -> Iterator[Decision]:
     for model in project.models:
         if model.is_pointer:
             because = "it is a pointer of Git LFS, not the file itself; fetch it: git lfs pull"
-            yield Decision("model file", f"{model.path} is missing", because)
+            yield Decision("model file", f"{model.path} is missing", because, "warning")
         for name, version in model.made_with:
             one = _declared(project, name)
             if one is not None and one.version and by_number(one.version)[:2] != by_number(version)[:2]:
                 because = f"{one.source} pins {name}=={one.version}: {_harm(version, one.version)}"
-                yield Decision("model file", f"{model.path} was made with {name} {version}", because)
+                yield Decision("model file", f"{model.path} was made with {name} {version}", because, "warning")
 
 
 def _harm(made_with: str, pinned: str) -> str:
     if by_number(pinned) < by_number(made_with):
         return "an older release often cannot load what a newer one wrote; pin the version that made it"
-    return "a newer release may fail to load it, or predict otherwise; pin the version that made it, or train it anew"
+    return (
+        "a newer release may fail to load it, or predict differently; pin the version that made it, or train it again"
+    )

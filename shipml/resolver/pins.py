@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.specifiers import Specifier
 
-__all__ = ["Mending", "known_floors", "known_pins", "mended"]
+__all__ = ["Corrected", "corrected", "known_floors", "known_pins"]
 
 
 _LINUX = tuple(
@@ -40,7 +40,7 @@ _LINUX = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Mending:
+class Corrected:
     """Pins with those that never existed replaced."""
 
     pins: tuple[Pin, ...]
@@ -116,7 +116,7 @@ def _normalised(name: str) -> str:
     return canonicalize_name(name)
 
 
-def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Mending:
+def corrected(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Corrected:
     """The pins with each that never existed replaced by the nearest release of its series.
 
     Raises:
@@ -130,7 +130,7 @@ def mended(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> 
         raise ResolutionError("; ".join(map(_described, hopeless)), hint=_remedy(hopeless))
     replaced = {one.pin.name: Pin(one.pin.name, one.nearest[0], one.pin.source) for one in missing}
     pins = tuple(replaced.get(pin.name, pin) for pin in survey.pins if pin.name not in gone)
-    return Mending(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
+    return Corrected(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
 
 
 def _in_series(one: MissingPin) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from shipml.errors import TryAgainError
 from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.requirements import Change, Declared, DeclaredRequirement
 from shipml.http import Pools, redacted
@@ -20,13 +21,13 @@ from shipml.http.logins import Login, Logins
 from shipml.lock.choosing import fits
 from shipml.resolver.release_lookup import filename
 from shipml.resolver.uv import Question
+from shipml.text import listed
 
 __all__ = [
     "MIRROR",
     "PyTorchIndex",
     "knows_sizes",
     "names_of",
-    "shown_size",
     "wheels_size_bytes",
     "with_sizes",
     "without_pytorch_sources",
@@ -48,6 +49,7 @@ class PyTorchIndex:
         self._pools = Pools(connections=2, block_bytes=1 << 16, timeout_seconds=timeout_seconds)
         self._logins = Logins([Login(self._address)])
         self._unreachable: dict[str, str] = {}
+        self._faults: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -64,6 +66,18 @@ class PyTorchIndex:
             self._unreachable[backend] = self._ask(backend)
         return self._unreachable[backend]
 
+    def is_fault(self, backend: str) -> bool:
+        """Whether it cannot be asked just now: a network or server is at fault, and what it has is not known."""
+        return bool(self.unreachable(backend)) and backend in self._faults
+
+    def fault(self, backend: str, what: str) -> TryAgainError:
+        """The error for `what` depends on it and must not silently become something else."""
+        return TryAgainError(
+            f"{what}, and {self.name} cannot be asked: {self.unreachable(backend)}",
+            hint=f"run it again where the network reaches that index, name a mirror of it ({MIRROR}=URL),"
+            " or accept the builds with CUDA of the ordinary index: --accelerator cuda",
+        )
+
     def size_bytes(self, url: str) -> int | None:
         """Of one of its files, which the lists do not tell; None where the server does not either."""
         answer = head(self._pools, url, self._logins)
@@ -71,8 +85,11 @@ class PyTorchIndex:
 
     def _ask(self, backend: str) -> str:
         if os.environ.get("UV_OFFLINE", "").lower() in ("1", "true", "yes"):
+            self._faults.add(backend)
             return "UV_OFFLINE is set"
         answer = head(self._pools, self.page(backend, "torch"), self._logins)
+        if answer.status != _FOUND and answer.status not in _MISSING:
+            self._faults.add(backend)
         if answer.status in (0, _FOUND):
             return answer.because
         return f"it has no builds for {backend}" if answer.status in _MISSING else f"it answered {answer.status}"
@@ -108,30 +125,34 @@ def wheels_size_bytes(document: Mapping[str, Any], question: Question, names: se
     )
 
 
-def shown_size(size_bytes: int) -> str:
-    """In decimal units, as docker prints sizes."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 10**9 else f"{size_bytes / 1e6:.0f} MB"
-
-
 _INDEX = re.compile(r"https://download\.pytorch\.org/whl/(?P<backend>cpu|cu\d+)?")
 _LOCAL = re.compile(r"(?<===)(?P<public>[^+\s;]+)\+[\w.]+")
 
 
-def without_pytorch_sources(declared: Declared, index: PyTorchIndex) -> tuple[Declared, Change | None]:
+def without_pytorch_sources(
+    declared: Declared, index: PyTorchIndex, *, accepts_cuda: bool = False
+) -> tuple[Declared, Change | None]:
     """What is asked for without PyTorch's index, and what is told of it; None where all may stay as it is.
 
     Args:
         declared: what the project asks for.
         index: PyTorch's, or the mirror that is named for it.
+        accepts_cuda: whether the user has named the builds of the ordinary index (--accelerator cuda).
+
+    Raises:
+        TryAgainError: it cannot be reached, and the builds of the ordinary index were not accepted.
     """
     texts = (*declared.texts, *declared.inputs) if declared.as_it_stands else ()
     found = next(((path, match) for path, text in texts if (match := _INDEX.search(text))), None)
     if found is None:
         return declared, None
     path, match = found
-    because = index.unreachable(match["backend"] or "cpu")
+    backend = match["backend"] or "cpu"
+    because = index.unreachable(backend)
     if not because:
         return declared, None
+    if index.is_fault(backend) and not accepts_cuda:
+        raise index.fault(backend, f"{path} takes {listed(PYTORCH_BUILDS)} from {match[0]}")
     change = Change(
         "version",
         f"{', '.join(PYTORCH_BUILDS)} from {match[0]}",

@@ -50,12 +50,12 @@ def requirements_of_source(path: Path, filename: str) -> tuple[str, ...]:
         filename: as the index names it: says what kind of archive it is.
 
     Raises:
-        UntrustedInputError: it is no archive.
+        UntrustedInputError: it is not an archive.
     """
     try:
         files = dict(_files_of_zip(path) if filename.endswith(".zip") else _files_of_tar(path))
     except BROKEN_ARCHIVE as error:
-        raise UntrustedInputError(f"{filename} is no source distribution: {error}") from error
+        raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
     for read in (_metadata, _requires, _pyproject, _setup_cfg, _setup_py):
         found = tuple(_valid(read(files)))
         if found:

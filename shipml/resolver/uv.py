@@ -1,7 +1,7 @@
 """Running uv: the only module that does.
 
 uv's cache lies under SHIPML_HOME, unless UV_CACHE_DIR says otherwise. uv's settings (UV_*, uv.toml, proxies,
-SSL_CERT_FILE) apply as they do to uv; pip's do not.
+SSL_CERT_FILE) apply as they do to uv, and where they name no index, those of pip do.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Declared
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
 
 __all__ = ["Question", "Uv", "UvError", "dated_arguments", "python_arguments", "settings_of_uv"]
 
@@ -142,7 +143,7 @@ class Uv:
                 *arguments,
             ],
             cwd=self._folder,
-            env=self._environment(pages),
+            env=self._environment(pages, text.splitlines()),
             capture_output=True,
             check=False,
             input=text.encode(),
@@ -151,11 +152,12 @@ class Uv:
             raise UvError(done.stderr.decode("utf-8", "replace"))
         return done.stdout
 
-    def _environment(self, pages: Sequence[str]) -> dict[str, str]:
-        """The user's environment, without what speaks of this machine's Pythons."""
+    def _environment(self, pages: Sequence[str], lines: Sequence[str]) -> dict[str, str]:
+        """The user's environment, without what speaks of this machine's Pythons, with the indexes that pip is told."""
         kept = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_UV}
+        kept |= variables_for_uv(lines)
         if pages:
-            links = [one for one in (os.environ.get("UV_FIND_LINKS"), *pages) if one]
+            links = [one for one in (kept.get("UV_FIND_LINKS"), *pages) if one]
             kept["UV_FIND_LINKS"] = ",".join(links)
         return {"UV_CACHE_DIR": str(self._cache), **kept}
 
@@ -214,6 +216,8 @@ def settings_of_uv(folder: Path, environment: Mapping[str, str] = os.environ) ->
     for name, value in sorted(environment.items()):
         if name.startswith("UV_") and not name.startswith(_NOT_ABOUT_RESULTS):
             yield [name, value]
+    if urls := pip_indexes(environment).urls:
+        yield ["pip", *urls]
     config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
     above = [parent / name for parent in folder.absolute().parents for name in ("uv.toml", "pyproject.toml")]
     for path in (config, Path("/etc/uv/uv.toml"), *above):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shipml.events import Emit
 from shipml.facts.plan import SmokeCheck
-from shipml.oci.digest import Digest
 from shipml.oci.image import Image
+from shipml.runtimes.diagnose import LeftOut
+from shipml.store.evidence import SmokeResult
 
 if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
     from shipml.docker_engine.ports import PublishedPort
@@ -35,40 +35,12 @@ class RunOptions:
     """As `docker run --volume` takes them: "/here:/in/the/container:ro"."""
     ports: tuple[PublishedPort, ...] = ()
     """Beside the one that the check asks."""
+    shared_memory_bytes: int = 64 << 20
+    """Size of /dev/shm; Docker's default."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Files of the project that are not in the image, for whoever looks for one."""
     is_whole_command: bool = False
     """Whether the check's command runs without the image's entrypoint before it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SmokeResult:
-    """What a run showed, and whether that is enough."""
-
-    digest: Digest
-    """Of the image's manifest."""
-    runtime: str
-    passed: bool
-    exit_code: int | None
-    """None where the program was still running at the end, or ended by our own hand."""
-    measures: Mapping[str, float]
-    """Last value of each `name: number` line of the output."""
-    output: str
-    """The last 64 KiB of stdout and stderr, in the order of arrival, undecodable bytes replaced."""
-    elapsed_seconds: float
-    because: str
-    """Why it passed or failed: one clause."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml run --json` prints it."""
-        return {
-            "digest": str(self.digest),
-            "runtime": self.runtime,
-            "passed": self.passed,
-            "exit_code": self.exit_code,
-            "measures": {name: value if math.isfinite(value) else None for name, value in self.measures.items()},
-            "output": self.output,
-            "elapsed_seconds": round(self.elapsed_seconds, 3),
-            "because": self.because,
-        }
 
 
 class Runtime(Protocol):

@@ -104,7 +104,7 @@ class DockerRuntime:
             probe = None
             if options.check.http:
                 reached = program.host_port(port) if prepared.ports else port
-                probe = ServerProbe(None, reached or port, options.check.http)
+                probe = ServerProbe(None, reached or port, options.check.http, any_answer=options.check.any_answer)
             return attend(program, probe, options, emit, digest=digest, runtime=self.name)
 
     def _prepare(self, config: Mapping[str, Any], options: RunOptions, emit: Emit) -> tuple[ContainerOptions, int]:
@@ -119,8 +119,6 @@ class DockerRuntime:
         added.update(options.environment)
         port = server_port(check.port, config, environment | added)
         network = self._network(port, options, emit)
-        if check.http and "PORT" not in environment | added:
-            added["PORT"] = str(port)
         if options.memory_bytes:
             emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, by the Docker Engine"))
         prepared = ContainerOptions(

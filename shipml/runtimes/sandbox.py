@@ -12,6 +12,7 @@ from typing import Any
 
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
+from shipml.facts.plan import SmokeCheck
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.accounts import resolve_user
@@ -88,7 +89,7 @@ class Sandbox:
             emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, {keeper}"))
         try:
             with Confined(spec) as program:
-                probe = ServerProbe(program.probe, port, options.check.http) if options.check.http else None
+                probe = _server_probe(program, port, options.check)
                 ran_out = group.ran_out if group else lambda: False
                 return attend(program, probe, options, emit, digest=image.digest, runtime=self.name, ran_out=ran_out)
         finally:
@@ -121,10 +122,8 @@ class Sandbox:
         environment.update(options.environment)
         environment["HOME"] = environment["HOME"] or account.home
         port = server_port(check.port, config, environment)
-        if check.http:
-            environment.setdefault("PORT", str(port))
-            if check.network:
-                require_free(port)
+        if check.http and check.network:
+            require_free(port)
         spec = Spec(
             layers=tuple(str(tree.resolve()) for tree in trees),
             mount_point=mount_point(self._store.home),
@@ -139,6 +138,8 @@ class Sandbox:
             mapper=identity.mapper,
             network=check.network,
             files=files,
+            shared_memory_bytes=options.shared_memory_bytes,
+            scratch_bytes=options.memory_bytes,
         )
         return spec, port
 
@@ -161,6 +162,14 @@ def _require_linux() -> None:
         raise UnavailableError(
             "cannot run here: the sandbox needs Linux", hint=f"on this machine {WAY_OUT} && docker run IMAGE"
         )
+
+
+def _server_probe(program: Confined, port: int, check: SmokeCheck) -> ServerProbe | None:
+    if not check.http:
+        return None
+    return ServerProbe(
+        program.probe, port, check.http, is_port_fixed=check.port is not None, any_answer=check.any_answer
+    )
 
 
 def _boot_id() -> str:

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import shipml
 from shipml.errors import UnavailableError
 from shipml.runtimes.inside.protocol import (
     PACKET_BYTES,
@@ -51,6 +50,7 @@ class Confined:
         self.exit_code: int | None = None
         """128 + N for signal N; None while it runs."""
         self.out_of_memory = False
+        self.too_many_processes = False
         self.cause = ""
         """Why it could not be executed, where that is so."""
         self._spec = spec
@@ -59,7 +59,7 @@ class Confined:
         with control_inside, probe_inside:
             ends = (control_inside.fileno(), probe_inside.fileno(), *((pipes[0],) if pipes else ()))
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, str(Path(shipml.__file__).parents[1])]
+                [sys.executable, "-I", "-S", "-c", _START, str(Path(__file__).parents[2])]
                 + [str(number) for number in (os.getpid(), *ends)],
                 stdin=subprocess.PIPE,
                 stdout=pipes[1] if pipes else subprocess.PIPE,
@@ -147,6 +147,7 @@ class Confined:
         self.cause = message.get("cause", self.cause)
         self.exit_code = message.get("exit_code", self.exit_code)
         self.out_of_memory = message.get("out_of_memory", self.out_of_memory)
+        self.too_many_processes = message.get("too_many", self.too_many_processes)
 
     def require_ending(self) -> None:
         """Raise UnavailableError where the processes ended without saying how: someone else killed them."""

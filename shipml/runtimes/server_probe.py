@@ -1,37 +1,104 @@
-"""Asks a program's server until it answers well; in a sandbox over TCP sockets that were made inside its network."""
+"""Asks a program's server until its answer is final; in a sandbox by TCP sockets that were made inside its network."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import ipaddress
+import json
 import socket
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-__all__ = ["ServerProbe"]
+__all__ = ["Listener", "ServerProbe"]
 
 _PAUSE_SECONDS = 0.1
 _ANSWER_SECONDS = 10.0
+_PACKET_BYTES = 1 << 16
+_EQUAL_ANSWERS = 5
+"""As many refusals, over as many seconds as below, are the server's last word."""
+_REFUSED_SECONDS = 3.0
+_FAILED_SECONDS = 30.0
+"""The same for 5xx: some answer so while they load a model."""
+_UNREACHABLE_SECONDS = 8.0
+"""A server that answers on loopback alone for as long will not listen elsewhere."""
+_MAY_PASS = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Listener:
+    """A TCP socket that waits for connections."""
+
+    address: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether nothing outside the container reaches it."""
+        address = ipaddress.ip_address(self.address)
+        mapped = getattr(address, "ipv4_mapped", None)
+        return (mapped or address).is_loopback
+
+    def __str__(self) -> str:
+        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
 class ServerProbe:
-    """A thread that asks `http://127.0.0.1:port/path` until 2xx or 3xx comes, or `stop` is called."""
+    """A thread that asks until 2xx or 3xx comes, another answer is final, or `stop` is called."""
 
-    def __init__(self, channel: socket.socket | None, port: int, path: str) -> None:
-        """`channel` is the probe socket of `inside.protocol`; None asks from this machine's own network."""
-        self.url = f"http://127.0.0.1:{port}{path}"
+    def __init__(
+        self,
+        channel: socket.socket | None,
+        port: int,
+        path: str,
+        *,
+        is_port_fixed: bool = False,
+        any_answer: bool = False,
+    ) -> None:
+        """Prepare to ask.
+
+        Args:
+            channel: the probe socket of `inside.protocol`; None asks from this machine's own network.
+            port: where the server is expected.
+            path: what is asked for.
+            is_port_fixed: whether no other port counts, even if the program listens there and not here.
+            any_answer: whether every answer below 500 is good: the path is a guess.
+        """
         self.status: int | None = None
         """The last answer."""
+        self.listeners: tuple[Listener, ...] = ()
+        """Where the program listened when it was last looked; () where that cannot be seen."""
+        self.is_unreachable = False
+        """Whether a server answers on loopback alone."""
         self._channel = channel
         self._port = port
         self._path = path
+        self._is_port_fixed = is_port_fixed
+        self._any_answer = any_answer
+        self._answers: tuple[int, int, float] = (0, 0, 0.0)
+        """The last answer, how often it came in a row, and since when (time.monotonic())."""
+        self._unreachable_since: float | None = None
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._ask_until_good, name="server-probe", daemon=True)
+        self._final = threading.Event()
+        self._thread = threading.Thread(target=self._ask_until_final, name="server-probe", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What is asked."""
+        return f"http://127.0.0.1:{self._port}{self._path}"
 
     @property
     def answered_well(self) -> bool:
-        """Whether the last answer was 2xx or 3xx."""
-        return self.status is not None and 200 <= self.status < 400  # noqa: PLR2004  (RFC 9110, section 15)
+        """Whether the last answer was 2xx or 3xx, or any below 500 where that is enough."""
+        limit = 500 if self._any_answer else 400
+        return self.status is not None and 200 <= self.status < limit  # noqa: PLR2004  (RFC 9110, section 15)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether waiting longer changes nothing."""
+        return self.answered_well or self._final.is_set()
 
     def start(self) -> None:
         """Begin to ask."""
@@ -46,28 +113,75 @@ class ServerProbe:
         if self._thread.is_alive():
             self._thread.join(_PAUSE_SECONDS)
 
-    def _ask_until_good(self) -> None:
-        while not self._stopped.is_set():
-            with contextlib.suppress(OSError, http.client.HTTPException):
-                self.status = self._ask()
-                if self.answered_well:
-                    return
+    def _ask_until_final(self) -> None:
+        while not (self._stopped.is_set() or self.is_final):
+            with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+                self._look_and_ask()
             time.sleep(_PAUSE_SECONDS)
 
-    def _ask(self) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_ANSWER_SECONDS)
-        with contextlib.closing(connection), self._socket() as connected:
+    def _look_and_ask(self) -> None:
+        if self._channel is not None:
+            self.listeners = self._listening()
+            reachable = sorted({one.port for one in self.listeners if not one.is_loopback})
+            if self._port not in reachable:
+                if self._is_port_fixed or not reachable:
+                    self._ask_loopback()
+                    return
+                self._port = reachable[0]
+        self._unreachable_since = None
+        self.status = self._ask(self._port)
+        self._weigh(self.status)
+
+    def _weigh(self, status: int) -> None:
+        """Note whether this answer has come often enough to be the last word."""
+        last, count, since = self._answers
+        self._answers = (status, count + 1, since) if status == last else (status, 1, time.monotonic())
+        _, count, since = self._answers
+        needed_seconds = _REFUSED_SECONDS if status < 500 else _FAILED_SECONDS  # noqa: PLR2004
+        lasted = time.monotonic() - since >= needed_seconds
+        if status >= 400 and status not in _MAY_PASS and count >= _EQUAL_ANSWERS and lasted:  # noqa: PLR2004
+            self._final.set()
+
+    def _ask_loopback(self) -> None:
+        """Whether a server answers where only its own container reaches it."""
+        for listener in self.listeners:
+            if listener.is_loopback and (listener.port == self._port or not self._is_port_fixed):
+                self._ask(listener.port, "::1" if ":" in listener.address else "127.0.0.1")
+                now = time.monotonic()
+                self._unreachable_since = self._unreachable_since or now
+                if now - self._unreachable_since >= _UNREACHABLE_SECONDS:
+                    self.is_unreachable = True
+                    self._final.set()
+                return
+        self._unreachable_since = None
+
+    def _ask(self, port: int, address: str = "127.0.0.1") -> int:
+        connection = http.client.HTTPConnection(address, port, timeout=_ANSWER_SECONDS)
+        with contextlib.closing(connection), self._socket(address) as connected:
             connected.settimeout(_ANSWER_SECONDS)
-            connected.connect(("127.0.0.1", self._port))
+            connected.connect((address, port))
             connection.sock = connected
             connection.request("GET", self._path, headers={"User-Agent": "shipml", "Connection": "close"})
             return connection.getresponse().status
 
-    def _socket(self) -> socket.socket:
+    def _listening(self) -> tuple[Listener, ...]:
+        answer, _ = self._request(b"listening")
+        return tuple(sorted(Listener(str(address), int(port)) for address, port in json.loads(answer)))
+
+    def _socket(self, address: str) -> socket.socket:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         if self._channel is None:
-            return socket.socket()
-        self._channel.send(b"socket")
-        packet, descriptors, _, _ = socket.recv_fds(self._channel, 64, 1)
-        if not packet or not descriptors:
+            return socket.socket(family)
+        _, descriptors = self._request(b"socket6" if family == socket.AF_INET6 else b"socket")
+        if not descriptors:
             raise ConnectionError("the sandbox has ended")
         return socket.socket(fileno=descriptors[0])
+
+    def _request(self, question: bytes) -> tuple[bytes, Sequence[int]]:
+        if self._channel is None:
+            raise ConnectionError("there is no sandbox")
+        self._channel.send(question)
+        packet, descriptors, _, _ = socket.recv_fds(self._channel, _PACKET_BYTES, 1)
+        if not packet:
+            raise ConnectionError("the sandbox has ended")
+        return packet, descriptors

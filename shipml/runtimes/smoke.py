@@ -9,14 +9,17 @@ from __future__ import annotations
 import math
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from shipml.errors import ConfigurationError
 from shipml.facts.plan import SmokeCheck
+from shipml.runtimes.diagnose import FailureKind
 
-__all__ = ["Ending", "Judgement", "OutputLog", "judge", "normalised_measure", "validate"]
+__all__ = ["CauseKind", "Ending", "Judgement", "OutputLog", "judge", "normalised_measure", "validate"]
 
 _MEASURE = re.compile(
     r"\s*([^\W\d_][\w .@/()-]{0,99}?)\s*[:=]\s*"
@@ -28,6 +31,7 @@ _LINE_LIMIT_BYTES = 4096
 _TAIL_BYTES = 64 << 10
 _SEARCHED_BYTES = 1 << 20
 _LAST_LINE_LIMIT = 300
+_SEARCH_SECONDS = 10.0
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s.*)?$")
 _LOADER = re.compile(r"error while loading shared libraries: .*|exec format error.*", re.IGNORECASE)
 _EXIT_CODES: Mapping[int, str] = {
@@ -44,6 +48,10 @@ _EXIT_CODES: Mapping[int, str] = {
 }
 
 
+CauseKind: TypeAlias = Literal["", "cannot-start", "memory", "processes"]
+"""What a runtime knows of an end beyond the exit code."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run ended."""
@@ -57,6 +65,11 @@ class Ending:
     """What was asked."""
     cause: str = ""
     """What the runtime knows beyond the exit code, as a clause: out of memory, program not found."""
+    cause_kind: CauseKind = ""
+    is_final: bool = False
+    """Whether the server's answer was final before its time was over."""
+    unreachable: tuple[str, ...] = ()
+    """Where it listens, if that is on loopback alone: `127.0.0.1:8080`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,8 @@ class Judgement:
     passed: bool
     because: str
     measures: Mapping[str, float]
+    kind: FailureKind = ""
+    """Of the failure; "" where it passed."""
 
 
 class OutputLog:
@@ -141,28 +156,37 @@ def judge(check: SmokeCheck, ending: Ending, log: OutputLog) -> Judgement:
     """
     validate(check)
     log.close()
-    failure = _ended_badly(check, ending, log) or _lacks(check, log)
-    return Judgement(not failure, failure or _praise(check, ending, log), dict(log.measures))
+    kind, failure = _ended_badly(check, ending, log) or _lacks(check, log) or ("", "")
+    return Judgement(not kind, failure or _praise(check, ending, log), dict(log.measures), kind)
 
 
-def _ended_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> str:
+def _ended_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
     if ending.cause:
-        return ending.cause
+        return ending.cause_kind or "exit-code", ending.cause
     limit = f"{check.timeout_seconds:g} s"
     if check.http:
-        if ending.http_status is not None and _is_good(ending.http_status):
-            return ""
-        answered = f"answered {ending.http_status}" if ending.http_status else "did not answer"
-        if ending.timed_out:
-            return f"{ending.http_url} {answered} within {limit}"
-        return f"the program ended before {ending.http_url} answered, {_exit(ending, log)}"
+        return _answered_badly(check, ending, log)
     if ending.timed_out:
-        return "" if check.alive else f"it was still running at the time limit of {limit}"
-    return _exit(ending, log) if ending.exit_code else ""
+        return None if check.alive else ("still-running", f"it was still running at the time limit of {limit}")
+    return ("exit-code", _exit(ending, log)) if ending.exit_code else None
 
 
-def _is_good(status: int) -> bool:
-    return 200 <= status < 400  # noqa: PLR2004  (RFC 9110, section 15)
+def _answered_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
+    if ending.http_status is not None and _is_good(ending.http_status, check):
+        return None
+    if ending.unreachable:
+        return "unreachable", f"it listens at {ending.unreachable[0]} only, which nothing outside the container reaches"
+    answered = f"answered {ending.http_status}" if ending.http_status else "did not answer"
+    if ending.is_final:
+        return "http-refused", f"{ending.http_url} {answered}"
+    if ending.timed_out:
+        kind = "http-refused" if ending.http_status else "no-answer"
+        return kind, f"{ending.http_url} {answered} within {check.timeout_seconds:g} s"
+    return "exit-code", f"the program ended before {ending.http_url} answered, {_exit(ending, log)}"
+
+
+def _is_good(status: int, check: SmokeCheck) -> bool:
+    return 200 <= status < (500 if check.any_answer else 400)  # noqa: PLR2004  (RFC 9110, section 15)
 
 
 def _exit(ending: Ending, log: OutputLog) -> str:
@@ -187,17 +211,41 @@ def _last_words(text: str) -> str:
     return complaints[-1][:_LAST_LINE_LIMIT] if complaints else ""
 
 
-def _lacks(check: SmokeCheck, log: OutputLog) -> str:
+def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:
     for name, least in check.minimum:
         value = log.measures.get(normalised_measure(name))
         if value is None:
             found = ", ".join(sorted(log.measures)) or "none"
-            return f"no line `{name}: NUMBER` was printed (measures found: {found})"
+            return "measure", f"no line `{name}: NUMBER` was printed (measures found: {found})"
         if not value >= least:  # so written that nan fails
-            return f"{name} is {value:g}, less than {least:g}"
-    if check.expect and not re.search(check.expect, log.text, re.MULTILINE):
-        return f"the output does not contain {check.expect!r}"
-    return ""
+            return "measure", f"{name} is {value:g}, less than {least:g}"
+    if check.expect and not _is_found(check.expect, log.text):
+        return "expected", f"the output does not contain {check.expect!r}"
+    return None
+
+
+def _is_found(pattern: str, text: str) -> bool:
+    """Whether a user's regular expression is found, in a process of its own: Python's search cannot be stopped.
+
+    Raises:
+        ConfigurationError: it takes too long, as `(a+)+$` does.
+    """
+    code = "import re, sys; pattern, text = eval(sys.stdin.read()); sys.exit(not re.search(pattern, text, re.M))"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", code],
+            input=repr((pattern, text)).encode(),
+            check=False,
+            timeout=_SEARCH_SECONDS,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ConfigurationError(
+            f"the regular expression {pattern!r} takes more than {_SEARCH_SECONDS:g} s on this output",
+            hint="write it without repetitions in repetitions, such as (a+)+",
+        ) from error
+    return done.returncode == 0
 
 
 def _praise(check: SmokeCheck, ending: Ending, log: OutputLog) -> str:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 from shipml.errors import UnavailableError
-from shipml.events import Emit, OutputReceived
+from shipml.events import Emit, Notice, OutputReceived
 from shipml.oci.digest import Digest
 from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.diagnose import Failure, remedy
 from shipml.runtimes.server_probe import ServerProbe
-from shipml.runtimes.smoke import Ending, OutputLog, judge
+from shipml.runtimes.smoke import CauseKind, Ending, Judgement, OutputLog, judge, normalised_measure
 
 __all__ = ["Program", "Received", "attend", "mib", "require_free", "server_port"]
 
@@ -23,6 +24,8 @@ _GRACE_SECONDS = 3.0
 _SHORT_GRACE_SECONDS = 1.0
 """The same for a server that has shown what it must: as process 1, most ignore SIGTERM."""
 _PROBE_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
+_FIRST_WORD_SECONDS, _BEAT_SECONDS = 2.0, 15.0
 _MIB = 1 << 20
 
 Received: TypeAlias = Callable[[Literal["stdout", "stderr"], bytes], None]
@@ -42,6 +45,10 @@ class Program(Protocol):
     @property
     def out_of_memory(self) -> bool:
         """Whether it was killed for the memory that it asked for."""
+
+    @property
+    def too_many_processes(self) -> bool:
+        """Whether it was killed for the number of its processes."""
 
     @property
     def cause(self) -> str:
@@ -83,7 +90,7 @@ def attend(
     if probe:
         probe.start()
     try:
-        ended = _wait(program, probe, options.check.timeout_seconds, received)
+        ended = _wait(program, probe, options.check.timeout_seconds, received, emit)
     finally:
         if probe:
             probe.stop()
@@ -98,14 +105,54 @@ def attend(
         output=log.tail,
         elapsed_seconds=time.monotonic() - (program.started_at or begun_at),
         because=judgement.because,
+        hint="" if judgement.passed else remedy(_failure(judgement, ending, log, probe, options), options.check),
     )
 
 
-def _wait(program: Program, probe: ServerProbe | None, timeout_seconds: float, received: Received) -> bool:
+def _failure(
+    judgement: Judgement, ending: Ending, log: OutputLog, probe: ServerProbe | None, options: RunOptions
+) -> Failure:
+    lacking = (name for name, _ in options.check.minimum if normalised_measure(name) not in log.measures)
+    return Failure(
+        kind=judgement.kind,
+        exit_code=ending.exit_code,
+        words=log.tail,
+        program=options.check.command[0] if options.check.command else "",
+        measure=next(lacking, ""),
+        measures=tuple(log.measures),
+        listeners=ending.unreachable or tuple(str(one) for one in (probe.listeners if probe else ())),
+        left_out=options.left_out,
+        memory_bytes=options.memory_bytes,
+    )
+
+
+class _Heartbeat:
+    """Says what is waited for, at first for a server, and then every quarter of a minute."""
+
+    def __init__(self, emit: Emit, probe: ServerProbe | None, timeout_seconds: float) -> None:
+        self._emit = emit
+        self._probe = probe
+        self._limit = f"{timeout_seconds:g} s"
+        self._begun = time.monotonic()
+        self._next = self._begun + (_FIRST_WORD_SECONDS if probe else _BEAT_SECONDS)
+
+    def look(self) -> None:
+        """Say it where it is time."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _BEAT_SECONDS
+            waited = f"{now - self._begun:.0f} s of {self._limit}"
+            what = f"waiting for {self._probe.url}" if self._probe else "the program is running"
+            self._emit(Notice(f"{what}, {waited}"))
+
+
+def _wait(program: Program, probe: ServerProbe | None, timeout_seconds: float, received: Received, emit: Emit) -> bool:
     deadline = time.monotonic() + timeout_seconds
-    while (left := deadline - time.monotonic()) > 0 and not (probe and probe.answered_well):
-        if program.listen(min(left, _PROBE_SECONDS) if probe else left, received):
-            return not (probe and probe.answered_well)
+    beat = _Heartbeat(emit, probe, timeout_seconds)
+    while (left := deadline - time.monotonic()) > 0 and not (probe and probe.is_final):
+        if program.listen(min(left, _PROBE_SECONDS if probe else _LOOK_SECONDS), received):
+            return not (probe and probe.is_final)
+        beat.look()
     program.send_signal(signal.SIGTERM)
     program.listen(_SHORT_GRACE_SECONDS if probe and probe.answered_well else _GRACE_SECONDS, received)
     return False
@@ -116,13 +163,28 @@ def _ending(
 ) -> Ending:
     status, url = (probe.status, probe.url) if probe else (None, "")
     if not ended:
-        return Ending(None, timed_out=not (probe and probe.answered_well), http_status=status, http_url=url)
+        unreachable = tuple(str(one) for one in probe.listeners if one.is_loopback) if probe else ()
+        return Ending(
+            None,
+            timed_out=not (probe and probe.is_final),
+            http_status=status,
+            http_url=url,
+            is_final=bool(probe and probe.is_final),
+            unreachable=unreachable if probe and (probe.is_unreachable or not status) else (),
+        )
     program.require_ending()
-    cause = f"the program cannot start: {program.cause}" if program.cause else ""
+    kind, cause = _cause(program, options, ran_out)
+    return Ending(program.exit_code, http_status=status, http_url=url, cause=cause, cause_kind=kind)
+
+
+def _cause(program: Program, options: RunOptions, ran_out: Callable[[], bool]) -> tuple[CauseKind, str]:
+    """What the runtime knows beyond the exit code."""
+    if program.exit_code and program.too_many_processes:
+        return "processes", "killed: it started more processes than the sandbox allows"
     if program.exit_code and (program.out_of_memory or ran_out()):
-        cause = "killed: it needed more memory than "
-        cause += f"the limit of {mib(options.memory_bytes)}" if options.memory_bytes else "there is"
-    return Ending(program.exit_code, http_status=status, http_url=url, cause=cause)
+        limit = f"the limit of {mib(options.memory_bytes)}" if options.memory_bytes else "there is"
+        return "memory", f"killed: it needed more memory than {limit}"
+    return ("cannot-start", f"the program cannot start: {program.cause}") if program.cause else ("", "")
 
 
 def mib(size_bytes: int) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from shipml.errors import UnavailableError
-from shipml.events import Emit
 from shipml.facts.plan import (
     Base,
     BasePin,
@@ -19,9 +18,8 @@ from shipml.facts.plan import (
 )
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import ImagePython, PythonBase
-from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
-from shipml.store import Store
+from shipml.session import Session
 
 __all__ = ["build_wheels"]
 
@@ -30,13 +28,9 @@ def build_wheels(
     lock: Lock,
     project: Project,
     *,
+    session: Session,
     suite: PythonBase,
     image: Base | None = None,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
-    allow_expired: bool = False,
-    upgrade: bool = False,
 ) -> Lock:
     """The lock with wheels in place of its sources, each a decision.
 
@@ -45,17 +39,13 @@ def build_wheels(
         project: whose indexes and compilers' headers count.
         suite: of the lock.
         image: the pinned image, where the base is one.
-        store: keeps what was built.
-        http: downloads.
-        emit: hears of each build.
-        allow_expired: take Debian's lists although they have expired.
-        upgrade: ask the index again, whatever is known.
+        session: keeps what was built, downloads, and hears of each build.
 
     Raises:
         UnavailableError: nothing can be built here; names the packages.
-        BuildError: a build failed; says the cause and what may mend it.
-        ResolutionError: what builds a source cannot be had, or sources need each other.
-        TryAgainError, NotAllowedError, UntrustedInputError: something cannot be had, or is not what it must be.
+        BuildError: a build failed; says the cause and what may fix it.
+        ResolutionError: what builds a source is not available, or sources need each other.
+        TryAgainError, NotAllowedError, UntrustedInputError: something is not available, or is not what it must be.
     """
     if not lock.sources:
         return lock
@@ -67,9 +57,7 @@ def build_wheels(
             f"{_names(lock.sources)} must be built, and the base {suite.name} is not pinned",
             hint="let an engine build: shipml build --builder docker with a Dockerfile of your own",
         )
-    building = Building(
-        lock, project, suite, image, store=store, http=http, emit=emit, allow_expired=allow_expired, upgrade=upgrade
-    )
+    building = Building(lock, project, suite, image, session=session)
     built = building.run()
     decisions = tuple(
         Decision("built", f"{one.wheel.name} {one.wheel.version}", one.because) for one in built if one.because

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from shipml.errors import CancelledError
 from shipml.facts.plan import PREFIX, USER_ID, LockedSource
+from shipml.folders import remove_tree
 from shipml.oci.digest import Digest
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import Spec
@@ -89,7 +90,7 @@ def attempt(work: Attempt, store: Store) -> Outcome:
         _write_inputs(work, folder, store)
         return _run(work, folder, store)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def _write_inputs(work: Attempt, folder: Path, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""All builds of one lock: build tools first, then two at a time, each until its failures are mended."""
+"""All builds of one lock: build tools first, then two at a time, each until its failures are fixed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 
 from shipml.debian.contents import packages_with, packages_with_paths
 from shipml.errors import BuildError, ResolutionError
-from shipml.events import Emit, Notice, step
+from shipml.events import Notice, step
 from shipml.facts.plan import (
     Base,
     BasePin,
@@ -18,11 +18,11 @@ from shipml.facts.plan import (
 )
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
-from shipml.http import HttpClient
 from shipml.resolver import UV_CACHE
 from shipml.resolver.errors import UnsolvableError
 from shipml.resolver.source_metadata import requirements_of_source
 from shipml.resolver.uv import Uv
+from shipml.session import Session
 from shipml.source_builds.attempt import Attempt, Outcome, attempt
 from shipml.source_builds.checking import checked_wheel
 from shipml.source_builds.kept import Built, keep, known_build
@@ -37,7 +37,6 @@ from shipml.source_builds.remedies import Remedy, cause, remedies
 from shipml.source_builds.roots import BuildRoots
 from shipml.source_builds.source import SourceFacts, read_source
 from shipml.source_builds.tools import ToolResolver, name_of
-from shipml.store import Store
 from shipml.store.logs import log_file
 
 __all__ = ["Building"]
@@ -62,27 +61,23 @@ class Building:
         suite: PythonBase,
         image: Base | None,
         *,
-        store: Store,
-        http: HttpClient,
-        emit: Emit,
-        allow_expired: bool,
-        upgrade: bool,
+        session: Session,
     ) -> None:
         self._lock, self._project, self._suite = lock, project, suite
-        self._store, self._http, self._emit = store, http, emit
-        self._allow_expired = allow_expired
+        self._store, self._http, self._emit = session.store, session.http, session.emit
+        self._allow_expired = session.allow_expired
         base = image if image is not None and not isinstance(image, BasePin) else suite
-        self._roots = BuildRoots(base, lock.platform, store, http, emit, allow_expired)  # type: ignore[arg-type]
+        self._roots = BuildRoots(base, lock.platform, session.store, session.http, session.emit, session.allow_expired)  # type: ignore[arg-type]
         declared = project.requirements
         self._pins = {one.name: one.version for one in lock.wheels} | {one.name: one.version for one in lock.sources}
         self._tools = ToolResolver(
-            Uv(project.folder, store.home / UV_CACHE, upgrade=upgrade),
+            Uv(project.folder, session.store.home / UV_CACHE, upgrade=session.upgrade),
             suite,
             lock.platform,
             declared.options if declared is not None else (),
             project.folder,
             self._pins,
-            store,
+            session.store,
         )
         self._sources = {one.name: one for one in lock.sources}
         self._built: dict[str, Built] = {}
@@ -175,7 +170,7 @@ class Building:
                 because = self._because(needs)
                 keep(source, self._suite, self._lock, wheel, because, tools, self._pins, self._store)
                 return Built(wheel, because)
-            following = self._mended(source, needs, outcome)
+            following = self._corrected(source, needs, outcome)
             if following == needs:
                 raise self._failed(source, outcome)
             needs = following
@@ -218,14 +213,14 @@ class Building:
                 more = [name for line in error.lacking if (name := name_of(line)) in self._sources]
                 if set(more) <= {*wanted, *stack}:
                     raise ResolutionError(
-                        f"{source.name}=={source.version} has no wheel, and what builds it cannot be had:"
+                        f"{source.name}=={source.version} has no wheel, and what builds it is not available:"
                         f" {error.message}",
                         hint=f"choose another version of {source.name}, one that has a wheel",
                     ) from error
                 wanted += more
         raise ResolutionError(f"what builds {source.name} needs too much that must be built first")
 
-    def _mended(self, source: LockedSource, needs: Needs, outcome: Outcome) -> Needs:
+    def _corrected(self, source: LockedSource, needs: Needs, outcome: Outcome) -> Needs:
         """What to try next; the same where nothing is known to help."""
         if outcome.requires:
             return needs.plus(requirements=outcome.requires)
@@ -270,20 +265,14 @@ class Building:
                 [name],
                 suite,
                 platform,
-                store=self._store,
-                http=self._http,
-                emit=self._emit,
-                allow_expired=self._allow_expired,
+                session=Session(self._store, self._http, self._emit, allow_expired=self._allow_expired),
             )
             return tuple(sorted(found[name], key=lambda one: not one.endswith("-dev")))
         return packages_with_paths(
             [path],
             suite,
             platform,
-            store=self._store,
-            http=self._http,
-            emit=self._emit,
-            allow_expired=self._allow_expired,
+            session=Session(self._store, self._http, self._emit, allow_expired=self._allow_expired),
         )[path]
 
     def _because(self, needs: Needs) -> str:

@@ -32,7 +32,7 @@ def checked_wheel(
     try:
         name, version, _, tags = parse_wheel_filename(outcome.wheel)
     except InvalidWheelFilename as error:
-        raise BuildError(f"the build of {source.name} made {outcome.wheel[:200]!r}, which is no wheel") from error
+        raise BuildError(f"the build of {source.name} made {outcome.wheel[:200]!r}, which is not a wheel") from error
     if canonicalize_name(source.name) != name or Version(source.version) != version:
         raise BuildError(
             f"the source of {source.name}=={source.version} built {name}=={version}",

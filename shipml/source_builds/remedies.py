@@ -13,7 +13,7 @@ __all__ = ["Remedy", "cause", "remedies"]
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """What may mend a build."""
+    """What may fix a build."""
 
     because: str
     """A clause: what the build lacks."""

@@ -20,6 +20,7 @@ from shipml.facts.pythons import Suite, suite_named
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.source_builds.needs import compilers_for
 from shipml.store import Store
 from shipml.store.trees import layer_trees
@@ -80,10 +81,7 @@ class BuildRoots:
             names,
             self.suite,
             self.platform,
-            store=self.store,
-            http=self.http,
-            emit=self.emit,
-            allow_expired=self.allow_expired,
+            session=Session(self.store, self.http, self.emit, allow_expired=self.allow_expired),
         )
 
     def trees(self, packages: frozenset[str], tools: Sequence[LockedWheel]) -> list[Path]:
@@ -117,14 +115,11 @@ class BuildRoots:
             self.suite,
             self.platform,
             extra=dict.fromkeys(sorted(packages), "needed to build wheels"),
-            store=self.store,
-            http=self.http,
-            emit=self.emit,
-            allow_expired=self.allow_expired,
+            session=Session(self.store, self.http, self.emit, allow_expired=self.allow_expired),
         )
 
     def _layers(self, pin: BasePin | ImageBasePin) -> list[LayerValue]:
-        return bases.base_layers(pin, store=self.store, http=self.http, emit=self.emit)
+        return bases.base_layers(pin, session=Session(self.store, self.http, self.emit))
 
     def _environment(self, tools: Sequence[LockedWheel]) -> list[LayerValue]:
         """A layer for each tool, so that no other build has to unpack it again."""
@@ -137,9 +132,7 @@ class BuildRoots:
             python=self.python,
             interpreter=None,
             python_version=version,
-            store=self.store,
-            http=self.http,
-            emit=self.emit,
+            session=Session(self.store, self.http, self.emit),
             venv=venv,
         )
 

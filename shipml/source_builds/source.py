@@ -47,12 +47,12 @@ def read_source(path: Path, filename: str) -> SourceFacts:
     """Read what `path` says of its build.
 
     Raises:
-        UntrustedInputError: it is no archive, or has neither pyproject.toml nor setup.py.
+        UntrustedInputError: it is not an archive, or has neither pyproject.toml nor setup.py.
     """
     try:
         members = dict(_of_zip(path) if filename.endswith(".zip") else _of_tar(path))
     except BROKEN_ARCHIVE as error:
-        raise UntrustedInputError(f"{filename} is no source distribution: {error}") from error
+        raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
     setup = members.get("setup.py", b"").decode("utf-8", "replace")
     text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
     system = _build_system(members.get("pyproject.toml", b""))

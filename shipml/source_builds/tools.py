@@ -74,7 +74,7 @@ class ToolResolver:
         first: ShipmlError | None = None
         with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
             links = self._links(built, Path(scratch))
-            for limits, moment in self._ways(name, constraints, as_of):
+            for limits, moment in self._strategies(name, constraints, as_of):
                 exempt = tuple(wheel.name for wheel in built)
                 question = Question(
                     declared,
@@ -96,7 +96,7 @@ class ToolResolver:
                         raise problem from error
         raise first or ResolutionError(f"nothing is known of what builds {name}")
 
-    def _ways(
+    def _strategies(
         self, name: str, constraints: Sequence[str], as_of: datetime | None
     ) -> Iterator[tuple[tuple[str, ...], datetime | None]]:
         """(limits, date) in order."""

@@ -11,7 +11,6 @@ from shipml.store.files import (
     Draft,
     StoredImage,
     default_home,
-    remove_tree,
 )
 from shipml.store.remote import OpenRemote, RemoteBlobs
 from shipml.store.upkeep import (
@@ -31,7 +30,6 @@ __all__ = [
     "StoreInfo",
     "StoredImage",
     "default_home",
-    "remove_tree",
 ]
 
 

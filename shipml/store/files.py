@@ -20,7 +20,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 import time
@@ -31,10 +30,11 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from shipml.errors import StoreError, UntrustedInputError
+from shipml.folders import remove_tree
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import canonical_json
 
-__all__ = ["BlobStore", "Draft", "StoredImage", "default_home", "remove_tree"]
+__all__ = ["BlobStore", "Draft", "StoredImage", "default_home"]
 
 _USE_RESOLUTION_SECONDS = 86_400
 _EXPLAINED = frozenset(
@@ -282,21 +282,6 @@ class BlobStore:
             draft.stream.write(data)
             draft.stream.flush()
             draft.path.rename(path)
-
-
-def remove_tree(path: Path) -> None:
-    """Remove a file or a folder with all that is in it, read-only folders included; a missing one is fine."""
-    if path.is_symlink() or not path.is_dir():
-        path.unlink(missing_ok=True)
-        return
-    with contextlib.suppress(OSError):
-        path.chmod(0o700)
-    for folder, names, _ in os.walk(path):
-        for child in (Path(folder, name) for name in names):
-            if not child.is_symlink():  # chmod would follow it out of the tree
-                with contextlib.suppress(OSError):
-                    child.chmod(0o700)
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def _is_hex(name: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from shipml.errors import BuildError, CancelledError, ShipmlError
@@ -12,8 +13,18 @@ from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import RECIPE, LayerWriter, WrittenLayer
 from shipml.oci.manifest import KEY, KIND, SOURCE, Descriptor, canonical_json
 from shipml.store import Store
+from shipml.store.fact import Fact
 
-__all__ = ["BASE_LAYER_FACT", "LAYER_FACT", "cached_layer", "fetched", "layer_key"]
+__all__ = [
+    "BASE_LAYERS",
+    "BASE_LAYER_FACT",
+    "LAYERS",
+    "LAYER_FACT",
+    "LayerFact",
+    "cached_layer",
+    "fetched",
+    "layer_key",
+]
 
 LAYER_FACT = "layer"
 """Kind of the facts about layers, in the store: key → digest, diff id, sizes."""
@@ -21,6 +32,20 @@ LAYER_FACT = "layer"
 
 BASE_LAYER_FACT = "debian-layer-1"
 """The same for layers of Debian packages."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFact:
+    """What a layer is, without its bytes."""
+
+    digest: Digest
+    diff_id: Digest
+    size_bytes: int
+    """Compressed."""
+
+
+LAYERS = Fact(LAYER_FACT, LayerFact)
+BASE_LAYERS = Fact(BASE_LAYER_FACT, LayerFact)
 
 
 def layer_key(*parts: object) -> str:
@@ -53,21 +78,15 @@ def cached_layer(
             store.adopt(draft, written.digest)
         return written
 
-    fact = store.fact(LAYER_FACT, key)
+    fact = LAYERS.last(store, key)
     if fact is None:
         with store.lock(f"layer-{key}"):
-            fact = store.fact(LAYER_FACT, key)
+            fact = LAYERS.last(store, key)
             if fact is None:
                 written = make()
-                fact = {
-                    "digest": str(written.digest),
-                    "diff_id": str(written.diff_id),
-                    "size_bytes": written.size_bytes,
-                    "uncompressed_bytes": written.uncompressed_bytes,
-                }
-                store.keep_fact(LAYER_FACT, key, fact)
-    digest = Digest.parse(fact["digest"])
-    size_bytes: int = fact["size_bytes"]
+                fact = LayerFact(written.digest, written.diff_id, written.size_bytes)
+                LAYERS.keep(store, key, fact)
+    digest, size_bytes = fact.digest, fact.size_bytes
 
     def open_layer() -> BinaryIO:
         if not store.has_blob(digest, size_bytes) and not fetched(store, Descriptor("", digest, size_bytes)):
@@ -81,7 +100,7 @@ def cached_layer(
 
     return LayerValue(
         digest=digest,
-        diff_id=Digest.parse(fact["diff_id"]),
+        diff_id=fact.diff_id,
         size_bytes=size_bytes,
         opener=open_layer,
         annotations={

@@ -36,10 +36,10 @@ _HOMES_KEPT = 4
 class RemoteBlobs(BlobStore):
     """A store that can fetch what it lacks."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, open_remote: OpenRemote | None = None) -> None:
+        """`open_remote` opens what is noted to be in a registry; None: nothing can be fetched."""
         super().__init__(home)
-        self.open_remote: OpenRemote | None = None
-        """None: nothing can be fetched."""
+        self._open_remote = open_remote
         self._borrowed: Mapping[tuple[str, str], Any] = {}
 
     # Blobs
@@ -80,7 +80,7 @@ class RemoteBlobs(BlobStore):
             ShipmlError: none of them gave it; the last one's reason. Where it is there no more, that is forgotten.
         """
         homes = self.remote_homes(layer.digest)
-        if self.open_remote is None or not homes:
+        if self._open_remote is None or not homes:
             return False
         failure: ShipmlError | None = None
         with self.lock(f"blob-{layer.digest.hex}"):
@@ -88,7 +88,7 @@ class RemoteBlobs(BlobStore):
                 if self.has_blob(layer.digest, layer.size_bytes):
                     return True
                 try:
-                    self._fetch_from(home, layer, self.open_remote)
+                    self._fetch_from(home, layer, self._open_remote)
                 except CancelledError:
                     raise
                 except ShipmlError as error:

@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import ShipmlError, TryAgainError
+from shipml.folders import remove_tree, walk_files
 from shipml.oci.digest import Digest
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, parse_manifest
-from shipml.store.files import BlobStore, remove_tree
+from shipml.store.files import BlobStore
 from shipml.store.remote import RemoteBlobs
 
 __all__ = ["KindSize", "MissingBlob", "PruneReport", "StoreInfo", "info", "prune"]
@@ -250,11 +251,10 @@ def _blob_kind(path: Path) -> str:
 def _tree_bytes(folder: Path) -> int:
     """Of all files below; a file with several names counts once."""
     seen: dict[tuple[int, int], int] = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                found = Path(parent, name).lstat()
-                seen[found.st_dev, found.st_ino] = found.st_size
+    for entry in walk_files(folder):
+        with contextlib.suppress(OSError):
+            found = entry.stat(follow_symlinks=False)
+            seen[found.st_dev, found.st_ino] = found.st_size
     return sum(seen.values())
 
 

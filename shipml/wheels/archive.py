@@ -47,7 +47,7 @@ _LOCAL_READ_BYTES = 1024
 _MAX_DEFLATE_RATIO = 1032
 """One DEFLATE bit pair stands for at most 258 bytes: what declares more is lying."""
 _MAX_TOTAL_BYTES = 64 << 30
-_MAX_NAME_BYTES, _MAX_COMPONENT_BYTES = 4096, 255
+_MAX_NAME_BYTES, _MAX_COMPONENT_BYTES, _MAX_DEPTH = 4096, 255, 255
 _DRIVE = re.compile(r"[A-Za-z]:")
 _UNICODE_PATH = 0x7075
 
@@ -338,4 +338,4 @@ def _name_problem(name: str) -> str:
     encoded = [len(component.encode()) for component in components]
     if max(encoded) > _MAX_COMPONENT_BYTES or sum(encoded) + len(encoded) > _MAX_NAME_BYTES:
         return "is too long for a file system"
-    return ""
+    return f"has more than {_MAX_DEPTH} folders" if len(encoded) > _MAX_DEPTH else ""

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from shipml.errors import BuildError, UntrustedInputError
-from shipml.events import Emit
 from shipml.facts.plan import LockedWheel
-from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.native import NativeFacts
+from shipml.session import Session
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
@@ -30,9 +29,7 @@ _EXTENSION = re.compile(r"\.(?:cpython-[^/]+|abi3)\.so\Z")
 def native_facts(
     wheels: Sequence[LockedWheel],
     *,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
+    session: Session,
     platform: Platform | None = None,
 ) -> Mapping[LockedWheel, NativeFacts]:
     """The native code of each wheel; those not known yet are downloaded and read.
@@ -42,11 +39,11 @@ def native_facts(
         UntrustedInputError: a wheel is broken or hostile.
         TryAgainError, NotAllowedError: as `HttpClient.read`.
     """
-    kept = {wheel: _known(wheel, store) for wheel in wheels}
+    kept = {wheel: _known(wheel, session.store) for wheel in wheels}
     unknown = [wheel for wheel in wheels if kept[wheel] is None]
-    fetch(unknown, store=store, http=http, emit=emit)
+    fetch(unknown, session=session)
     with ThreadPoolExecutor(thread_name_prefix="elf") as pool:
-        read = dict(zip(unknown, pool.map(lambda wheel: _read(wheel, store), unknown), strict=True))
+        read = dict(zip(unknown, pool.map(lambda wheel: _read(wheel, session.store), unknown), strict=True))
     known = {wheel: facts or read[wheel] for wheel, facts in kept.items()}
     if platform is not None:
         for wheel, found in known.items():

@@ -8,32 +8,33 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
 from shipml.errors import CancelledError
-from shipml.events import Emit, step
+from shipml.events import step
 from shipml.facts.plan import LockedWheel
-from shipml.http import HttpClient
-from shipml.store import Store
+from shipml.session import Session
 
 __all__ = ["Downloads", "fetch"]
 
 _CONNECTIONS = 6
 
 
-def fetch(wheels: Sequence[LockedWheel], *, store: Store, http: HttpClient, emit: Emit) -> None:
+def fetch(wheels: Sequence[LockedWheel], *, session: Session) -> None:
     """Download what the store lacks of `wheels`, all in parallel, checked by digest and size.
 
     Raises:
         UntrustedInputError: a file is not the one that the lock names.
         TryAgainError, NotAllowedError, BuildError: as `HttpClient.read`.
     """
-    with Downloads(wheels, store=store, http=http, emit=emit) as downloads:
+    with Downloads(wheels, session=session) as downloads:
         downloads.wait()
 
 
 class Downloads:
     """Downloads, the largest first; `future` tells when one is there. A context: leaving it by an error stops them."""
 
-    def __init__(self, wheels: Sequence[LockedWheel], *, store: Store, http: HttpClient, emit: Emit) -> None:
-        missing = {wheel.digest: wheel for wheel in wheels if not store.has_blob(wheel.digest, wheel.size_bytes)}
+    def __init__(self, wheels: Sequence[LockedWheel], *, session: Session) -> None:
+        missing = {
+            wheel.digest: wheel for wheel in wheels if not session.store.has_blob(wheel.digest, wheel.size_bytes)
+        }
         self._missing = sorted(missing.values(), key=lambda wheel: (-(wheel.size_bytes or 0), wheel.name))
         sizes = [wheel.size_bytes for wheel in self._missing]
         self._total_bytes = None if None in sizes else sum(size or 0 for size in sizes)
@@ -41,8 +42,8 @@ class Downloads:
         self._left = 0
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._store, self._http, self._emit = store, http, emit
-        self._step = step(emit, "download", f"{len(self._missing)} wheels")
+        self._store, self._http, self._emit = session.store, session.http, session.emit
+        self._step = step(session.emit, "download", f"{len(self._missing)} wheels")
         self._pool = ThreadPoolExecutor(max_workers=_CONNECTIONS, thread_name_prefix="download")
         self._futures: dict[str, Future[None]] = {}
 

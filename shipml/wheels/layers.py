@@ -25,8 +25,9 @@ from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import BYTECODE, NATIVE
+from shipml.session import Session
 from shipml.store import Store
-from shipml.store.layers import LAYER_FACT, cached_layer, layer_key
+from shipml.store.layers import LAYERS, cached_layer, layer_key
 from shipml.wheels.archive import Archive
 from shipml.wheels.bytecode import BYTECODE_RECIPE, Bytecode, bytecode_of
 from shipml.wheels.facts import facts_as_text
@@ -56,13 +57,11 @@ _MAX_WAITING = 64
 def layer(
     wheels: Sequence[LockedWheel],
     *,
+    session: Session,
     kind: Literal["wheel", "packages"],
     python: str,
     interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
     venv: Venv | None = None,
 ) -> LayerValue:
     """One layer: `layers` with a single request."""
@@ -71,9 +70,7 @@ def layer(
         python=python,
         interpreter=interpreter,
         python_version=python_version,
-        store=store,
-        http=http,
-        emit=emit,
+        session=session,
         venv=venv,
     )[0]
 
@@ -81,12 +78,10 @@ def layer(
 def layers(
     requests: Sequence[LayerRequest],
     *,
+    session: Session,
     python: str,
     interpreter: Callable[[], CompilingPython] | None,
     python_version: str,
-    store: Store,
-    http: HttpClient,
-    emit: Emit,
     venv: Venv | None = None,
 ) -> list[LayerValue]:
     """The layers of an image's wheels, in the order of `requests`.
@@ -100,9 +95,7 @@ def layers(
         interpreter: gives the interpreter that compiles; called at most once, and only if something must be compiled.
             None: nothing is compiled.
         python_version: full version of the Python that compiles; part of the cache keys.
-        store: where wheels, bytecode and layers are kept.
-        http: downloads.
-        emit: hears of progress.
+        session: keeps wheels, bytecode and layers, downloads, and hears of progress.
         venv: the base's Python; None: Debian's, of `python_version`.
 
     Raises:
@@ -110,12 +103,12 @@ def layers(
         BuildError: the interpreter fails.
         TryAgainError, NotAllowedError: as `HttpClient.read`.
     """
-    once = _Once(interpreter, python_version, emit) if interpreter is not None else None
+    once = _Once(interpreter, python_version, session.emit) if interpreter is not None else None
     venv = venv or Venv.of_debian(python, python_version)
-    target = _Target(python, python_version, venv, once is not None, store, http, once)
-    todo = [request for request in requests if store.fact(LAYER_FACT, target.key(request)) is None]
+    target = _Target(python, python_version, venv, once is not None, session.store, session.http, once)
+    todo = [request for request in requests if LAYERS.last(session.store, target.key(request)) is None]
     if todo:
-        with _Work(target, todo, emit) as work:
+        with _Work(target, todo, session.emit) as work:
             work.finish()
     return [target.layer(request) for request in requests]
 
@@ -131,7 +124,7 @@ def are_known(
 ) -> bool:
     """Whether `layers` would neither download nor make anything; `compiled`: with an interpreter."""
     keys = _Keys(python, python_version, venv or Venv.of_debian(python, python_version), compiled)
-    return all(store.fact(LAYER_FACT, keys.key(request)) is not None for request in requests)
+    return all(LAYERS.last(store, keys.key(request)) is not None for request in requests)
 
 
 class _Once:
@@ -275,7 +268,7 @@ class _Work:
             self._compilers = exits.enter_context(_pool(os.cpu_count() or 1, "bytecode", self._cancelled))
             self._writers = exits.enter_context(_pool(_MAX_WAITING, "layer", self._cancelled))
             downloads = exits.enter_context(
-                Downloads(sorted(members), store=self._target.store, http=self._target.http, emit=self._emit)
+                Downloads(sorted(members), session=Session(self._target.store, self._target.http, self._emit))
             )
             for wheel in sorted(members, key=lambda wheel: (-(wheel.size_bytes or 0), wheel.name)):
                 work = self._wheels[wheel] = _WheelWork(wheel, downloads.future(wheel), self._target)

@@ -11,11 +11,11 @@ import pytest
 from shipml.azure import Manager
 from shipml.azure.session import AzureOptions, AzureSession, _resolves
 from shipml.errors import NotAllowedError, UsageError
-from shipml.events import Event, Notice, ignore
-from shipml.images import Finder
+from shipml.events import Event, Notice
 from shipml.publish.destination import Destination
 from shipml.publish.promote import Promoter
 from shipml.publish.push import Publisher
+from shipml.session import Session
 from shipml.store import Store
 from tests.azure_fixtures import ActAs
 from tests.peers.azure_cloud import AzureCloud
@@ -87,9 +87,9 @@ def test_what_the_settings_call_azures_is_azures(tmp_path: Path, store: Store) -
     (tmp_path / "shipml.toml").write_text('[registries.own]\nkind = "acr"\nhost = "r.example.org"\n')
     never: Any = None
     pushing, promoting = AzureSession(PUBLIC), AzureSession(PUBLIC)
-    Publisher(store, Finder(store, ignore), ignore, never, pushing).aim(Destination(), "iris", tmp_path)
+    Publisher(Session(store, azure=pushing), never).aim(Destination(), "iris", tmp_path)
     with pytest.raises(UsageError, match="nowhere"):
-        Promoter(store, ignore, never, promoting).promote(
+        Promoter(Session(store, azure=promoting), never).promote(
             "q.example.org/x:1", origin="", target="nowhere", folder=tmp_path
         )
     assert [one.keychain().knows("r.example.org") for one in (pushing, promoting)] == [True, True]

@@ -25,6 +25,7 @@ from shipml.oci.image import (
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import Platform, canonical_json
 from shipml.oci.reference import Reference
+from shipml.session import Session
 from shipml.store import Store
 from tests.image_fixtures import MakeImage
 
@@ -65,7 +66,7 @@ def pin(image: Image, store: Store, reference: str = "python:3.12-slim", **optio
         assert (asked, platform) == (Reference.parse(reference), AMD64)
         return image
 
-    return bases.pin_image(reference, AMD64, open_image=open_image, store=store, emit=ignore, **options)
+    return bases.pin_image(reference, AMD64, session=Session(store, open_image=open_image, **options))
 
 
 def test_the_config_of_an_official_image_says_all(make_image: MakeImage, store: Store) -> None:
@@ -173,7 +174,7 @@ def test_layers_get_the_names_of_one_family(docker: str, oci: str, make_image: M
     """Docker's media types become OCI's, which mean the same bytes: no manifest mixes both."""
     found = pin(relabelled(with_config(make_image(), OFFICIAL, [DEBIAN]), media_type=docker), store)
     assert [layer.media_type for layer in found.layers] == [oci]
-    layers = bases.base_layers(found, store=store, http=None, emit=ignore)  # type: ignore[arg-type]
+    layers = bases.base_layers(found, session=Session(store, None, ignore))  # type: ignore[arg-type]
     assert [layer.media_type for layer in layers] == [oci]
     assert store.remote_homes(layers[0].digest) == ["docker.io/library/python"]
 

@@ -21,11 +21,11 @@ from shipml.docker_engine import connect
 from shipml.docker_engine.loading import load_image
 from shipml.events import ignore
 from shipml.facts.plan import ApplicationFile, Plan
-from shipml.http import HttpClient
 from shipml.oci.image import Image, read_config
 from shipml.oci.reference import Reference
 from shipml.oci.validate import validate
 from shipml.pipeline import PlanRequest, Shipml
+from shipml.session import Session
 from tests.peers.engine import Engine
 from tests.peers.registry import Registry
 
@@ -115,7 +115,7 @@ def engine(docker_28_overlay2: Engine, hub: Registry) -> Iterator[ConnectedEngin
 def built(request: pytest.FixtureRequest, session: Shipml, plan: Plan, folder: Path, engine: ConnectedEngine) -> Built:
     """The plan's image by each builder, and what is seen inside."""
     builders: dict[str, Builder] = {
-        "embedded": EmbeddedBuilder(session.store, HttpClient()),
+        "embedded": EmbeddedBuilder(Session(session.store)),
         "docker": DockerBuilder(session.store, engine, DockerOptions()),
     }
     builder = builders[request.param]

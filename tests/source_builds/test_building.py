@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.pipeline import PlanRequest, Shipml
+from shipml.session import Session
 from shipml.source_builds import build_wheels
 from shipml.source_builds.building import Building
 from shipml.source_builds.kept import Built
@@ -85,7 +87,7 @@ class Builds:
         self.heard.clear()
         lock = Lock(tuple(wheels), "bookworm", "3.11", platform, Digest("3" * 64), sources=tuple(sorted(sources)))
         return build_wheels(
-            lock, self._project, suite=BOOKWORM, store=self.store, http=HttpClient(), emit=self.heard.append
+            lock, self._project, suite=BOOKWORM, session=Session(self.store, HttpClient(), self.heard.append)
         )
 
     @property
@@ -152,11 +154,7 @@ def test_sources_that_need_each_other_are_refused(build: Builds, make_source: Ma
         Project(tmp_path),
         BOOKWORM,
         None,
-        store=build.store,
-        http=HttpClient(),
-        emit=build.heard.append,
-        allow_expired=False,
-        upgrade=False,
+        session=Session(build.store, HttpClient(), build.heard.append, allow_expired=False, upgrade=False),
     )
     with pytest.raises(ResolutionError, match="the sources of a, b, z need each other"):
         building.run()
@@ -287,7 +285,7 @@ def test_what_a_source_needs_without_saying_is_resolved_too(home: Path, tmp_path
         index.files["sly-1.0.tar.gz"] = archive("sly", "1.0", {"setup.py": setup, "sly.py": "import idna\n"})
         (folder / "requirements.txt").write_text(f"--extra-index-url {index.url}\nsly==1.0\n")
         heard: list[Event] = []
-        session.emit = session._planner._emit = heard.append
+        session.session = replace(session.session, emit=heard.append)
         plan = session.plan(PlanRequest(folder=folder, python="3.11"))
         assert {f"{one.name}=={one.version}" for one in plan.wheels} >= {"sly==1.0", "idna==3.7"}
         said = [one.message for one in heard if isinstance(one, Notice) and "resolved again" in one.message]

@@ -80,7 +80,7 @@ def test_without_a_word_on_building_it_is_refused(make_source: MakeSource) -> No
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     """A text under an archive's name."""
     (tmp_path / "a-1.tar.gz").write_text("no")
-    with pytest.raises(UntrustedInputError, match="no source distribution"):
+    with pytest.raises(UntrustedInputError):
         read_source(tmp_path / "a-1.tar.gz", "a-1.tar.gz")
 
 
@@ -99,7 +99,7 @@ def test_an_archive_that_breaks_in_the_middle_is_refused(tmp_path: Path, ending:
             made.addfile(member, io.BytesIO(text))
     data = path.read_bytes()
     path.write_bytes(data[:20_000] + b"\xff" * 10_000 + data[30_000:])
-    with pytest.raises(UntrustedInputError, match="no source distribution"):
+    with pytest.raises(UntrustedInputError):
         read_source(path, path.name)
 
 

@@ -14,6 +14,7 @@ from shipml.events import Emit, ignore
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
+from shipml.session import Session
 from shipml.store import Store
 
 MakeLayer = Callable[..., LayerValue]
@@ -46,9 +47,7 @@ def make_wheel_layer(store: Store, interpreter: wheels.Interpreter) -> MakeLayer
             python=python or ".".join(platform.python_version_tuple()[:2]),
             interpreter=lambda: interpreter,
             python_version=platform.python_version(),
-            store=into or store,
-            http=HttpClient(),
-            emit=emit,
+            session=Session(into or store, HttpClient(), emit),
         )
 
     return make

@@ -18,6 +18,7 @@ from shipml.events import Event, Notice, ignore
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
+from shipml.session import Session
 from shipml.store import Store
 from shipml.wheels import bytecode
 from tests.wheels.conftest import MakeLayer
@@ -42,9 +43,7 @@ def layer_by(started: wheels.Interpreter, wheel: LockedWheel, store: Store, pyth
         python=python,
         interpreter=lambda: started,
         python_version=started.version,
-        store=store,
-        http=HttpClient(),
-        emit=ignore,
+        session=Session(store, HttpClient(), ignore),
     )
 
 
@@ -121,9 +120,7 @@ def test_a_pack_is_used_again(tmp_path: Path, store: Store, interpreter: wheels.
         python=MINOR,
         interpreter=must_not_start,
         python_version=interpreter.version,
-        store=store,
-        http=HttpClient(),
-        emit=ignore,
+        session=Session(store, HttpClient(), ignore),
     )
     assert f"{SITE}/demo/__pycache__/a.{TAG}.pyc" in files(made)
 
@@ -197,9 +194,7 @@ def test_a_failure_elsewhere_ends_the_compilers(tmp_path: Path, store: Store, in
             python=MINOR,
             interpreter=lambda: hanging,
             python_version=interpreter.version,
-            store=store,
-            http=HttpClient(),
-            emit=ignore,
+            session=Session(store, HttpClient(), ignore),
         )
     assert set(threading.enumerate()) <= before
 
@@ -213,9 +208,7 @@ def test_another_patch_version_is_told(tmp_path: Path, store: Store, interpreter
         python=MINOR,
         interpreter=lambda: interpreter,
         python_version=f"{MINOR}.999",
-        store=store,
-        http=HttpClient(),
-        emit=heard.append,
+        session=Session(store, HttpClient(), heard.append),
     )
     (notice,) = [event for event in heard if isinstance(event, Notice)]
     assert notice.level == "warning"

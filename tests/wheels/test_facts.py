@@ -19,6 +19,7 @@ from shipml.events import ignore
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
+from shipml.session import Session
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
@@ -45,7 +46,7 @@ def locked(folder: Path, *members: Member) -> LockedWheel:
 
 def facts_of(wheel: LockedWheel, store: Store, platform: str | None = None) -> wheels.NativeFacts:
     wanted = Platform.parse(platform) if platform else None
-    return wheels.native_facts([wheel], store=store, http=HttpClient(), emit=ignore, platform=wanted)[wheel]
+    return wheels.native_facts([wheel], session=Session(store, HttpClient(), ignore), platform=wanted)[wheel]
 
 
 def test_agrees_with_pyelftools(tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_facts_travel_as_text(tmp_path: Path, store: Store) -> None:
     assert not are_known([wheel], other)
     with other.borrowing(facts_of_text(text)):
         assert are_known([wheel], other)
-        found = native_facts([wheel], store=other, http=HttpClient(), emit=ignore)[wheel]
+        found = native_facts([wheel], session=Session(other, HttpClient(), ignore))[wheel]
         assert facts_as_text([wheel], other) == text, "who borrows it writes the same image"
     assert found == NativeFacts(("amd64",), (("libGL.so.1", "cv2/x.so"),), ("libc10.so", "libfoo-1.2.so.3"))
     other.close()

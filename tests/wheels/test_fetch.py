@@ -23,6 +23,7 @@ from shipml.events import (
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
+from shipml.session import Session
 from shipml.store import Store
 from tests.wheels.conftest import MakeLayer
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
@@ -39,7 +40,7 @@ def test_all_are_fetched_and_the_progress_adds_up(tmp_path: Path, store: Store) 
     """One step with the sum of the sizes as total, reached when the step ends; every wheel is a blob then."""
     wanted = some(tmp_path, 9)
     heard: list[Event] = []
-    wheels.fetch([*wanted, wanted[0]], store=store, http=HttpClient(), emit=heard.append)
+    wheels.fetch([*wanted, wanted[0]], session=Session(store, HttpClient(), heard.append))
     assert all(Digest.of_file(store.blob_path(wheel.digest)) == wheel.digest for wheel in wanted)
     total = sum(wheel.size_bytes or 0 for wheel in wanted)
     progress = [event for event in heard if isinstance(event, StepProgressed)]
@@ -52,11 +53,11 @@ def test_all_are_fetched_and_the_progress_adds_up(tmp_path: Path, store: Store) 
 def test_what_is_there_is_not_fetched_again(tmp_path: Path, store: Store) -> None:
     """Wheels of the store are not asked for, and no step is shown."""
     wanted = some(tmp_path, 2)
-    wheels.fetch(wanted, store=store, http=HttpClient(), emit=ignore)
+    wheels.fetch(wanted, session=Session(store, HttpClient(), ignore))
     for wheel in wanted:
         (tmp_path / wheel.filename).unlink()
     heard: list[Event] = []
-    wheels.fetch(wanted, store=store, http=HttpClient(), emit=heard.append)
+    wheels.fetch(wanted, session=Session(store, HttpClient(), heard.append))
     assert heard == []
 
 
@@ -65,7 +66,7 @@ def test_a_size_that_is_not_known(tmp_path: Path, store: Store) -> None:
     (wheel,) = some(tmp_path, 1)
     unsized = LockedWheel(wheel.name, wheel.version, wheel.url, None, wheel.digest, wheel.filename)
     heard: list[Event] = []
-    wheels.fetch([unsized], store=store, http=HttpClient(), emit=heard.append)
+    wheels.fetch([unsized], session=Session(store, HttpClient(), heard.append))
     assert {event.total for event in heard if isinstance(event, StepProgressed)} == {None}
     assert store.has_blob(wheel.digest)
 
@@ -112,7 +113,7 @@ def test_a_failure_stops_the_other_downloads(
         if together:
             make_wheel_layer(slow, bad, kind="packages")
         else:
-            wheels.fetch([slow, bad], store=store, http=HttpClient(), emit=ignore)
+            wheels.fetch([slow, bad], session=Session(store, HttpClient(), ignore))
 
     with pytest.raises(UntrustedInputError, match="has the digest"):
         start()

@@ -14,6 +14,7 @@ from shipml.errors import TryAgainError, UntrustedInputError
 from shipml.events import ignore
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
+from shipml.session import Session
 from shipml.store import Store
 from tests.wheels.conftest import MakeLayer
 from tests.wheels.making import Member, make_zip, record_row, record_text, save_wheel, wheel_members
@@ -114,7 +115,7 @@ def test_refuses_another_digest(tmp_path: Path, store: Store) -> None:
     """A file whose SHA-256 is not the lock's is not kept."""
     locked = save_wheel(tmp_path, make_zip(wheel_members([MODULE])), digest=Digest.of(b"another"))
     with pytest.raises(UntrustedInputError, match="has the digest"):
-        wheels.fetch([locked], store=store, http=HttpClient(), emit=ignore)
+        wheels.fetch([locked], session=Session(store, HttpClient(), ignore))
     assert not blobs(store)
 
 
@@ -122,7 +123,7 @@ def test_refuses_another_size(tmp_path: Path, store: Store) -> None:
     """A file larger than the lock says is given up while it arrives."""
     locked = save_wheel(tmp_path, make_zip(wheel_members([MODULE])), size_bytes=10)
     with pytest.raises(UntrustedInputError, match="larger than the 10 bytes"):
-        wheels.fetch([locked], store=store, http=HttpClient(), emit=ignore)
+        wheels.fetch([locked], session=Session(store, HttpClient(), ignore))
     assert not blobs(store)
 
 
@@ -150,7 +151,7 @@ def test_a_truncated_download_can_be_tried_again(tmp_path: Path, store: Store, s
     """A connection that ends early, again and again, is a passing failure, and nothing is kept."""
     locked = save_wheel(tmp_path, make_zip(wheel_members([MODULE])), url=short_server)
     with pytest.raises(TryAgainError, match="could not download"):
-        wheels.fetch([locked], store=store, http=HttpClient(), emit=ignore)
+        wheels.fetch([locked], session=Session(store, HttpClient(), ignore))
     assert not blobs(store)
 
 

@@ -22,6 +22,7 @@ from shipml.http import HttpClient
 from shipml.oci import manifest as names
 from shipml.oci.digest import Digest
 from shipml.oci.image import LayerValue
+from shipml.session import Session
 from shipml.store import Store
 from tests.wheels.conftest import MakeLayer
 from tests.wheels.making import Member, contents, files, make_zip, record_row, record_text, save_wheel, wheel_members
@@ -290,9 +291,7 @@ def test_what_the_key_depends_on(tmp_path: Path, store: Store, interpreter: whee
             python=MINOR,
             interpreter=lambda: interpreter,
             python_version=version,
-            store=store,
-            http=HttpClient(),
-            emit=ignore,
+            session=Session(store, HttpClient(), ignore),
         )
         return made.annotations[names.KEY]
 

@@ -17,6 +17,7 @@ from shipml.events import ignore
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
+from shipml.session import Session
 from shipml.store import Store
 from shipml.wheels.archive import Archive
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
@@ -105,9 +106,7 @@ def make_layer(wheel: LockedWheel, home: Path) -> LayerValue:
             python=MINOR,
             interpreter=lambda: wheels.Interpreter((sys.executable,), {}, platform.python_version()),
             python_version=platform.python_version(),
-            store=store,
-            http=HttpClient(),
-            emit=ignore,
+            session=Session(store, HttpClient(), ignore),
         )
 
 

@@ -17,6 +17,7 @@ from shipml.events import ignore
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
+from shipml.session import Session
 from shipml.store import Store
 from tests.wheels.reference import assert_same, install_with_reference
 
@@ -87,9 +88,7 @@ def test_a_real_wheel_is_what_installer_installs(name: str, downloaded: dict[str
             python=PYTHON,
             interpreter=lambda: wheels.Interpreter((sys.executable,), {}, platform.python_version()),
             python_version=platform.python_version(),
-            store=store,
-            http=HttpClient(),
-            emit=ignore,
+            session=Session(store, HttpClient(), ignore),
         )
         expected = install_with_reference(path, tmp_path / "root", name=name, python=PYTHON)
         assert_same(layer, expected)

@@ -9,7 +9,7 @@ from pathlib import Path
 from shipml.errors import ConfigurationError
 from shipml.facts.project import GpuUse
 from shipml.project.code.notebooks import read_notebook
-from shipml.project.text import read_any_text
+from shipml.project.text import read_any_text, read_data
 
 __all__ = ["find_gpu_uses"]
 
@@ -48,7 +48,7 @@ def _bases(text: str) -> Iterator[GpuUse]:
 def _calls(folder: Path, path: str) -> Iterator[GpuUse]:
     """The first call that needs a GPU, of a file that does not ask whether there is one."""
     try:
-        if (folder / path).stat().st_size > _LIMIT_BYTES or b"cuda" not in (folder / path).read_bytes():
+        if (folder / path).stat().st_size > _LIMIT_BYTES or b"cuda" not in read_data(folder / path):
             return
         if path.endswith(".ipynb"):
             notebook = read_notebook(folder, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,14 @@ from pathlib import Path
 
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.project import Program, ProgramKind
+from shipml.project.code.running import (
+    calls_nothing,
+    calls_shell,
+    is_python_notebook,
+    is_relative,
+    package_folder,
+)
+from shipml.project.text import read_data
 
 __all__ = ["find_programs"]
 
@@ -57,11 +64,18 @@ def find_programs(folder: Path, files: Sequence[ApplicationFile]) -> tuple[Progr
     wanted = sorted((path for path in paths if _may_be_program(path)), key=lambda path: (path.count("/"), path))
     for path in wanted[:_MOST_FILES]:
         if path.endswith(".ipynb"):
-            found += [Program(path, "notebook")] if _is_python_notebook(folder / path) else []
+            if is_python_notebook(folder / path):
+                found.append(Program(path, "notebook", calls_shell=calls_shell(folder / path)))
         elif (tree := _parsed(folder / path)) is not None:
             module = _read(tree)
             used[path] = _local_imports(path, module.roots, known)
             program = _program(path, module, known)
+            package = package_folder(path, known)
+            if package is not None and (
+                is_relative(tree) or path.endswith("/__main__.py") or not program.needs_its_folder
+            ):
+                program = replace(program, as_module=True, package_folder=package)
+            program = replace(program, calls_nothing=calls_nothing(tree))
             (found if program.kind != "script" or _starts_something(path, module) else modules).append(program)
     imported = {other for path, others in used.items() for other in others if other != path}
     programs = found or [one for one in modules if one.path not in imported]
@@ -85,7 +99,7 @@ def _parsed(path: Path) -> ast.Module | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the project's own escapes, not ours to show
         try:
-            return ast.parse(path.read_bytes())
+            return ast.parse(read_data(path))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             return None
 
@@ -109,7 +123,7 @@ class _Module:
 
 
 def _starts_something(path: str, module: _Module) -> bool:
-    return module.main is not None or module.runs or "/" not in path
+    return module.main is not None or module.runs or "/" not in path or path.endswith("/__main__.py")
 
 
 def _program(path: str, module: _Module, known: frozenset[str]) -> Program:
@@ -336,12 +350,3 @@ def _needs_its_folder(path: str, roots: Iterable[str], known: frozenset[str]) ->
     beside = {root for root in roots if f"{folder}/{root}.py" in known or f"{folder}/{root}/__init__.py" in known}
     at_root = {root for root in roots if f"{root}.py" in known or any(one.startswith(f"{root}/") for one in known)}
     return bool(beside - at_root)
-
-
-def _is_python_notebook(path: Path) -> bool:
-    """By the notebook's own metadata (nbformat 4, "kernelspec"); one that does not say is Python's."""
-    try:
-        metadata = json.loads(path.read_bytes()).get("metadata", {})
-        return str(metadata.get("kernelspec", {}).get("language") or "python").lower() == "python"
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return False

@@ -1,7 +1,7 @@
 """Lock files of other tools: the exact versions, taken as constraints on what their project file asks for.
 
 uv resolves once more, within them: which of the locked packages this platform and Python need, and which wheel of each.
-Hashes of the lock are not compared; the index's are.
+The hashes that the lock states bind what is taken.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
+from shipml.facts.requirements import StatedHashes
+from shipml.project.data import normalised
 from shipml.project.requirements.reader import Folder, Found, Line
+from shipml.project.requirements.stated_hashes import hashes_by_name, hashes_of_package
 from shipml.project.text import line_of, parse_toml, read_text
 
 __all__ = ["LockAlone", "LockedVersions", "find_lock", "read_lock"]
@@ -28,6 +31,7 @@ class LockedVersions:
     """`NAME==VERSION`, with a marker where the lock has several."""
     text: str
     python: tuple[PythonEvidence, ...] = ()
+    hashes: tuple[StatedHashes, ...] = ()
 
 
 _OF = {
@@ -53,7 +57,9 @@ class LockAlone:
         """Its versions, as requirements."""
         locked = read_lock(folder, path)
         because = "there is no file besides that says what the project asks for"
-        return Found(path, because, locked.lines, texts=((path, locked.text),), python=locked.python)
+        return Found(
+            path, because, locked.lines, texts=((path, locked.text),), python=locked.python, hashes=locked.hashes
+        )
 
 
 def _is_ours(folder: Folder, name: str) -> bool:
@@ -83,16 +89,28 @@ def read_lock(folder: Folder, path: str) -> LockedVersions:
     pinned = [one for one in packages if isinstance(one, Mapping)] if isinstance(packages, list) else []
     numbers = _line_numbers(text)
     lines = tuple(_unambiguous(pinned, numbers, path))
-    return LockedVersions(path, lines, text, tuple(_python(document, text, path)))
+    hashes = tuple(_stated(document, pinned, numbers, path))
+    return LockedVersions(path, lines, text, tuple(_python(document, text, path)), hashes)
+
+
+def _stated(
+    document: Mapping[str, Any], packages: list[Mapping[str, Any]], numbers: Mapping[str, list[int]], path: str
+) -> Iterator[StatedHashes]:
+    apart = hashes_by_name(document)
+    for package in packages:
+        name = str(package.get("name", ""))
+        if hashes := (*hashes_of_package(package), *apart.get(name, ())):
+            yield StatedHashes(normalised(name), f"{path}:{numbers.get(name, [1])[0]}", hashes)
 
 
 def _unambiguous(packages: list[Mapping[str, Any]], numbers: Mapping[str, list[int]], path: str) -> Iterator[Line]:
     by_name: dict[str, dict[str, list[tuple[str, int]]]] = {}
+    left: dict[str, list[int]] = {}
     for package in packages:
         name, version = package.get("name"), package.get("version")
         if not isinstance(name, str) or not isinstance(version, str) or not _from_index(package):
             continue
-        places = numbers.get(name, [1])
+        places = left.setdefault(name, list(numbers.get(name, [1])))
         number = places.pop(0) if len(places) > 1 else places[0]
         by_name.setdefault(name, {}).setdefault(version, []).append((_marker(package), number))
     for name, versions in by_name.items():
@@ -162,4 +180,9 @@ def _pipfile_lock(text: str, path: str) -> LockedVersions:
     )
     version = requires.get("python_full_version", requires.get("python_version"))
     python = (PythonEvidence(str(version), f"{path}:{numbers.get('python_version', 1)}", "version"),) if version else ()
-    return LockedVersions(path, lines, text, python)
+    hashes = tuple(
+        StatedHashes(normalised(name), f"{path}:{numbers.get(name, 1)}", stated)
+        for name, entry in packages.items()
+        if isinstance(entry, dict) and (stated := hashes_of_package(entry))
+    )
+    return LockedVersions(path, lines, text, python, hashes)

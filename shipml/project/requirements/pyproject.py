@@ -13,7 +13,7 @@ from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
 from shipml.project.text import line_of, read_any_text
 
-__all__ = ["Pyproject", "uv_settings"]
+__all__ = ["Pyproject", "line_of_entry", "uv_settings"]
 
 FILE = "pyproject.toml"
 _UV_KEYS = ("requires-python", "dependencies", "dynamic", "optional-dependencies")
@@ -135,10 +135,10 @@ def _poetry(folder: Folder) -> Found:
 
 def _lines(folder: Folder, entries: object, key: str) -> Iterator[Line]:
     for entry in _strings(entries):
-        yield Line(entry.strip(), f"{FILE}:{_line_of_entry(folder.pyproject_text, entry, key)}")
+        yield Line(entry.strip(), f"{FILE}:{line_of_entry(folder.pyproject_text, entry, key)}")
 
 
-def _line_of_entry(text: str, entry: str, key: str) -> int:
+def line_of_entry(text: str, entry: str, key: str) -> int:
     """The line on which the string `entry` stands, at or after the line that begins with `key`."""
     start = line_of(text, key) if any(line.strip().startswith(key) for line in text.splitlines()) else 1
     for number, line in enumerate(text.splitlines(), start=1):

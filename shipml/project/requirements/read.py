@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Change, Declared, ImportedModule
+from shipml.facts.requirements import Change, Declared, ImportedModule, StatedHashes
 from shipml.oci.digest import Digest
 from shipml.project.code.imports import Code
 from shipml.project.corrections.correct import Mended, mend, understand
 from shipml.project.corrections.item import Item
 from shipml.project.corrections.missing import add_missing
 from shipml.project.requirements.choose import Taken
+from shipml.project.requirements.local_projects import local_projects
 from shipml.project.requirements.own_project import expand, source_folder
 from shipml.project.requirements.pyproject import uv_settings
 from shipml.project.requirements.reader import Folder, Found, Line
@@ -44,7 +45,8 @@ def read_requirements(
     found = taken.found
     imported = {module.root for module in imports}
     settings = tuple(uv_settings(folder))
-    expanded = expand(found.requirements, folder)
+    local = local_projects(folder.path, folder.pyproject)
+    expanded = expand(found.requirements, folder, local=local)
     options, pytorch_backends = split_options(found.options)
     has_indexes = bool(settings) or any(_INDEX.fullmatch(option.text) for option in options)
     mended = mend(expanded.lines, folder.path, imported=imported, has_indexes=has_indexes)
@@ -70,8 +72,21 @@ def read_requirements(
         inputs=(*found.inputs, *settings, *_local_archives(folder.path, mended.items)),
         pytorch_backends=pytorch_backends,
         unknown=tuple(unknown),
-        source_folders=_source_folders(folder, expanded.folders),
+        source_folders=_source_folders(
+            folder,
+            tuple(source_folder(folder.path / path, path) for path in local.values())
+            if found.as_it_stands
+            else expanded.folders,
+        ),
+        stated_hashes=tuple(_stated(taken, locked)),
     )
+
+
+def _stated(taken: Taken, locked: Mended) -> Iterator[StatedHashes]:
+    """The hashes of the locks, without those of versions that the project file has outgrown."""
+    yield from taken.found.hashes
+    outgrown = {change.source for change in locked.changes if change.kind == "lock"}
+    yield from (one for one in (taken.lock.hashes if taken.lock else ()) if one.source not in outgrown)
 
 
 def _in_order(*groups: Iterable[Change]) -> tuple[Change, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import Change, LeftAside
+from shipml.facts.requirements import Change, LeftAside, StatedHashes
 
 __all__ = ["Folder", "Found", "Line", "Reader"]
 
@@ -64,6 +64,8 @@ class Found:
     as_it_stands: bool = False
     """Whether uv must read the file itself."""
     python: tuple[PythonEvidence, ...] = ()
+    hashes: tuple[StatedHashes, ...] = ()
+    """Of a lock that is taken for the file itself."""
     own_folders: tuple[str, ...] = ()
     """Folders, relative to the project, in which the project's own packages lie."""
 

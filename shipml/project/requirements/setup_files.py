@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import configparser
+import contextlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
@@ -13,7 +15,7 @@ from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
 from shipml.project.text import line_of, read_any_text
 
-__all__ = ["SetupCfg", "SetupPy"]
+__all__ = ["SetupCfg", "SetupPy", "setup_arguments"]
 
 
 class SetupCfg:
@@ -75,6 +77,28 @@ class SetupPy:
             texts=((path, text),),
             python=tuple(reading.python()),
         )
+
+
+def setup_arguments(folder: Path) -> dict[str, object]:
+    """What setup.py calls setup() with, as far as it is written as literals; nothing without such a file."""
+    found = read_any_text(folder, "setup.py") if (folder / "setup.py").is_file() else None
+    try:
+        tree = ast.parse(found[0] if found is not None else "")
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    names = {
+        node.targets[0].id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    said: dict[str, object] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) == "setup":
+            for keyword in node.keywords:
+                value = names.get(keyword.value.id) if isinstance(keyword.value, ast.Name) else keyword.value
+                with contextlib.suppress(ValueError, TypeError):
+                    said[keyword.arg or ""] = ast.literal_eval(value) if value is not None else None
+    return {name: value for name, value in said.items() if value is not None}
 
 
 def _name(node: ast.expr) -> str:

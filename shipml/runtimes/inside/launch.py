@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import select
 import signal
@@ -26,6 +27,7 @@ from shipml.runtimes.inside.protocol import (
     decode,
     encode,
 )
+from shipml.runtimes.inside.sockets import listening
 
 __all__ = ["main"]
 
@@ -33,6 +35,7 @@ _WATCH_SECONDS = 0.05
 _SIGNAL_BASE = 128
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1  # linux/sockios.h, linux/if.h
 _BUSY_TRIES = 50
+_MOST_LISTENERS = 500
 
 
 class _FailedError(Exception):
@@ -66,6 +69,8 @@ def main(parent: int, control_descriptor: int, probe_descriptor: int, input_desc
         libc.die_with_parent(signal.SIGTERM)  # only now: a change of user IDs would undo it
         if os.getppid() == parent and init.start() == 0:
             libc.die_with_parent(signal.SIGKILL)
+            if leftover:
+                leftover.forget()
             _be_init(spec, control, probe, cgroup)
         if init.wait() == 0:
             leftover = None  # shipml lives, and will ask the cgroup how it went
@@ -111,6 +116,10 @@ class _Leftover:
     def __init__(self, path: str) -> None:
         self._name = os.path.basename(path)
         self._parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def forget(self) -> None:
+        """Close what is open: the program's process enters a folder of its image's choice before it executes."""
+        os.close(self._parent)
 
     def remove(self) -> None:
         for _ in range(_BUSY_TRIES):
@@ -204,11 +213,18 @@ def _be_init(spec: Spec, control: socket.socket, probe: socket.socket, cgroup: i
 
 
 def _run(spec: Spec, control: socket.socket, probe: socket.socket, cgroup: int | None) -> int:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}:
+        signal.signal(number, signal.SIG_IGN)  # the program may share our user: it must not end its judge
+    libc.join_new_session_keyring()
     if not spec.network:
         _raise_loopback()
     libc.set_hostname("shipml")
-    root = make_root(spec.layers, spec.mount_point)
+    root = make_root(
+        spec.layers,
+        spec.mount_point,
+        shared_memory_bytes=spec.shared_memory_bytes,
+        scratch_bytes=spec.scratch_bytes,
+    )
     enter_root(root)
     if not spec.command:
         return 0
@@ -257,25 +273,26 @@ def _attend(program: int, spec: Spec, control: socket.socket, probe: socket.sock
     poll = select.poll()
     for source in (control.fileno(), probe.fileno(), woken):
         poll.register(source, select.POLLIN)
-    watch = spec.memory_bytes is not None
-    out_of_memory = False
+    out_of_memory = too_many = False
     while True:
-        ready = {descriptor for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000 if watch else None)}
+        ready = {descriptor for descriptor, _ in poll.poll(_WATCH_SECONDS * 1000)}
         if control.fileno() in ready:
             packet = control.recv(PACKET_BYTES)
             if not packet:
                 return 1
             os.kill(program, decode(packet)["signal"])
-        if probe.fileno() in ready and not _hand_out_socket(probe):
+        if probe.fileno() in ready and not _answer(probe, own_network=not spec.network):
             poll.unregister(probe.fileno())
         if woken in ready:
             os.read(woken, PACKET_BYTES)
-        if watch and not out_of_memory and _used_bytes() > (spec.memory_bytes or 0):
-            out_of_memory = True
-            os.kill(-1, signal.SIGKILL)
+        if not (out_of_memory or too_many):
+            out_of_memory = spec.memory_bytes is not None and _used_bytes() > spec.memory_bytes
+            too_many = sum(map(str.isdigit, os.listdir("/proc"))) > spec.processes
+            if out_of_memory or too_many:
+                os.kill(-1, signal.SIGKILL)
         exit_code = _reap(program)
         if exit_code is not None:
-            control.send(encode({"exit_code": exit_code, "out_of_memory": out_of_memory}))
+            control.send(encode({"exit_code": exit_code, "out_of_memory": out_of_memory, "too_many": too_many}))
             return 0
 
 
@@ -292,22 +309,36 @@ def _reap(program: int) -> int | None:
     return found
 
 
-def _hand_out_socket(probe: socket.socket) -> bool:
-    if not probe.recv(PACKET_BYTES):
-        return False
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
-        socket.send_fds(probe, [b"socket"], [made.fileno()])
-    return True
+def _answer(probe: socket.socket, *, own_network: bool) -> bool:
+    """One question on the probe socket; False where nobody asks any more."""
+    question = probe.recv(PACKET_BYTES)
+    if question == b"listening":
+        with contextlib.suppress(OSError):
+            probe.send(json.dumps(listening(own_network=own_network)[:_MOST_LISTENERS]).encode())
+    elif question:
+        family = socket.AF_INET6 if question == b"socket6" else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as made:
+            socket.send_fds(probe, [b"socket"], [made.fileno()])
+    return bool(question)
 
 
 def _used_bytes() -> int:
-    """Memory that only the sandbox's processes hold: anonymous pages, and shared ones once a process."""
-    used_kib = 0
+    """Memory that only the sandbox holds: its processes' own pages, and what they share or have written to files.
+
+    Files are in memory here, too; a shared page may be of such a file, so the larger of both counts.
+    """
+    own_kib = shared_kib = 0
     for name in os.listdir("/proc"):
         if name.isdigit() and name != "1":
             with contextlib.suppress(OSError), open(f"/proc/{name}/status", encoding="utf-8", errors="replace") as file:
-                used_kib += sum(int(line.split()[1]) for line in file if line.startswith(("RssAnon:", "RssShmem:")))
-    return used_kib * 1024
+                found = {name: value for name, _, value in (line.partition(":") for line in file)}
+                own_kib += int(found.get("RssAnon", "0 kB").split()[0])
+                shared_kib += int(found.get("RssShmem", "0 kB").split()[0])
+    written_bytes = sum(
+        (found.f_blocks - found.f_bfree) * found.f_frsize
+        for found in map(os.statvfs, ("/", "/dev/shm"))  # noqa: S108
+    )
+    return own_kib * 1024 + max(shared_kib * 1024, written_bytes)
 
 
 def _tell_failure(control: socket.socket, step: str, error: OSError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 __all__ = [
@@ -22,9 +23,11 @@ __all__ = [
     "MS_REMOUNT",
     "die_with_parent",
     "drop_capabilities",
+    "join_new_session_keyring",
     "mount",
     "no_new_privileges",
     "pivot_root",
+    "prctl",
     "set_hostname",
     "unmount_lazily",
     "unshare",
@@ -55,6 +58,9 @@ _PR_CAPBSET_DROP = 24
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+_KEYCTL = {"x86_64": 250, "aarch64": 219}  # asm/unistd_64.h, asm-generic/unistd.h
+_JOIN_SESSION_KEYRING = 1  # linux/keyctl.h
 
 _KEPT_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 18, 31})
 """What Docker leaves to root, without raw sockets, devices and audit: CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL,
@@ -103,26 +109,36 @@ def set_hostname(name: str) -> None:
     _check(_libc.sethostname(encoded, ctypes.c_size_t(len(encoded))))
 
 
-def _prctl(option: int, *values: int) -> None:
+def prctl(option: int, *values: int) -> None:
+    """Call prctl with this option."""
     padded = [*values, 0, 0, 0, 0][:4]
     _check(_libc.prctl(ctypes.c_int(option), *(ctypes.c_ulong(value) for value in padded)))
 
 
 def die_with_parent(signal_number: int) -> None:
     """Get this signal when the parent process (its thread that started us) ends."""
-    _prctl(_PR_SET_PDEATHSIG, signal_number)
+    prctl(_PR_SET_PDEATHSIG, signal_number)
+
+
+def join_new_session_keyring() -> None:
+    """Leave the caller's session keyring, with its tickets and tokens, for a new one (session-keyring(7))."""
+    number = _KEYCTL.get(os.uname().machine)
+    if number is not None and _libc.syscall(ctypes.c_long(number), ctypes.c_long(_JOIN_SESSION_KEYRING), None) < 0:
+        code = ctypes.get_errno()
+        if code != errno.ENOSYS:  # a kernel without keys has none to give
+            raise OSError(code, os.strerror(code))
 
 
 def no_new_privileges() -> None:
     """Let no later program gain rights by set-user-ID bits or file capabilities."""
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
 
 
 def drop_capabilities() -> None:
     """Leave to root in the sandbox what Docker would; other users have none after the program starts."""
-    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     with open("/proc/sys/kernel/cap_last_cap", encoding="utf-8") as file:  # no codec can be imported in the new root
         last = int(file.read())
     for number in range(last + 1):
         if number not in _KEPT_CAPABILITIES:
-            _prctl(_PR_CAPBSET_DROP, number)
+            prctl(_PR_CAPBSET_DROP, number)

@@ -26,6 +26,11 @@ _FOLDER_MODE = 0o755
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 """Below /proc: what root could change of the machine, since the IDs of the sandbox's root may be the machine's."""
+_HIDDEN = (
+    *("acpi", "asound", "kcore", "key-users", "keys", "latency_stats", "sched_debug", "scsi", "slabinfo"),
+    *("timer_list", "timer_stats"),
+)
+"""Below /proc: what tells of the machine and of its users, as Docker hides it."""
 _STATVFS_TO_MOUNT = ((os.ST_NOSUID, MS_NOSUID), (os.ST_NODEV, MS_NODEV), (os.ST_NOEXEC, MS_NOEXEC))
 
 
@@ -37,14 +42,17 @@ class MountError(OSError):
         self.step = step
 
 
-def make_root(layers: tuple[str, ...], mount_point: str) -> str:
+def make_root(layers: tuple[str, ...], mount_point: str, *, shared_memory_bytes: int, scratch_bytes: int | None) -> str:
     """Mount everything below `mount_point` (topmost layer first); returns the root's path.
+
+    `shared_memory_bytes` is the size of /dev/shm, `scratch_bytes` that of all else that is written; both are memory.
 
     Raises:
         MountError: the kernel refuses.
     """
     _try("private", "none", "/", flags=MS_REC | MS_PRIVATE)
-    _try("private", "tmpfs", mount_point, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755")
+    scratch = "mode=755" if scratch_bytes is None else f"mode=755,size={scratch_bytes}"
+    _try("private", "tmpfs", mount_point, "tmpfs", MS_NOSUID | MS_NODEV, scratch)
     for name in ("layers", "upper", "work", "root"):
         os.mkdir(f"{mount_point}/{name}")
         os.chmod(f"{mount_point}/{name}", _FOLDER_MODE)
@@ -56,7 +64,9 @@ def make_root(layers: tuple[str, ...], mount_point: str) -> str:
     for name in _READ_ONLY:
         if os.path.exists(f"{root}/proc/{name}"):
             _bind_read_only(f"{root}/proc/{name}", f"{root}/proc/{name}")
-    _make_devices(f"{root}/dev")
+    _make_devices(f"{root}/dev", shared_memory_bytes)
+    for name in _HIDDEN:
+        _hide(f"{root}/proc/{name}", f"{root}/dev/null")
     with contextlib.suppress(OSError):  # it goes with the network namespace: not to be had with the machine's network
         mount("sysfs", f"{root}/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     return root
@@ -94,7 +104,7 @@ def _make_folder(root: str, name: str) -> None:
     os.mkdir(path, 0o755)
 
 
-def _make_devices(dev: str) -> None:
+def _make_devices(dev: str, shared_memory_bytes: int) -> None:
     _try("dev", "tmpfs", dev, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k")
     for name in _DEVICES:
         os.close(os.open(f"{dev}/{name}", os.O_CREAT | os.O_CLOEXEC, 0o666))
@@ -104,8 +114,17 @@ def _make_devices(dev: str) -> None:
     os.symlink("pts/ptmx", f"{dev}/ptmx")
     for name in ("shm", "pts"):
         os.mkdir(f"{dev}/{name}", 0o755)
-    _try("dev", "tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")
+    _try(
+        "dev", "tmpfs", f"{dev}/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode=1777,size={shared_memory_bytes}"
+    )
     _try("dev", "devpts", f"{dev}/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620")
+
+
+def _hide(path: str, nothing: str) -> None:
+    if os.path.isdir(path):
+        _try("proc", "tmpfs", path, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=0")
+    elif os.path.exists(path):
+        _try("proc", nothing, path, flags=MS_BIND)
 
 
 def _bind_read_only(source: str, target: str) -> None:

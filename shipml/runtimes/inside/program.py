@@ -10,6 +10,7 @@ import socket
 
 from shipml.runtimes.inside.libc import drop_capabilities, no_new_privileges
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec, encode
+from shipml.runtimes.inside.seccomp import refuse_system_calls
 
 __all__ = ["become"]
 
@@ -25,6 +26,7 @@ def become(spec: Spec, control: socket.socket, cgroup: int | None) -> None:
     os.setsid()
     if cgroup is not None:
         os.write(cgroup, b"0")
+        os.close(cgroup)  # it leads to the machine's control groups, and the image chooses the working folder
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if spec.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (spec.file_bytes, spec.file_bytes))
@@ -33,7 +35,9 @@ def become(spec: Spec, control: socket.socket, cgroup: int | None) -> None:
         os.setgroups(spec.groups)
         os.setresgid(spec.group_id, spec.group_id, spec.group_id)
         os.setresuid(spec.user_id, spec.user_id, spec.user_id)
+    resource.setrlimit(resource.RLIMIT_NPROC, (spec.processes, spec.processes))
     no_new_privileges()
+    refuse_system_calls()
     os.umask(0o022)
     exit_code, cause = _NOT_EXECUTABLE, ""
     try:

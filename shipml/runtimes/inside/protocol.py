@@ -1,9 +1,10 @@
 """What shipml and the process inside tell each other, one JSON object a packet (Unix sockets, SOCK_SEQPACKET).
 
 On the control socket, from inside: `{"started": pid}`, where the program cannot be executed `{"cause": text}`, then
-`{"exit_code": n, "out_of_memory": b}`; or `{"failed": step, "errno": n, "reason": text}` where the sandbox could not
-be made. To the inside: `{"signal": n}` for the program; closing the socket ends everything. On the probe socket: any
-packet asks for a TCP socket of the sandbox's network, which comes back as a file descriptor.
+`{"exit_code": n, "out_of_memory": b, "too_many": b}`; or `{"failed": step, "errno": n, "reason": text}` where the
+sandbox could not be made. To the inside: `{"signal": n}` for the program; closing the socket ends everything. On the
+probe socket: `socket` and `socket6` ask for a TCP socket of the sandbox's network, which comes back as a file
+descriptor; `listening` asks for `[[address, port], …]` of those that listen there.
 """
 
 from __future__ import annotations
@@ -41,6 +42,12 @@ class Spec:
     network: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     """Written into the root file system before the start: path below / → content."""
+    shared_memory_bytes: int = 64 << 20
+    """Size of /dev/shm: Docker's and Kubernetes' default."""
+    processes: int = 4096
+    """How many processes and threads the program may have at once."""
+    scratch_bytes: int | None = None
+    """What may be written to the root file system, which is in memory; None: half of the machine's memory."""
     memory_bytes: int | None = None
     """Where shipml itself must watch how much is used: the limit."""
     file_bytes: int | None = None
