@@ -8,6 +8,7 @@
     │   ├── ResolutionError      1   no set of packages satisfies the requirements
     │   ├── UntrustedInputError  1   a wheel, package, archive or index is broken or hostile
     │   ├── ImportCheckError     1   what the program imports does not work in the image
+    │   ├── SecretError          1   the image holds a secret, and is not pushed
     │   └── StoreError           1   the store cannot be read or written (disk full, damaged)
     ├── UsageError               2   the command cannot be carried out as typed
     │   ├── ConfigurationError   2   a settings file or environment variable is wrong
@@ -30,6 +31,7 @@ __all__ = [
     "NotAllowedError",
     "PlanError",
     "ResolutionError",
+    "SecretError",
     "ShipmlError",
     "SmokeTestError",
     "StoreError",
@@ -92,6 +94,12 @@ class ImportCheckError(BuildError):
     def __init__(self, message: str, *, hint: str = "", failures: tuple[tuple[str, str, str, str], ...] = ()) -> None:
         super().__init__(message, hint=hint)
         self.failures = failures
+
+
+class SecretError(BuildError):
+    """What would be pushed holds a secret; neither message nor hint shows it."""
+
+    kind = "secret"
 
 
 class StoreError(BuildError):

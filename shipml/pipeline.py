@@ -30,7 +30,7 @@ from shipml.oci.source import Output, write_outputs
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
 from shipml.prepare import plan_of, prepare
-from shipml.project import read_outline, reading_once
+from shipml.project import read_outline, read_secrets, reading_once
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
 from shipml.publish.login import (
@@ -55,6 +55,7 @@ from shipml.report import (
 )
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.run import run, run_image
+from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
 from shipml.store.built_files import keep_built_files
@@ -151,7 +152,7 @@ class Shipml:
         if decision.value != EMBEDDED:
             from shipml.build_elsewhere.build import build_elsewhere
 
-            return build_elsewhere(
+            report = build_elsewhere(
                 self.session,
                 self.plan,
                 request,
@@ -160,6 +161,8 @@ class Shipml:
                 decision=decision,
                 options=docker or DockerOptions(),
             )
+            keep_secrets(self.store, report.digest, read_secrets(request.folder, self.store), self.session.emit)
+            return report
         asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
         built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]

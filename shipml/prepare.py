@@ -15,7 +15,7 @@ from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import ImagePython
 from shipml.facts.request import PlanRequest
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.oci.manifest import Platform
 from shipml.plan import (
     Lock,
@@ -225,7 +225,7 @@ def _system_packages(
     return found.wanted
 
 
-def _refuse_changes(changes: Sequence[Change]) -> None:
+def _refuse_changes(changes: Sequence[Correction]) -> None:
     """What `--strict` is for: nothing is taken otherwise than it is written.
 
     Raises:

@@ -21,10 +21,10 @@ MODULES = {
 """Every module by its name."""
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "folders", "text"),
+    ("errors", "events", "folders", "reading", "text"),
     ("oci",),
     ("facts", "store"),
-    ("docker_engine", "dockerfile", "http", "plan"),
+    ("docker_engine", "dockerfile", "http", "plan", "secrets"),
     ("project", "registry"),
     ("azure",),
     ("session",),

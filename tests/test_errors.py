@@ -14,6 +14,7 @@ EXIT_CODES = {
     "PlanError": 1,
     "ResolutionError": 1,
     "ImportCheckError": 1,
+    "SecretError": 1,
     "UntrustedInputError": 1,
     "StoreError": 1,
     "UsageError": 2,

@@ -18,6 +18,7 @@ from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.prepare import learn, plan_of, prepare
+from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 
 __all__ = ["Built", "build_here"]
@@ -88,6 +89,7 @@ def _attempt(
         image = builder.build(plan, BuildContext(request.folder, session.emit))
         running.detail = f"{len(image.layers)} layers"
     session.store.keep_image(image)
+    keep_secrets(session.store, image.digest, prepared.project.secrets)
     is_here = last.is_here(image, session.store)
     if not is_here:
         session.emit(Notice(last.advice(load=load, check=check)))

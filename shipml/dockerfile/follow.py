@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from shipml.errors import PlanError
-from shipml.facts.dockerfile import Copied, NotUnderstood, Understood
+from shipml.facts.dockerfile import Copied, FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.project import (
     ProcessLine,
@@ -31,7 +31,7 @@ def follow_dockerfile(project: Project) -> Project:
         PlanError: an instruction is not understood, or copies what is not there.
     """
     dockerfile = project.dockerfile
-    if isinstance(dockerfile, NotUnderstood):
+    if isinstance(dockerfile, UnsupportedInstruction):
         raise PlanError(
             f"only a Docker Engine can build this Dockerfile; the first instruction that shipml does not understand:"
             f" {dockerfile.sentence}",
@@ -52,7 +52,9 @@ def follow_dockerfile(project: Project) -> Project:
         python_evidence=evidence,
         settings=replace(
             settings,
-            environment=tuple(sorted((dict(dockerfile.environment) | dict(settings.environment)).items())),
+            environment=tuple(
+                sorted((_variables(dockerfile, with_home=not settings.user) | dict(settings.environment)).items())
+            ),
             user=settings.user or dockerfile.user or _ROOT,
         ),
         processes=_process(dockerfile) or project.processes,
@@ -63,7 +65,13 @@ def follow_dockerfile(project: Project) -> Project:
     )
 
 
-def _process(dockerfile: Understood) -> tuple[ProcessLine, ...]:
+def _variables(dockerfile: FollowedDockerfile, *, with_home: bool) -> dict[str, str]:
+    """Those that it sets, and the HOME that Docker would take from the image's passwd."""
+    home = {"HOME": dockerfile.home} if dockerfile.home and with_home else {}
+    return home | dict(dockerfile.environment)
+
+
+def _process(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
     """The command as a line; what follows an ENTRYPOINT is one line with it."""
     command = dockerfile.command
     if command is None:
@@ -82,7 +90,7 @@ class Placed:
     """(path, absolute path in the image), sorted; a path comes once for each place."""
 
 
-def place_files(files: Sequence[ApplicationFile], dockerfile: Understood) -> Placed:
+def place_files(files: Sequence[ApplicationFile], dockerfile: FollowedDockerfile) -> Placed:
     """Carry out the COPY instructions.
 
     Raises:

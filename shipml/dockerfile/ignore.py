@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from shipml.dockerfile.glob import compile_glob
 from shipml.errors import ConfigurationError
 
 __all__ = ["IgnorePatterns", "parse_dockerignore"]
@@ -24,7 +25,8 @@ class _Pattern:
     text: str
     """Cleaned, without `!`."""
     negated: bool
-    regex: re.Pattern[str] = field(repr=False)
+    matches: Callable[[str], bool] = field(repr=False)
+    """Whether it matches all of a path."""
 
     def may_match_below(self, folder: str) -> bool:
         """Whether the leading components without wildcards agree with `folder`."""
@@ -59,7 +61,7 @@ class IgnorePatterns:
         parts = path.split("/")
         ancestors = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
         for pattern in reversed(self._patterns):
-            if any(pattern.regex.match(ancestor) for ancestor in ancestors):
+            if any(pattern.matches(ancestor) for ancestor in ancestors):
                 return not pattern.negated
         return None
 
@@ -70,7 +72,7 @@ class IgnorePatterns:
     def names(self, path: str) -> bool:
         """Whether a pattern matches `path` itself, with more than wildcards for its last component."""
         return any(
-            pattern.regex.match(path) is not None and re.search(r"[^*?]", posixpath.basename(pattern.text)) is not None
+            pattern.matches(path) and re.search(r"[^*?]", posixpath.basename(pattern.text)) is not None
             for pattern in self._patterns
         )
 
@@ -99,56 +101,11 @@ def _compile(pattern: str, source: str) -> _Pattern:
     body = pattern.removeprefix("!")
     if not body:
         raise ConfigurationError(
-            f'{source}: "!" alone is no pattern', hint="write what is to be taken in again after it"
+            f'{source}: "!" alone is not a pattern', hint="write what is to be taken in again after it"
         )
     try:
-        return _Pattern(body, pattern.startswith("!"), re.compile(_regex(body) + r"\Z", re.DOTALL))
+        return _Pattern(body, pattern.startswith("!"), compile_glob(body))
     except (re.error, IndexError) as error:
         raise ConfigurationError(
-            f"{source}: {body!r} is no valid pattern", hint="close the bracket, or write \\[ for the character"
+            f"{source}: {body!r} is not a valid pattern", hint="close the bracket, or write \\[ for the character"
         ) from error
-
-
-def _regex(pattern: str) -> str:
-    """The regular expression that matches the same paths as the glob `pattern`."""
-    if pattern.startswith("**") and not pattern.startswith("**/") and not re.search(r"[*?\[\\]", pattern[2:]):
-        return ".*" + re.escape(pattern[2:])
-    out = ""
-    at = 0
-    while at < len(pattern):
-        char = pattern[at]
-        if pattern.startswith("**", at):
-            at += 3 if pattern.startswith("**/", at) else 2
-            out += "(?:.*/)?" if at < len(pattern) else ".*"
-        elif char == "[":
-            piece, at = _character_class(pattern, at)
-            out += piece
-        elif char == "\\":
-            out += re.escape(pattern[at + 1])
-            at += 2
-        else:
-            out += {"*": "[^/]*", "?": "[^/]"}.get(char) or re.escape(char)
-            at += 1
-    return out
-
-
-def _character_class(pattern: str, at: int) -> tuple[str, int]:
-    """A bracket expression `[a-z]` or `[^a-z]` that starts at `at`, and where the pattern goes on.
-
-    Raises:
-        IndexError: it is not closed, or empty.
-    """
-    end = at + 1
-    negated = pattern[end] == "^"
-    end += negated
-    body = ""
-    while pattern[end] != "]":
-        if pattern[end] == "\\":
-            end += 1
-            body += "\\" + pattern[end]
-        else:
-            body += "-" if pattern[end] == "-" else re.escape(pattern[end])
-        end += 1
-    if not body:
-        raise IndexError
-    return f"[{'^/' if negated else ''}{body}]", end + 1

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shipml.facts.dockerfile import DockerfileUser
+
 __all__ = ["Ran", "RunError", "understand_run"]
 
 _FIRST_USER_ID = 1000
-_INSTALLERS = frozenset({"pip", "setuptools", "wheel", "uv", "build"})
+_NOGROUP = 65534
+_GROUPS = {"root": 0, "www-data": 33, "staff": 50, "users": 100, "nogroup": _NOGROUP}
+"""Those of Debian's images that Dockerfiles name."""
+_USER_VALUES = frozenset(
+    {"--uid", "--gid", "--groups", "--shell", "--home", "--home-dir", "--comment", "--gecos", "--ingroup"}
+    | {"--base-dir", "--expiredate", "--inactive", "--skel", "--key", "--password", "--firstuid", "--lastuid"}
+)
+_INSTALLERS = frozenset({"pip", "wheel"})
+"""What a program does not need: it was there to install others."""
 _PIP_FLAGS = frozenset(
     {"--no-cache-dir", "--no-cache", "--upgrade", "-U", "-q", "--quiet", "--system", "--user", "-v", "--verbose"}
     | {"--break-system-packages", "--prefer-binary", "--disable-pip-version-check", "--no-input", "--compile"}
@@ -51,16 +62,25 @@ class Ran:
     requirements: list[str] = field(default_factory=list)
     index_options: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
-    users: list[tuple[str, int]] = field(default_factory=list)
+    users: list[DockerfileUser] = field(default_factory=list)
+    """Those of earlier RUNs are not among them."""
+    known_users: tuple[DockerfileUser, ...] = ()
+    groups: dict[str, int] = field(default_factory=dict)
+    """All that there are, by name."""
 
 
-def understand_run(text: str) -> Ran:
+def understand_run(text: str, users: Sequence[DockerfileUser] = (), groups: Mapping[str, int] | None = None) -> Ran:
     """What the commands of a RUN do.
+
+    Args:
+        text: the commands.
+        users: those that earlier RUNs made.
+        groups: their groups, by name.
 
     Raises:
         RunError: one of them is not known.
     """
-    ran = Ran()
+    ran = Ran(known_users=tuple(users), groups={**_GROUPS, **(groups or {})})
     for words in _commands(text):
         _understand(words, ran)
     return ran
@@ -83,7 +103,7 @@ def _commands(text: str) -> Iterator[list[str]]:
             if command:
                 yield command
             command = []
-        elif set(token) <= set(";&|<>()`") or "`" in token or "$(" in token:
+        elif (token and set(token) <= set(";&|<>()`")) or "`" in token or "$(" in token:
             raise RunError(f"{token} needs a shell")
         else:
             command.append(token)
@@ -170,25 +190,75 @@ def _rm(words: Sequence[str], ran: Ran) -> None:
             raise RunError(f"rm of {word} is not understood")
 
 
-def _useradd(words: Sequence[str], ran: Ran) -> None:
-    number = _FIRST_USER_ID + len(ran.users)
-    takes_value = {"-u", "--uid", "-g", "--gid", "-G", "--groups", "-s", "--shell", "-d", "--home", "--home-dir", "-c"}
-    takes_value |= {"--comment", "--gecos", "--ingroup"}
-    names: list[str] = []
+def _user(words: Sequence[str], ran: Ran, *, is_adduser: bool) -> None:
+    """`useradd` of shadow, `adduser` of Debian: ids, group and home as they give them."""
+    options, names = _options(words, "ugGsdcbekKp" if not is_adduser else "ugGsdch", _USER_VALUES)
+    if len(names) == 2:  # noqa: PLR2004  (`adduser USER GROUP` adds to a group)
+        return
+    if len(names) != 1:
+        raise RunError("it is not clear which user is made")
+    name = names[0]
+    is_system = bool(options.keys() & {"-r", "--system"})
+    taken = {one.user_id for one in (*ran.known_users, *ran.users)}
+    user_id = _free(taken, is_system=is_system, is_adduser=is_adduser)
+    if given := options.get("-u", options.get("--uid", "")):
+        if not given.isdecimal():
+            raise RunError(f"the user id {given} is not a number")
+        user_id = int(given)
+    group = next((options[one] for one in ("-g", "--gid", "--ingroup") if one in options), "")
+    own_group = _NOGROUP if is_adduser and is_system and "--group" not in options else ran.groups.get(name, user_id)
+    if group and not group.isdecimal() and group not in ran.groups:
+        raise RunError(f"nothing makes the group {group}")
+    group_id = int(group) if group.isdecimal() else ran.groups.get(group, own_group)
+    home = next((options[one] for one in ("-d", "--home", "--home-dir", "-h") if one in options), f"/home/{name}")
+    without_home = options.keys() & {"-M", "--no-create-home", "-H"}
+    if options.keys() & {"-m", "--create-home"} or (is_adduser and not is_system and not without_home):
+        ran.folders.append(home)
+    ran.users.append(DockerfileUser(name, user_id, group_id, home))
+
+
+def _free(taken: set[int], *, is_system: bool, is_adduser: bool) -> int:
+    """The id that is given where none is asked for: shadow counts a system's down, adduser up."""
+    numbers: Sequence[int] = range(_FIRST_USER_ID, 60000)
+    if is_system:
+        numbers = range(100, 1000) if is_adduser else range(999, 99, -1)
+    return next(number for number in numbers if number not in taken)
+
+
+def _group(words: Sequence[str], ran: Ran) -> None:
+    options, names = _options(words, "gKp", frozenset({"--gid"}))
+    given = options.get("-g", options.get("--gid", ""))
+    if len(names) == 1:
+        is_system = bool(options.keys() & {"-r", "--system"})
+        taken = set(ran.groups.values())
+        ran.groups[names[0]] = int(given) if given.isdecimal() else _free(taken, is_system=is_system, is_adduser=False)
+
+
+def _options(words: Sequence[str], letters: str, long: frozenset[str]) -> tuple[dict[str, str], list[str]]:
+    """Options with their values, and the other words.
+
+    Args:
+        words: after the program's name.
+        letters: the short options that take a value; others may stand before one in the same word: `-ms /bin/sh`.
+        long: the long options that take a value.
+    """
+    options: dict[str, str] = {}
+    others: list[str] = []
     queue = list(words)
     while queue:
         word = queue.pop(0)
-        name, has_value, value = word.partition("=")
-        if name in takes_value:
-            value = value if has_value else (queue.pop(0) if queue else "")
-            if name in {"-u", "--uid"} and value.isdecimal():
-                number = int(value)
-        elif not word.startswith("-"):
-            names.append(word)
-    if len(names) == 1:
-        ran.users.append((names[0], number))
-    elif len(names) != 2:  # noqa: PLR2004  (`adduser USER GROUP` adds to a group)
-        raise RunError("it is not clear which user is made")
+        if word.startswith("--"):
+            name, has_value, value = word.partition("=")
+            options[name] = value if has_value or name not in long or not queue else queue.pop(0)
+        elif word.startswith("-") and len(word) > 1:
+            for at, letter in enumerate(word[1:], start=2):
+                options[f"-{letter}"] = ""
+                if letter in letters:
+                    options[f"-{letter}"] = word[at:] or (queue.pop(0) if queue else "")
+                    break
+        else:
+            others.append(word)
+    return options, others
 
 
 def _nothing(words: Sequence[str], ran: Ran) -> None:
@@ -202,10 +272,10 @@ _PROGRAMS: Mapping[str, Callable[[Sequence[str], Ran], None]] = {
     "apt": _apt,
     "mkdir": _mkdir,
     "rm": _rm,
-    "useradd": _useradd,
-    "adduser": _useradd,
-    "groupadd": _nothing,
-    "addgroup": _nothing,
+    "useradd": functools.partial(_user, is_adduser=False),
+    "adduser": functools.partial(_user, is_adduser=True),
+    "groupadd": _group,
+    "addgroup": _group,
     "chown": _nothing,
     **dict.fromkeys(_HARMLESS, _nothing),
 }

@@ -216,8 +216,11 @@ def _stage_number(source: str, numbers: Mapping[str, int], count: int) -> int | 
     return int(source) if source.isdecimal() and int(source) < count else None
 
 
-def expanded(text: str, variables: Mapping[str, str]) -> str:
-    """`text` with `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` replaced; plain unknown ones stay."""
+def expanded(text: str, variables: Mapping[str, str], *, unset_stays: bool = True) -> str:
+    """`text` with `$NAME`, `${NAME}`, `${NAME:-word}` and `${NAME:+word}` replaced.
+
+    A plain `$NAME` that is not set stays, for a shell to read; without `unset_stays` it is empty, as in ENV.
+    """
 
     def value(match: re.Match[str]) -> str:
         if match["literal"]:
@@ -228,6 +231,6 @@ def expanded(text: str, variables: Mapping[str, str]) -> str:
             return found or match["word"]
         if match["how"] == "+":
             return match["word"] if found else ""
-        return found if name in variables or match["name"] else match[0]
+        return found if name in variables or match["name"] or not unset_stays else match[0]
 
     return _VARIABLE.sub(value, text)

@@ -1,4 +1,4 @@
-"""Understands the Dockerfiles that ML projects have: instructions → `Understood`, or the first that is not.
+"""Understands the Dockerfiles that ML projects have: instructions → `FollowedDockerfile`, or the first that is not.
 
 Semantics: docs.docker.com/reference/dockerfile. Pure: what a COPY finds is looked up later, among the project's files.
 """
@@ -9,7 +9,7 @@ import json
 import posixpath
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from shipml.dockerfile.run import Ran, RunError, understand_run
@@ -23,8 +23,8 @@ from shipml.dockerfile.text import (
 from shipml.facts.dockerfile import (
     Copied,
     DockerfileCommand,
-    NotUnderstood,
-    Understood,
+    FollowedDockerfile,
+    UnsupportedInstruction,
 )
 
 __all__ = ["understand_dockerfile"]
@@ -34,13 +34,17 @@ _DEBIAN_IMAGE = re.compile(r"(?:docker\.io/)?(?:library/)?(?:debian|buildpack-de
 _FOREIGN = re.compile(r"alpine|windows|nanoserver")
 _HEALTH = re.compile(r"https?://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::\S+?)?(?P<path>/[^\s'\"|;)]*)")
 _SHOWN = 60
+_FILE = re.compile(r"\.(?:txt|toml|lock|in|pip|cfg|py|ya?ml|json)$")
+"""A source that is a file, whatever it is copied to."""
 
 
-class _NotUnderstoodError(Exception):
+class _UnsupportedError(Exception):
     """Why an instruction is not understood."""
 
 
-def understand_dockerfile(text: str, build_arguments: Mapping[str, str] | None = None) -> Understood | NotUnderstood:
+def understand_dockerfile(
+    text: str, build_arguments: Mapping[str, str] | None = None
+) -> FollowedDockerfile | UnsupportedInstruction:
     """What the Dockerfile says.
 
     Args:
@@ -52,16 +56,16 @@ def understand_dockerfile(text: str, build_arguments: Mapping[str, str] | None =
     stages = document.stages(arguments)
     froms = [one for one in document.instructions if one.keyword == "FROM"]
     if not stages:
-        return NotUnderstood(1, "", "it has no FROM")
+        return UnsupportedInstruction(1, "", "it has no FROM")
     if len(stages) > 1:
         return _because(froms[1], "there is more than one stage")
     return _Reader(document, arguments).read(stages[0], froms[0])
 
 
-def _because(instruction: Instruction, because: str) -> NotUnderstood:
+def _because(instruction: Instruction, because: str) -> UnsupportedInstruction:
     shown = " ".join(f"{instruction.keyword} {instruction.rest}".split())
     shown = shown if len(shown) <= _SHOWN else f"{shown[: _SHOWN - 1]}…"
-    return NotUnderstood(instruction.first_line + 1, shown, because)
+    return UnsupportedInstruction(instruction.first_line + 1, shown, because)
 
 
 @dataclass(slots=True)
@@ -70,14 +74,16 @@ class _Reader:
 
     document: Dockerfile
     arguments: Mapping[str, str]
-    variables: dict[str, str] = field(default_factory=dict)
-    """ENV and ARG, as they are at this point."""
-    found: Understood = field(default_factory=lambda: Understood(""))
+    variables: dict[str, str] = field(default_factory=lambda: {"PATH": "$PATH"})
+    """ENV and ARG, as they are at this point; the base's PATH is put in by the plan."""
+    groups: dict[str, int] = field(default_factory=dict)
+    """Made by `groupadd`, by name."""
+    found: FollowedDockerfile = field(default_factory=lambda: FollowedDockerfile(""))
 
-    def read(self, stage: Stage, start: Instruction) -> Understood | NotUnderstood:
+    def read(self, stage: Stage, start: Instruction) -> FollowedDockerfile | UnsupportedInstruction:
         try:
             self.found = _base(stage)
-        except _NotUnderstoodError as error:
+        except _UnsupportedError as error:
             return _because(start, str(error))
         for instruction in stage.instructions:
             understand = _KEYWORDS.get(instruction.keyword)
@@ -85,15 +91,15 @@ class _Reader:
                 return _because(instruction, f"{instruction.keyword} is not understood")
             try:
                 understand(self, instruction)
-            except (_NotUnderstoodError, RunError) as error:
+            except (_UnsupportedError, RunError) as error:
                 return _because(instruction, str(error))
             except ValueError:  # of shlex or json
                 return _because(instruction, "its quotes or brackets do not match")
         return self.found
 
     def text(self, instruction: Instruction) -> str:
-        """What follows the keyword, with variables put in."""
-        return expanded(instruction.rest, self.variables)
+        """What follows the keyword, with variables put in; one that is not set is left to the shell of a RUN alone."""
+        return expanded(instruction.rest, self.variables, unset_stays=instruction.keyword == "RUN")
 
     def path(self, path: str) -> str:
         """An absolute path in the image; what ends with "/" keeps that."""
@@ -102,16 +108,16 @@ class _Reader:
         return joined.rstrip("/") + "/" if is_folder else joined
 
 
-def _base(stage: Stage) -> Understood:
+def _base(stage: Stage) -> FollowedDockerfile:
     if stage.platform:
-        raise _NotUnderstoodError("FROM names a platform")
+        raise _UnsupportedError("FROM names a platform")
     if _FOREIGN.search(stage.base):
-        raise _NotUnderstoodError("packages for another C library than glibc are not made")
+        raise _UnsupportedError("packages for another C library than glibc are not made")
     if match := _PYTHON_IMAGE.fullmatch(stage.base):
-        return Understood(stage.base, python=match["version"])
+        return FollowedDockerfile(stage.base, python=match["version"])
     if _DEBIAN_IMAGE.fullmatch(stage.base):
-        return Understood(stage.base)
-    raise _NotUnderstoodError(f"{stage.base} is no image of Python's or Debian's")
+        return FollowedDockerfile(stage.base)
+    raise _UnsupportedError(f"{stage.base} is not an image of Python or Debian")
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
@@ -158,7 +164,7 @@ def _expose(reader: _Reader, instruction: Instruction) -> None:
     for word in reader.text(instruction).split():
         number, _, protocol = word.partition("/")
         if not number.isdecimal() or protocol not in {"", "tcp"}:
-            raise _NotUnderstoodError(f"{word} is no TCP port")
+            raise _UnsupportedError(f"{word} is not a TCP port")
         ports.append(int(number))
     reader.found = replace(reader.found, exposed_ports=tuple(dict.fromkeys(ports)))
 
@@ -166,28 +172,29 @@ def _expose(reader: _Reader, instruction: Instruction) -> None:
 def _user(reader: _Reader, instruction: Instruction) -> None:
     name = reader.text(instruction).strip()
     user = name.partition(":")[0]
-    known = dict(reader.found.users)
-    if user in known:
-        name = str(known[user])
+    known = {one.name: one for one in reader.found.users}
+    if made := known.get(user):
+        name = f"{made.user_id}:{made.group_id}"
+        reader.found = replace(reader.found, home=made.home)
     elif not user.isdecimal() and user not in {"root", "nobody", "nonroot"}:
-        raise _NotUnderstoodError(f"nothing makes the user {user}")
+        raise _UnsupportedError(f"nothing makes the user {user}")
     reader.found = replace(reader.found, user="" if user in {"root", "0"} else name)
 
 
 def _copy(reader: _Reader, instruction: Instruction) -> None:
     for name, value in instruction.flags:
         if name not in {"chown", "link"}:
-            raise _NotUnderstoodError(f"--{name}={value} is not understood")
+            raise _UnsupportedError(f"--{name}={value} is not understood")
     text = reader.text(instruction)
     listed, plain = _form(text)
     if plain.startswith("["):
-        raise _NotUnderstoodError("its brackets hold no JSON list of strings")
+        raise _UnsupportedError("its brackets are not a JSON list of strings")
     words = list(listed) or shlex.split(plain)
     if "<<" in text or len(words) < 2:  # noqa: PLR2004  (source and destination)
-        raise _NotUnderstoodError("files written in the Dockerfile are not understood")
+        raise _UnsupportedError("files written in the Dockerfile are not understood")
     *sources, destination = words
     if instruction.keyword == "ADD" and any(_is_special(source) for source in sources):
-        raise _NotUnderstoodError("ADD of an address or archive is not understood")
+        raise _UnsupportedError("ADD of an address or archive is not understood")
     target = reader.path(destination)
     if len(sources) > 1 and not target.endswith("/"):
         target += "/"
@@ -202,30 +209,43 @@ def _is_special(source: str) -> bool:
 def _relative(source: str) -> str:
     path = posixpath.normpath(source.lstrip("/") or ".")
     if path.startswith("../"):
-        raise _NotUnderstoodError(f"{source} lies outside of the project")
+        raise _UnsupportedError(f"{source} lies outside of the project")
     return "" if path == "." else path
 
 
 def _run(reader: _Reader, instruction: Instruction) -> None:
-    for name, value in instruction.flags:
-        if name != "mount" or "type=cache" not in value:
-            raise _NotUnderstoodError(f"--{name}={value} is not understood")
+    mounted = [one for flag in instruction.flags if (one := _mount(reader, *flag)) is not None]
     text = reader.text(instruction)
     line = instruction.first_line + 1
     if "<<" in text:
-        raise _NotUnderstoodError("here-documents are not understood")
+        raise _UnsupportedError("here-documents are not understood")
     words, shell = _form(text)
-    reader.found = _after(reader, understand_run(shell or shlex.join(words)), line)
+    ran = understand_run(shell or shlex.join(words), reader.found.users, reader.groups)
+    reader.groups = ran.groups
+    reader.found = _after(reader, ran, line, mounted)
 
 
-def _after(reader: _Reader, ran: Ran, line: int) -> Understood:
+def _mount(reader: _Reader, name: str, value: str) -> Copied | None:
+    """What `--mount=type=bind,source=…,target=…` shows to one RUN; None for a cache."""
+    options = {key.strip(): rest for key, _, rest in (part.partition("=") for part in value.split(","))}
+    kind = options.get("type", "bind")
+    if name == "mount" and kind == "cache":
+        return None
+    target = next((options[key] for key in ("target", "dst", "destination") if key in options), "")
+    if name != "mount" or kind != "bind" or "from" in options or not target:
+        raise _UnsupportedError(f"--{name}={value} is not understood")
+    source = options.get("source", options.get("src", ""))
+    return Copied(_relative(source), reader.path(target), 0)
+
+
+def _after(reader: _Reader, ran: Ran, line: int, mounted: Sequence[Copied]) -> FollowedDockerfile:
     found = reader.found
     return replace(
         found,
         system_packages=(*found.system_packages, *((name, line) for name in ran.system_packages)),
         requirement_files=(
             *found.requirement_files,
-            *((_in_project(reader, path), line) for path in ran.requirement_files),
+            *((_in_project(reader, path, mounted), line) for path in ran.requirement_files),
         ),
         requirements=(*found.requirements, *((text, line) for text in ran.requirements)),
         index_options=(*found.index_options, *ran.index_options),
@@ -234,18 +254,18 @@ def _after(reader: _Reader, ran: Ran, line: int) -> Understood:
     )
 
 
-def _in_project(reader: _Reader, path: str) -> str:
+def _in_project(reader: _Reader, path: str, mounted: Sequence[Copied]) -> str:
     """Where a file of the image came from in the project."""
     wanted = reader.path(path)
-    for copied in reversed(reader.found.copies):
-        folder = copied.destination if copied.destination.endswith("/") else ""
+    for copied in reversed((*reader.found.copies, *mounted)):
+        folder = copied.destination.rstrip("/") + "/"
         base = posixpath.basename(copied.source)
-        if copied.destination == wanted or (folder and base and folder + base == wanted):
+        if copied.destination == wanted or (base and folder + base == wanted):
             return copied.source
-        if folder and wanted.startswith(folder):
+        if wanted.startswith(folder) and not _FILE.search(base):
             below = wanted.removeprefix(folder)
             return posixpath.join(copied.source, below) if "*" not in copied.source else below
-    raise _NotUnderstoodError(f"{path} is not copied before it is installed")
+    raise _UnsupportedError(f"{path} is not copied before it is installed")
 
 
 def _command(reader: _Reader, instruction: Instruction) -> None:
@@ -254,12 +274,12 @@ def _command(reader: _Reader, instruction: Instruction) -> None:
     before = reader.found.command or DockerfileCommand()
     if instruction.keyword == "ENTRYPOINT":
         if text and before.text:
-            raise _NotUnderstoodError("ENTRYPOINT and CMD are both written for a shell")
+            raise _UnsupportedError("ENTRYPOINT and CMD are both written for a shell")
         found = DockerfileCommand(words, (), text, line)
     elif before.text:
         found = before  # a shell's ENTRYPOINT ignores CMD
     elif before.entrypoint and text:
-        raise _NotUnderstoodError("a CMD for a shell after an ENTRYPOINT is not understood")
+        raise _UnsupportedError("a CMD for a shell after an ENTRYPOINT is not understood")
     else:
         found = DockerfileCommand(before.entrypoint, words, text, line)
     reader.found = replace(reader.found, command=found)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Copied", "DockerfileCommand", "Following", "NotUnderstood", "Understood"]
+__all__ = ["Copied", "DockerfileCommand", "DockerfileUser", "FollowedDockerfile", "Following", "UnsupportedInstruction"]
 
 
 @dataclass(frozen=True, slots=True)
-class NotUnderstood:
+class UnsupportedInstruction:
     """The first instruction that only an engine can carry out."""
 
     line: int
@@ -48,7 +48,18 @@ class DockerfileCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Understood:
+class DockerfileUser:
+    """A user that `useradd` or `adduser` makes."""
+
+    name: str
+    user_id: int
+    group_id: int
+    home: str
+    """Absolute; it need not exist."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedDockerfile:
     """A Dockerfile of which every instruction can be carried out without an engine."""
 
     base: str
@@ -64,8 +75,10 @@ class Understood:
     exposed_ports: tuple[int, ...] = ()
     user: str = ""
     """A number or name; "" for root."""
-    users: tuple[tuple[str, int], ...] = ()
-    """Made by `useradd` or `adduser`: name and id."""
+    home: str = ""
+    """Of the user, where the Dockerfile makes it: absolute."""
+    users: tuple[DockerfileUser, ...] = ()
+    """Made by `useradd` or `adduser`."""
     command: DockerfileCommand | None = None
     system_packages: tuple[tuple[str, int], ...] = ()
     """Debian packages and the lines that install them."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from shipml.facts.dockerfile import NotUnderstood, Understood
+from shipml.facts.dockerfile import FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import (
     ApplicationFile,
     Base,
@@ -19,7 +19,8 @@ from shipml.facts.plan import (
     LockedWheel,
     SmokeCheck,
 )
-from shipml.facts.requirements import Change, Declared, ImportedModule
+from shipml.facts.requirements import Correction, ImportedModule, Requirements
+from shipml.facts.secrets import FoundSecret
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
@@ -61,6 +62,8 @@ class Settings:
     """Sorted by name."""
     user: str | None = None
     smoke: SmokeCheck = SmokeCheck()
+    allowed_secrets: tuple[str, ...] = ()
+    """`FILE:LINE` or `sha256:…` of what looks like a secret and may be in the image."""
     registries: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     source: str = ""
@@ -186,7 +189,7 @@ class Project:
 
     folder: Path
     settings: Settings = Settings()
-    requirements: Declared | None = None
+    requirements: Requirements | None = None
     """None where nothing is asked for: no file says so, and no code imports anything of a third party."""
     imports: tuple[ImportedModule, ...] = ()
     """Of third parties, by the project's own code without its tests; sorted by name."""
@@ -198,6 +201,8 @@ class Project:
     """Sorted by path; every parent folder is an entry of its own."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    secrets: tuple[FoundSecret, ...] = ()
+    """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
     models: tuple[ModelFile, ...] = ()
     """The trained models that say what made them, and those that are missing; sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
@@ -209,9 +214,9 @@ class Project:
     """Top-level modules of the standard library that the project's code imports, sorted."""
     revision: Revision | None = None
     has_dockerfile: bool = False
-    dockerfile: Understood | NotUnderstood | None = None
+    dockerfile: FollowedDockerfile | UnsupportedInstruction | None = None
     """The project's own; None where it has none."""
-    followed: Understood | None = None
+    followed: FollowedDockerfile | None = None
     """The Dockerfile that the image is built as; None where the project's other files decide."""
     places: tuple[tuple[str, str], ...] = ()
     """(path, absolute path in the image) of files that a Dockerfile puts elsewhere, sorted; once for each place."""
@@ -269,7 +274,7 @@ class Lock:
     """Packages that have no wheel, to be built; sorted by name."""
     decisions: tuple[Decision, ...] = ()
     """What was decided while it was resolved: as of when, what was held back, what was tried before."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     """What was taken otherwise than the project says it: `--strict` refuses it."""
 
 

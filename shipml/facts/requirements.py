@@ -1,4 +1,4 @@
-"""What the project asks for, as values: requirements after mending, and each mending with its reason."""
+"""What the project asks for, as values: requirements after correction, and each correction with its reason."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 __all__ = [
-    "Change",
-    "ChangeKind",
-    "Declared",
+    "Correction",
+    "CorrectionKind",
     "DeclaredRequirement",
     "FileHash",
+    "IgnoredFile",
     "ImportedModule",
-    "LeftAside",
+    "Requirements",
     "StatedHashes",
 ]
 
-ChangeKind: TypeAlias = Literal[
+CorrectionKind: TypeAlias = Literal[
     "encoding", "line", "name", "version", "dropped", "duplicate", "contradiction", "added", "lock"
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class Correction:
     """What was read otherwise than it is written: `--strict` refuses it."""
 
-    kind: ChangeKind
+    kind: CorrectionKind
     before: str
     """As written; "" for what was added."""
     after: str
@@ -84,7 +84,7 @@ class StatedHashes:
 
 
 @dataclass(frozen=True, slots=True)
-class LeftAside:
+class IgnoredFile:
     """A file, or a group in one, that names dependencies too and was not taken."""
 
     path: str
@@ -92,7 +92,7 @@ class LeftAside:
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
+class Requirements:
     """All that the project asks for, and where it says so."""
 
     path: str
@@ -105,9 +105,9 @@ class Declared:
     """What versions may be, if the package is needed: of `-c` files and of locks."""
     options: tuple[str, ...] = field(default=(), repr=False)
     """Lines for uv: `--extra-index-url URL`, `--find-links URL`, …; may hold credentials."""
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     """In the order of the files."""
-    left_aside: tuple[LeftAside, ...] = ()
+    left_aside: tuple[IgnoredFile, ...] = ()
     locked_by: str = ""
     """The lock file that the constraints are from; "" where there is none."""
     as_it_stands: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shipml.errors import UntrustedInputError
 from shipml.facts.plan import Decision, LockedSource, LockedWheel
 from shipml.facts.project import Lock, RefusedPython
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
@@ -26,7 +26,7 @@ def lock_from_json(fact: object, platform: Platform, inputs: Digest) -> Lock | N
             refused=tuple(RefusedPython(python, because) for python, because in fact["refused"]),
             sources=tuple(LockedSource(**{**one, "digest": Digest(one["digest"])}) for one in fact["sources"]),
             decisions=tuple(Decision(*one) for one in fact["decisions"]),
-            changes=tuple(Change(*one) for one in fact["changes"]),
+            changes=tuple(Correction(*one) for one in fact["changes"]),
         )
     except (KeyError, TypeError, ValueError, UntrustedInputError):
         return None

@@ -16,7 +16,7 @@ from shipml.facts.gpu_packages import (
 )
 from shipml.facts.plan import Decision
 from shipml.facts.project import Project
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 
 __all__ = ["CPU", "Accelerator", "choose_accelerator", "gpu_hint", "without_gpu"]
 
@@ -75,7 +75,7 @@ def _evidence(project: Project) -> Iterator[str]:
     yield from (f"{one.source} {one.what}" for one in project.gpu_uses if one.is_sure)
 
 
-def _of_requirements(declared: Declared) -> Iterator[str]:
+def _of_requirements(declared: Requirements) -> Iterator[str]:
     for one in declared.requirements:
         shown = _shown(one)
         if is_cuda(one.local):
@@ -93,7 +93,7 @@ def _of_requirements(declared: Declared) -> Iterator[str]:
             yield f"{source} names PyTorch's index for {backend}"
 
 
-def _named_backends(declared: Declared) -> Iterator[tuple[str, str]]:
+def _named_backends(declared: Requirements) -> Iterator[tuple[str, str]]:
     """Parts of PyTorch's index that options name, or the project's settings for uv; and where."""
     yield from declared.pytorch_backends
     for name, text in declared.inputs if declared.as_it_stands else ():
@@ -134,19 +134,19 @@ def without_gpu(project: Project, accelerator: Accelerator) -> Project:
     return replace(project, requirements=declared)
 
 
-def _for_cpu(one: DeclaredRequirement, because: str) -> tuple[DeclaredRequirement | None, Change | None]:
+def _for_cpu(one: DeclaredRequirement, because: str) -> tuple[DeclaredRequirement | None, Correction | None]:
     shown = _shown(one)
     line = shown
     if one.name in CPU_NAMES:
         line = re.sub(r"^[\w.-]+", CPU_NAMES[one.name], line)
     elif one.name.startswith("nvidia-") and is_gpu_library(one.name):
-        return None, Change("dropped", shown, "", f"only GPUs need it, and {because}", one.source)
+        return None, Correction("dropped", shown, "", f"only GPUs need it, and {because}", one.source)
     for extra in gpu_extras(line):
         line = re.sub(rf"(?<=[\[,])\s*{re.escape(extra)}\s*,?|,\s*{re.escape(extra)}\s*(?=\])", "", line)
     line = line.replace("[]", "")
     if line == shown:
         return one, None
-    change = Change("name", shown, line, f"only GPUs need the other, and {because}", one.source)
+    change = Correction("name", shown, line, f"only GPUs need the other, and {because}", one.source)
     return replace(one, line=line, name=CPU_NAMES.get(one.name, one.name)), change
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from shipml.errors import PlanError
 from shipml.facts.project import Project
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 from shipml.plan.command import choose_program, named_line
 from shipml.plan.server_line import read_server_line
 from shipml.plan.serving import needed_packages
@@ -16,18 +16,18 @@ from shipml.plan.serving import needed_packages
 __all__ = ["complete"]
 
 
-def complete(project: Project) -> tuple[Project, tuple[Change, ...]]:
+def complete(project: Project) -> tuple[Project, tuple[Correction, ...]]:
     """The project with the packages that its program cannot run without, and what was added.
 
     Where the project says itself what runs (settings, Procfile), only the server that it names is added; nothing
     where a Dockerfile says it.
     """
-    declared = project.requirements or Declared(path="", because="its program needs it to run")
+    declared = project.requirements or Requirements(path="", because="its program needs it to run")
     if declared.as_it_stands or project.followed is not None:
         return project, ()
     listed = {one.name for one in declared.requirements}
     changes = tuple(
-        Change("added", "", name, because, source)
+        Correction("added", "", name, because, source)
         for name, because, source in _needed(project, listed)
         if name not in listed
     )

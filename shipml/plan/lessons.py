@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from shipml.facts.project import Project
-from shipml.facts.requirements import Change, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement
 from shipml.plan.python_version import PythonCandidate
 
 __all__ = ["Failed", "Lesson", "heed", "learn"]
@@ -119,7 +119,7 @@ def heed(
         for text in lesson.packages
         if (name := re.split(r"[<>=!~ ]", text)[0]) not in asked
     ]
-    changes = [Change("added", "", one.line, lesson.because, lesson.source) for one in added]
+    changes = [Correction("added", "", one.line, lesson.because, lesson.source) for one in added]
     learned = replace(declared, learned=tuple(added), changes=(*declared.changes, *changes))
     return replace(project, requirements=learned), list(candidates)
 

@@ -131,9 +131,11 @@ def _smoke(project: Project, command: Command) -> SmokeCheck:
     smoke = project.settings.smoke
     http = project.followed.health_path if project.followed else ""
     http = http or command.http
-    if not http or smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
+    if smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
         return smoke
-    return replace(smoke, http=http, port=smoke.port or command.port)
+    if http:
+        return replace(smoke, http=http)
+    return replace(smoke, http="/", any_answer=True) if command.port else smoke
 
 
 def image_name(project: Project, asked: str | None = None) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from shipml.facts.dockerfile import NotUnderstood
+from shipml.facts.dockerfile import UnsupportedInstruction
 from shipml.facts.plan import (
     USER_ID,
     Base,
@@ -15,7 +15,7 @@ from shipml.facts.plan import (
 )
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import HUB_PYTHONS, Suite
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.plan.accelerator import gpu_hint
 from shipml.plan.command import Command
 from shipml.plan.python_version import PythonCandidate
@@ -53,6 +53,10 @@ def decisions(
         *_dependencies(project, lock),
         *_system_packages(base),
         *_files(project),
+        *(
+            Decision("secret", one.source, f"{one.kind}: push refuses it; its hash is {one.fingerprint}")
+            for one in project.secrets
+        ),
         Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
         Decision("command", _shown_command(command), command.because),
         *_other_programs(command),
@@ -88,7 +92,7 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
 def _dockerfile(project: Project) -> Iterator[Decision]:
     if project.followed is not None:
         yield Decision("Dockerfile", "followed", "each of its instructions is understood")
-    elif isinstance(project.dockerfile, NotUnderstood):
+    elif isinstance(project.dockerfile, UnsupportedInstruction):
         yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
     elif project.dockerfile is not None:
         yield Decision("Dockerfile", "left aside", "--no-dockerfile says so")
@@ -120,7 +124,7 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
         yield hint
 
 
-def _asked(source: Declared) -> str:
+def _asked(source: Requirements) -> str:
     return source.path or "what the code imports"
 
 

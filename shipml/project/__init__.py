@@ -16,7 +16,7 @@ from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError, UsageError
 from shipml.events import Emit, Notice, ignore
-from shipml.facts.dockerfile import Following, NotUnderstood, Understood
+from shipml.facts.dockerfile import FollowedDockerfile, Following, UnsupportedInstruction
 from shipml.facts.project import (
     LockFile,
     ProcessLine,
@@ -25,12 +25,14 @@ from shipml.facts.project import (
     Revision,
     Settings,
 )
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
+from shipml.facts.secrets import FoundSecret
 from shipml.project.code.gpu import find_gpu_uses
-from shipml.project.code.imports import Code, python_hints, running_files, scan_code
+from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.streamlit_setup import find_streamlit_setups
+from shipml.project.code.syntax import report_broken
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.distributions import find_distributions
@@ -41,17 +43,20 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
-from shipml.project.text import line_of, parse_toml, read_text, reading_once
+from shipml.project.text import line_of, parse_toml, read_text
+from shipml.reading import reading_once
+from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
 
 __all__ = [
-    "Declared",
     "Project",
+    "Requirements",
     "Revision",
     "Settings",
     "is_understood",
     "read_outline",
     "read_project",
+    "read_secrets",
     "reading_once",
 ]
 
@@ -86,8 +91,8 @@ def read_project(
     settings = read_settings(pyproject, shipml)
     opened = open_folder(folder)
     understood = _dockerfile(folder)
-    follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, Understood))
-    taken = take(opened, understood if follows and isinstance(understood, Understood) else None)
+    follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
+    taken = take(opened, understood if follows and isinstance(understood, FollowedDockerfile) else None)
     rules = _file_rules(folder, settings)
     secret = files_with_credentials(folder, taken.texts if taken is not None else ())
     found = find_files(folder, replace(rules, secret=secret), store=store, emit=emit)
@@ -97,6 +102,7 @@ def read_project(
     imports = code.third_party(running_files(code, settings, processes), standard_library())
     requirements = read_requirements(opened, taken, imports, code)
     _tell(requirements, code, emit)
+    report_broken(code.broken, surely_running(code, settings, processes), emit)
     lock_text = read_text(folder, LOCK_NAME)
     project = Project(
         folder=folder,
@@ -123,7 +129,37 @@ def read_project(
         streamlit_setups=find_streamlit_setups(folder, found.files),
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
-    return follow_dockerfile(project) if follows else project
+    project = follow_dockerfile(project) if follows else project
+    project = replace(project, secrets=_secrets(project))
+    for one in project.secrets:
+        emit(Notice(f"{one.source} holds a secret ({one.kind}): push refuses the image", "warning"))
+    return project
+
+
+def read_secrets(folder: Path, store: Store | None) -> tuple[FoundSecret, ...]:
+    """The secrets in the files of a project that its own Dockerfile may copy; errors as of `read_project`."""
+    documents = _documents(folder)
+    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
+    files = find_files(folder, _file_rules(folder, settings), store=store, emit=ignore).files
+    return _secrets(Project(folder, settings, files=tuple(files)))
+
+
+def _secrets(project: Project) -> tuple[FoundSecret, ...]:
+    """Those that the settings do not allow."""
+    settings, revision, followed = project.settings, project.revision, project.followed
+    of_dockerfile = dict(followed.environment) if followed is not None else {}
+    found = list(scan_files(project.folder, project.files))
+    for name, value in settings.environment:
+        source = "Dockerfile" if of_dockerfile.get(name) == value else settings.source
+        found += scan_environment(source, [(name, value)])
+    found += scan_text("git remote", revision.source) if revision is not None else ()
+    return tuple(sorted(one for one in set(found) if not allowed_by(settings.allowed_secrets, one)))
+
+
+def _documents(folder: Path) -> dict[str, dict[str, Any]]:
+    """The settings files that there are, by name."""
+    texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
+    return {name: parse_toml(name, text) for name, text in texts if text is not None}
 
 
 def read_outline(folder: Path) -> Project:
@@ -136,11 +172,7 @@ def read_outline(folder: Path) -> Project:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise UsageError(f"the project folder {folder} {what}", hint="name the folder that holds your program")
-    documents = {
-        name: parse_toml(name, text)
-        for name in ("pyproject.toml", "shipml.toml")
-        if (text := read_text(folder, name)) is not None
-    }
+    documents = _documents(folder)
     pyproject = documents.get("pyproject.toml")
     return Project(
         folder=folder,
@@ -157,15 +189,15 @@ def is_understood(folder: Path) -> bool:
     Raises:
         ConfigurationError: it cannot be read.
     """
-    return isinstance(_dockerfile(folder), Understood)
+    return isinstance(_dockerfile(folder), FollowedDockerfile)
 
 
-def _dockerfile(folder: Path) -> Understood | NotUnderstood | None:
+def _dockerfile(folder: Path) -> FollowedDockerfile | UnsupportedInstruction | None:
     text = read_text(folder, "Dockerfile")
     return None if text is None else understand_dockerfile(text)
 
 
-def _tell(requirements: Declared | None, code: Code, emit: Emit) -> None:
+def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
     """Say what was read otherwise than it is written, and what nobody knows."""
     for change in requirements.changes if requirements is not None else ():
         emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
@@ -181,7 +213,8 @@ def _tell(requirements: Declared | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    text = read_text(folder, ".dockerignore")
+    text = read_text(folder, "Dockerfile.dockerignore") if (folder / "Dockerfile").is_file() else None
+    text = read_text(folder, ".dockerignore") if text is None else text
     patterns = parse_dockerignore(text or "")
     patterns += settings.exclude
     patterns += [f"!{pattern.removeprefix('!')}" for pattern in settings.include]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from shipml.facts.project import Distribution
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.project.requirements.own_project import open_folder, own_requirements, source_folder
 from shipml.project.requirements.reader import Folder
 from shipml.project.requirements.setup_files import setup_arguments
@@ -21,7 +21,9 @@ __all__ = ["find_distributions"]
 _COMPILING = ("maturin", "scikit_build_core", "mesonpy", "setuptools_rust", "cmake_build_extension")
 
 
-def find_distributions(folder: Folder, declared: Declared | None, paths: Collection[str]) -> tuple[Distribution, ...]:
+def find_distributions(
+    folder: Folder, declared: Requirements | None, paths: Collection[str]
+) -> tuple[Distribution, ...]:
     """The project itself where it can be installed, then the folders of it that are asked for.
 
     Args:

@@ -17,6 +17,7 @@ from shipml.errors import BuildError, PlanError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import ApplicationFile
 from shipml.oci.digest import Digest
+from shipml.secrets.names import is_public_certificate, names_secret, names_secret_folder
 from shipml.store import Store
 
 __all__ = ["SECRET", "FileRules", "FoundFiles", "find_files", "may_hold_secret", "reason_to_leave_out"]
@@ -96,7 +97,7 @@ class _Walk:
         return False if excluded or unsafe else self._leaf(entry, path)
 
     def _reason(self, entry: os.DirEntry[str], path: str) -> str:
-        return SECRET if path in self._rules.secret else reason_to_leave_out(entry, at_top=path == entry.name)
+        return SECRET if path in self._rules.secret else reason_to_leave_out(entry, path)
 
     def _folder_entry(self, path: str, *, wanted: bool, unsafe: bool) -> bool:
         if unsafe and not self._rules.include.names_below(path):
@@ -207,68 +208,62 @@ BUILD = "only for building"
 
 _FOLDERS = {
     **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj"), HISTORY),
-    **dict.fromkeys((".aws", ".azure", ".ssh", ".gnupg", ".kube", ".docker", ".gcloud"), SECRET),
     **dict.fromkeys(
         ("__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".ipynb_checkpoints", ".hypothesis", ".tox"),
         CACHE,
     ),
-    **dict.fromkeys((".nox", "node_modules", ".cache", ".eggs", ".shipml"), CACHE),
+    **dict.fromkeys((".nox", "node_modules", ".cache", ".eggs", ".shipml", "mlruns", "lightning_logs"), CACHE),
     **dict.fromkeys((".vscode", ".idea"), "for the editor"),
 }
 _FILES = {
-    **dict.fromkeys(
-        (
-            ".netrc",
-            "_netrc",
-            ".pypirc",
-            ".git-credentials",
-            ".pgpass",
-            ".npmrc",
-            ".htpasswd",
-            "credentials.json",
-            "pip.conf",
-        ),
-        SECRET,
-    ),
     **dict.fromkeys((".git", ".hg"), HISTORY),
     **dict.fromkeys((".ds_store", "thumbs.db", ".coverage"), CACHE),
 }
-_NAMES = (
-    (re.compile(r"\.env(?:\..+)?|\.envrc"), SECRET),
-    (re.compile(r".+\.(?:pem|key|p12|pfx|jks|keystore|kdbx|ppk)"), SECRET),
-    (re.compile(r"id_(?:rsa|dsa|ecdsa|ed25519)(?:[_.-].*)?(?<!\.pub)"), SECRET),
-    (re.compile(r"(?:.*[_.-])?service[_-]?account.*\.json"), SECRET),
-    (re.compile(r"client_secret.*\.json|.+\.tfstate(?:\.backup)?|kubeconfig"), SECRET),
-    (re.compile(r".+\.py[co]|.+\.swp|\.coverage\..+"), CACHE),
-)
+_CACHES = re.compile(r".+\.py[co]|.+\.swp|\.coverage\..+")
 _AT_THE_TOP = re.compile(r"(?:.+\.)?dockerfile(?:\..+)?|\.dockerignore|shipml\.toml|pylock(?:\.[^.]+)?\.toml")
 
 
-def reason_to_leave_out(entry: os.DirEntry[str], *, at_top: bool) -> str:
-    """Why the file, folder or link `entry` is never sent, in a word or two; "" where it is."""
-    name = entry.name.lower()
+def reason_to_leave_out(entry: os.DirEntry[str], path: str) -> str:
+    """Why the file, folder or link `entry` is never sent, in a word or two; "" where it is.
+
+    Args:
+        entry: the file, folder or link.
+        path: relative to the project, with `/`.
+    """
+    lower = path.lower()
+    name = lower.rpartition("/")[2]
     if entry.is_dir(follow_symlinks=False):
-        return _folder_reason(Path(entry.path), name)
-    if at_top and _AT_THE_TOP.fullmatch(name):
+        return _folder_reason(Path(entry.path), lower)
+    if path == entry.name and _AT_THE_TOP.fullmatch(name):
         return BUILD
     if name in _FILES:
         return _FILES[name]
-    return next((reason for pattern, reason in _NAMES if pattern.fullmatch(name)), "")
+    if names_secret(lower) and not (name.endswith(".pem") and is_public_certificate(Path(entry.path))):
+        return SECRET
+    return CACHE if _CACHES.fullmatch(name) else ""
 
 
 def may_hold_secret(path: str) -> bool:
     """Whether the name of the file `path` (with `/`), or of a folder above it, speaks of a secret."""
-    *folders, name = path.lower().split("/")
-    if any(_FOLDERS.get(folder) == SECRET for folder in folders) or _FILES.get(name) == SECRET:
-        return True
-    return any(reason == SECRET and pattern.fullmatch(name) for pattern, reason in _NAMES)
+    return names_secret(path.lower())
 
 
-def _folder_reason(path: Path, name: str) -> str:
+def _folder_reason(path: Path, relative: str) -> str:
+    name = relative.rpartition("/")[2]
+    if names_secret_folder(relative):
+        return SECRET
     if name in _FOLDERS:
         return _FOLDERS[name]
+    is_tools_cache = name == "wandb" and not (path / "__init__.py").is_file()
+    if is_tools_cache or relative.endswith(".dvc/cache"):
+        return CACHE
     if name.endswith(".egg-info"):
         return BUILD
+    return _made_here(path)
+
+
+def _made_here(path: Path) -> str:
+    """Folders that are known by what is in them."""
     if (path / "pyvenv.cfg").is_file() or (path / "conda-meta" / "history").is_file():
         return ENVIRONMENT
     if (path / "oci-layout").is_file() and (path / "index.json").is_file():

@@ -66,6 +66,7 @@ def load_settings(
         environment=tuple(sorted((name, _as_text(value)) for name, value in get("env", {}).items())),
         user=_as_text(get("user")) if "user" in document else None,
         smoke=_smoke(get("smoke", {})),
+        allowed_secrets=tuple(get("secrets", {}).get("allow", ())),
         registries=_tables(get("registries", {})),
         environments=_tables(get("environments", {})),
         source=source,

@@ -188,6 +188,16 @@ SETTINGS = Table(
                 _ID,
             ).described("User that the image runs as (65532 unless said)."),
             "smoke": _SMOKE,
+            "secrets": Table(
+                {
+                    "allow": _list_of(
+                        _text("FILE:LINE or sha256:…", r"."), 'a list such as ["config.yaml:3", "sha256:…"]'
+                    ).described(
+                        "What looks like a secret and may be in the image: FILE:LINE, or the hash of the secret."
+                    )
+                },
+                "Secrets in the image's files.",
+            ),
             "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
             "environments": Table(
                 {"int": _ENVIRONMENT, "prod": _ENVIRONMENT}, "Where images go for integration and for production."

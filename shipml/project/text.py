@@ -3,54 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from shipml.errors import ConfigurationError
+from shipml.reading import _LIMIT_BYTES, read_data
 
-__all__ = ["line_of", "parse_toml", "read_any_text", "read_data", "read_text", "reading_once"]
+__all__ = ["line_of", "parse_toml", "read_any_text", "read_text"]
 
-_LIMIT_BYTES = 16 << 20
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-
-
-_KNOWN: ContextVar[dict[Path, bytes] | None] = ContextVar("known", default=None)
-"""What was read within the innermost `reading_once`; threads that were started inside read for themselves."""
-
-
-@contextmanager
-def reading_once() -> Iterator[None]:
-    """Read each text file of a project once until the block ends: all readers see one state of it.
-
-    Blocks inside another share what it has read.
-    """
-    if _KNOWN.get() is not None:
-        yield
-        return
-    token = _KNOWN.set({})
-    try:
-        yield
-    finally:
-        _KNOWN.reset(token)
-
-
-def read_data(path: Path, limit_bytes: int = -1) -> bytes:
-    """The first `limit_bytes` of a file (-1: all of it), known where the block of `reading_once` has read it before.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    known = _KNOWN.get()
-    if known is not None and path in known:
-        return known[path]
-    with path.open("rb") as stream:
-        data = stream.read(limit_bytes)
-    if known is not None and len(data) <= _LIMIT_BYTES:  # so it is whole, whatever the limit was
-        known[path] = data
-    return data
 
 
 def read_text(folder: Path, name: str) -> str | None:

@@ -26,6 +26,7 @@ from shipml.publish.smoke_gate import require_smoke
 from shipml.publish.through_engine import EnginePusher
 from shipml.registry.credentials import find_credentials
 from shipml.runtimes.base import SmokeResult
+from shipml.secrets.evidence import require_no_secrets
 from shipml.session import Session
 from shipml.store import evidence
 
@@ -88,6 +89,7 @@ class Publisher:
         references = aim.references(subject.name, subject.labels)
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
+        require_no_secrets(self._store, subject.digest, subject.name)
         with self._pusher(subject, via) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:

@@ -13,7 +13,7 @@ from shipml.errors import NotAllowedError, PlanError
 from shipml.events import Emit, Notice, step
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.http import HttpClient
 from shipml.lock.kept import lock_from_json, lock_to_json
 from shipml.oci.digest import Digest
@@ -133,7 +133,7 @@ def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
 
 
-def _tell_indexes(declared: Declared, emit: Emit) -> None:
+def _tell_indexes(declared: Requirements, emit: Emit) -> None:
     """Where a package may come from, if that is not the one index that everybody expects.
 
     Raises:

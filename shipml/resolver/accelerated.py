@@ -19,7 +19,7 @@ from shipml.facts.gpu_packages import (
     is_gpu_library,
 )
 from shipml.facts.plan import Decision
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 from shipml.plan.accelerator import Accelerator
 from shipml.resolver.integrity import has_stated_hash
 from shipml.resolver.pytorch_index import (
@@ -50,7 +50,7 @@ class Fitted:
 
     document: Mapping[str, Any]
     decisions: tuple[Decision, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ class _Fitting:
     document: Mapping[str, Any]
     said: list[str]
     decisions: list[Decision]
-    changes: list[Change]
+    changes: list[Correction]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -194,7 +194,7 @@ def _without_index(work: _Fitting, backend: str, because: str) -> None:
     work.decisions.append(Decision("PyTorch's index", "not used", f"{because}; {cost}; {remedy}", "warning"))
     for one in work.question.declared.requirements:
         if one.name in PYTORCH_BUILDS and one.local:
-            work.changes.append(Change("version", _pinned(one), _public(one), because, one.source))
+            work.changes.append(Correction("version", _pinned(one), _public(one), because, one.source))
 
 
 def _tell_other_builds(work: _Fitting, backend: str) -> None:
@@ -203,7 +203,7 @@ def _tell_other_builds(work: _Fitting, backend: str) -> None:
     for one in work.question.declared.requirements:
         if one.name in PYTORCH_BUILDS and one.local not in ("", backend):
             taken = f"{_public(one)}+{backend}" if backend else _public(one)
-            work.changes.append(Change("version", _pinned(one), taken, because, one.source))
+            work.changes.append(Correction("version", _pinned(one), taken, because, one.source))
 
 
 def _pinned(one: DeclaredRequirement) -> str:
@@ -238,7 +238,7 @@ def _take_twin(work: _Fitting, name: str, twin: str) -> None:
     work.question = replace(work.question, declared=declared)
     work.said.append(f"{twin} {version} stands for {name}")
     because = f"it is the same without what only GPUs use, {size_text(saved_bytes)} less"
-    work.changes.append(Change("name", asked.line, line, because, asked.source))
+    work.changes.append(Correction("name", asked.line, line, because, asked.source))
 
 
 def _of_version(line: str, name: str, version: str) -> str:
@@ -270,10 +270,10 @@ def _look_at_tensorflow(work: _Fitting) -> None:
         work.said.append(f"tensorflow {version} finds no CUDA in the base: {remedy}")
         return
     work.question = replace(work.question, declared=declared)
-    work.changes.append(Change("name", asked.line, line, "its wheels bring CUDA only so", asked.source))
+    work.changes.append(Correction("name", asked.line, line, "its wheels bring CUDA only so", asked.source))
 
 
-def _replaced(declared: Declared, old: DeclaredRequirement, new: DeclaredRequirement) -> Declared:
+def _replaced(declared: Requirements, old: DeclaredRequirement, new: DeclaredRequirement) -> Requirements:
     return replace(declared, requirements=tuple(new if one is old else one for one in declared.requirements))
 
 
@@ -281,7 +281,7 @@ def _resolved_again(
     work: _Fitting,
     open_names: set[str],
     *,
-    declared: Declared | None = None,
+    declared: Requirements | None = None,
     overrides: Sequence[str] = (),
     pages: tuple[str, ...] = (),
 ) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from shipml.errors import (
     TryAgainError,
     UnavailableError,
 )
-from shipml.facts.requirements import Declared, DeclaredRequirement
+from shipml.facts.requirements import DeclaredRequirement, Requirements
 
 __all__ = ["explain_address"]
 
@@ -57,7 +57,7 @@ class _Address:
         return unquote(urlsplit(self.url).path.rpartition("/")[2])
 
 
-def explain_address(text: str, declared: Declared | None) -> ShipmlError | None:
+def explain_address(text: str, declared: Requirements | None) -> ShipmlError | None:
     """The error for a URL that the project asks for and uv could not get; None where another thing failed.
 
     Args:
@@ -84,7 +84,7 @@ def explain_address(text: str, declared: Declared | None) -> ShipmlError | None:
     return None
 
 
-def _failed(text: str, declared: Declared | None) -> _Address | None:
+def _failed(text: str, declared: Requirements | None) -> _Address | None:
     """The line whose URL uv's words name."""
     for one in (*declared.requirements, *declared.constraints) if declared is not None else ():
         address = _address(one)

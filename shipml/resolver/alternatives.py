@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from shipml.facts.releases import Pin, cutoff
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.lock.choosing import fits
 from shipml.resolver.compatibility import is_near
 from shipml.resolver.context import Work
@@ -105,7 +105,7 @@ def with_versions(question: Question, versions: Mapping[str, str]) -> Question:
 
 def without_old_wheels(
     work: Work, question: Question, lacking: Sequence[str], sources: Sources | None
-) -> tuple[Question, tuple[Change, ...]]:
+) -> tuple[Question, tuple[Correction, ...]]:
     """The question with pins that have no wheel moved to the next release that has one, or let in as source."""
     if sources is None:
         return question, ()
@@ -124,7 +124,7 @@ def without_old_wheels(
         because = (
             f"{pin} has wheels for older Pythons only, and this is the next that has one for {question.base.python}"
         )
-        changes.append(Change("version", str(pin), str(newer), because, pin.source))
+        changes.append(Correction("version", str(pin), str(newer), because, pin.source))
     return replace(question, links=sources.links), tuple(changes)
 
 

@@ -19,7 +19,7 @@ from shipml.facts.plan import Decision, LockedSource, LockedWheel
 from shipml.facts.project import Lock, Project, RefusedPython
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import Survey, cutoff
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -242,7 +242,7 @@ def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock
         return _moved_on(_locked(work, question, sources), question, strategy, changes)
 
 
-def _moved_on(lock: Lock, question: Question, strategy: Strategy, changes: tuple[Change, ...]) -> Lock:
+def _moved_on(lock: Lock, question: Question, strategy: Strategy, changes: tuple[Correction, ...]) -> Lock:
     """The lock with the pins that were moved, and the date that moved with them."""
     decisions = lock.decisions
     if question.as_of is not None and question.as_of != strategy.dating.as_of:
@@ -333,18 +333,18 @@ def _told(
     return Found(found.candidate, lock)
 
 
-def _contradiction(work: Work, failures: Sequence[Failure]) -> Iterator[Change]:
+def _contradiction(work: Work, failures: Sequence[Failure]) -> Iterator[Correction]:
     """That the pins contradict what packages ask of each other, and hold all the same."""
     errors = [refusal.error for one in failures for refusal in one.refusals if refusal.error.is_conflict]
     because = f"{errors[0].short}; the pins are taken as they stand, as pip took them before 20.3"
-    yield Change("contradiction", "what packages ask of each other", "the pins", because, work.declared.path)
+    yield Correction("contradiction", "what packages ask of each other", "the pins", because, work.declared.path)
 
 
-def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> Iterator[Change]:
+def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> Iterator[Correction]:
     """That the Python is not the one that the project asks for, and why."""
     if candidate.instead_of:
         because = refusals[0].python.because if refusals else "no base has it"
-        yield Change(
+        yield Correction(
             "version",
             f"Python {candidate.instead_of.removeprefix('python-')}",
             f"Python {candidate.suite.python}",

@@ -13,7 +13,7 @@ from shipml.facts.plan import Decision
 from shipml.facts.project import Project
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import Pin, Survey
-from shipml.facts.requirements import Change, Declared
+from shipml.facts.requirements import Correction, Requirements
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -45,7 +45,7 @@ class Work:
     """What all attempts share."""
 
     project: Project
-    declared: Declared
+    declared: Requirements
     candidates: Sequence[PythonCandidate]
     platform: Platform
     inputs: Digest
@@ -59,7 +59,7 @@ class Work:
     survey: Survey = field(default_factory=Survey)
     overrides: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     decisions: tuple[Decision, ...] = ()
     bounds: tuple[str, ...] = ()
     said: Said = field(default_factory=lambda: Said((), ()))
@@ -70,7 +70,7 @@ class Said:
     """What is known before anything is asked."""
 
     decisions: tuple[Decision, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[Correction, ...]
 
 
 def apply_models(work: Work) -> None:

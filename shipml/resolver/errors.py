@@ -15,7 +15,7 @@ from shipml.errors import (
 )
 from shipml.facts.project import RefusedPython
 from shipml.facts.pythons import PythonBase
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.oci.manifest import Platform
 from shipml.resolver.address_errors import explain_address
 from shipml.resolver.index_logins import without_known_logins
@@ -108,7 +108,7 @@ def is_about_packages(stderr: str) -> bool:
     return _NO_SOLUTION in stderr and not _AUTHENTICATION.search(stderr)
 
 
-def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Declared | None = None) -> ShipmlError:
+def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Requirements | None = None) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
     text = _CREDENTIALS.sub("", without_known_logins(_essence(stderr), declared))
     if _CERTIFICATE.search(text):
@@ -171,7 +171,7 @@ def _spelling(name: str) -> str:
     return f"{meant} If it is in a private index: export UV_INDEX=https://…"
 
 
-def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Declared | None) -> UnsolvableError:
+def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Requirements | None) -> UnsolvableError:
     where = f"Python {suite.python} on {platform}"
     whole = re.sub(r"\s+", " ", text)
     names = sorted({match["name"] + (match["pin"] or "") for match in _NO_WHEEL.finditer(whole)})
@@ -196,7 +196,7 @@ def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Decl
     return conflict
 
 
-def _clash(cause: str, declared: Declared | None) -> tuple[str, str] | None:
+def _clash(cause: str, declared: Requirements | None) -> tuple[str, str] | None:
     """Where one package's demand stands against one pin of the project: (both in a clause, the line to change)."""
     for demand in _DEMAND.finditer(cause):
         wanted = demand["name"] + demand["range"]
@@ -208,7 +208,7 @@ def _clash(cause: str, declared: Declared | None) -> tuple[str, str] | None:
     return None
 
 
-def _places(declared: Declared | None, names: Iterable[str]) -> str:
+def _places(declared: Requirements | None, names: Iterable[str]) -> str:
     """` (numpy==1.19.5: requirements.txt:3; pandas: requirements.txt:4)` for those that are asked for."""
     if declared is None:
         return ""

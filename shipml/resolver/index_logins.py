@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.http.logins import Keyring, Login, keyring_program
 from shipml.resolver.pip_settings import pip_indexes
 
@@ -28,7 +28,9 @@ _LOGIN = re.compile(r"https?://(\S+)@")
 _SET = re.compile(r"\$\{([A-Z0-9_]+)\}")
 
 
-def index_logins(declared: Declared | None, folder: Path, environment: Mapping[str, str] = os.environ) -> list[Login]:
+def index_logins(
+    declared: Requirements | None, folder: Path, environment: Mapping[str, str] = os.environ
+) -> list[Login]:
     """The logins that the project, uv's settings and the environment give; the project's first."""
     found = []
     lines = (*declared.options, *(one.line for one in declared.requirements)) if declared is not None else ()
@@ -45,14 +47,14 @@ def index_logins(declared: Declared | None, folder: Path, environment: Mapping[s
     return list(dict.fromkeys(one for one in logins if one.user))
 
 
-def unset_variables(declared: Declared, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+def unset_variables(declared: Requirements, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """The variables that options and addresses name (`${TOKEN}`) and that are not set."""
     lines = (*declared.options, *(one.line for one in declared.requirements if "://" in one.line))
     names = (name for line in lines for name in _SET.findall(line))
     return tuple(dict.fromkeys(name for name in names if name not in environment))
 
 
-def without_known_logins(text: str, declared: Declared | None, environment: Mapping[str, str] = os.environ) -> str:
+def without_known_logins(text: str, declared: Requirements | None, environment: Mapping[str, str] = os.environ) -> str:
     """`text` without the users and passwords of the URLs that the project and the environment name, however odd."""
     lines = [*declared.options, *(one.line for one in declared.requirements)] if declared is not None else []
     lines += [_SET.sub(lambda match: environment.get(match[1], ""), line) for line in lines]

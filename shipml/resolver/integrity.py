@@ -15,7 +15,7 @@ from typing import Any
 from shipml.errors import UntrustedInputError
 from shipml.facts.plan import LockedSource, LockedWheel
 from shipml.facts.project import Lock
-from shipml.facts.requirements import Declared, DeclaredRequirement, FileHash, StatedHashes
+from shipml.facts.requirements import DeclaredRequirement, FileHash, Requirements, StatedHashes
 from shipml.http import HttpClient
 from shipml.store import Store
 from shipml.text import listed
@@ -28,7 +28,7 @@ _STRONG = ("sha256", "sha384", "sha512")
 _CHUNK_BYTES = 1 << 20
 
 
-def stated_hashes(declared: Declared) -> dict[str, StatedHashes]:
+def stated_hashes(declared: Requirements) -> dict[str, StatedHashes]:
     """By name, all hashes that the project states for a package, wherever it does so."""
     found: dict[str, StatedHashes] = {}
     of_lines = (
@@ -42,12 +42,12 @@ def stated_hashes(declared: Declared) -> dict[str, StatedHashes]:
     return found
 
 
-def has_stated_hash(declared: Declared, name: str) -> bool:
+def has_stated_hash(declared: Requirements, name: str) -> bool:
     """Whether the project says which files `name` may come from."""
     return name in stated_hashes(declared)
 
 
-def check_statements(declared: Declared) -> None:
+def check_statements(declared: Requirements) -> None:
     """One hash means all.
 
     Raises:
@@ -71,13 +71,13 @@ def check_statements(declared: Declared) -> None:
         )
 
 
-def with_stated_files(document: Mapping[str, Any], declared: Declared) -> Mapping[str, Any]:
+def with_stated_files(document: Mapping[str, Any], declared: Requirements) -> Mapping[str, Any]:
     """A pylock.toml document, of each package only the wheels that the project states where it has any of these."""
     stated = stated_hashes(declared)
     return {**document, "packages": [_with_stated(one, stated) for one in document.get("packages", ())]}
 
 
-def enforced(lock: Lock, declared: Declared | None, *, store: Store, http: HttpClient | None = None) -> Lock:
+def enforced(lock: Lock, declared: Requirements | None, *, store: Store, http: HttpClient | None = None) -> Lock:
     """The lock, with the sizes that the project states; every file has one of the hashes that are stated for it.
 
     Raises:
@@ -160,7 +160,7 @@ def _of_line(one: DeclaredRequirement) -> tuple[FileHash, ...]:
     return tuple(FileHash(match["algorithm"].lower(), match["hex"].lower()) for match in _HASH.finditer(one.line))
 
 
-def _demands_all(declared: Declared) -> bool:
+def _demands_all(declared: Requirements) -> bool:
     return any(map(_of_line, declared.requirements)) or any(map(_is_demand, declared.options))
 
 
@@ -168,7 +168,7 @@ def _is_demand(option: str) -> bool:
     return option.strip() == "--require-hashes"
 
 
-def _demanded_by(declared: Declared) -> str:
+def _demanded_by(declared: Requirements) -> str:
     """The first line that has a hash, else the file that says --require-hashes."""
     return next((one.source for one in declared.requirements if _of_line(one)), declared.path)
 
@@ -177,11 +177,11 @@ def _shown(one: DeclaredRequirement) -> str:
     return f"{one.name or one.source} ({one.source})"
 
 
-def _lines(declared: Declared) -> Iterator[str]:
+def _lines(declared: Requirements) -> Iterator[str]:
     for one in declared.stated_hashes:
         yield f"{one.name} {' '.join(f'{each.algorithm}:{each.hex}:{each.size_bytes}' for each in one.hashes)}"
 
 
-def statements_text(declared: Declared) -> str:
+def statements_text(declared: Requirements) -> str:
     """All that locks state, as a text: a resolution depends on it."""
     return "\n".join(_lines(declared))

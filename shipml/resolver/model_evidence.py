@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from shipml.facts.plan import Decision
 from shipml.facts.project import Project
 from shipml.facts.releases import Pin
-from shipml.facts.requirements import Change, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement
 
 __all__ = ["added_requirements", "by_number", "contradictions", "keras_2_bounds", "model_pins"]
 
@@ -65,14 +65,14 @@ def keras_2_bounds(project: Project) -> Iterator[tuple[str, Decision]]:
             )
 
 
-def added_requirements(project: Project) -> Iterator[tuple[DeclaredRequirement, Change]]:
+def added_requirements(project: Project) -> Iterator[tuple[DeclaredRequirement, Correction]]:
     """What a model needs to be loaded and nothing asks for."""
     imported = {one.root for one in project.imports}
     for name, (version, path) in sorted(_made_with(project).items()):
         if name != "keras" and _declared(project, name) is None and _MODULES[name] not in imported:
             line = f"{name}=={version}"
             because = "the model was made with it and cannot be loaded without it"
-            yield DeclaredRequirement(name, path, name=name), Change("added", "", line, because, path)
+            yield DeclaredRequirement(name, path, name=name), Correction("added", "", line, because, path)
 
 
 def contradictions(project: Project) -> Iterator[Decision]:

@@ -10,7 +10,7 @@ from shipml.errors import ResolutionError
 from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import MissingPin, Pin, Survey
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 from shipml.resolver.release_lookup import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
 
@@ -45,10 +45,10 @@ class Corrected:
 
     pins: tuple[Pin, ...]
     overrides: tuple[str, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[Correction, ...]
 
 
-def known_pins(declared: Declared) -> tuple[Pin, ...]:
+def known_pins(declared: Requirements) -> tuple[Pin, ...]:
     """The pins of the requirements and constraints that count on Linux, each name once."""
     found: dict[str, Pin] = {}
     for one in (*declared.requirements, *declared.constraints):
@@ -58,7 +58,7 @@ def known_pins(declared: Declared) -> tuple[Pin, ...]:
     return tuple(found.values())
 
 
-def known_floors(declared: Declared) -> dict[str, Pin]:
+def known_floors(declared: Requirements) -> dict[str, Pin]:
     """The requirements that name a least version, as they are written, each with what stands for it."""
     found: dict[str, Pin] = {}
     for one in declared.requirements:
@@ -137,11 +137,11 @@ def _in_series(one: MissingPin) -> bool:
     return bool(one.nearest) and series(one.nearest[0]) == series(one.pin.version)
 
 
-def _changes(missing: Sequence[MissingPin]) -> Iterator[Change]:
+def _changes(missing: Sequence[MissingPin]) -> Iterator[Correction]:
     for one in missing:
         after = f"{one.pin.name}=={one.nearest[0]}"
         because = f"{one.pin} was never released, or is gone from the index; this is the nearest of its series"
-        yield Change("version", str(one.pin), after, because, one.pin.source)
+        yield Correction("version", str(one.pin), after, because, one.pin.source)
 
 
 def _described(one: MissingPin) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 
 __all__ = ["PipIndexes", "indexes_beside", "pip_indexes", "variables_for_uv"]
 
@@ -66,7 +66,7 @@ def variables_for_uv(declared: Iterable[str], environment: Mapping[str, str] = o
     return {name: value for name, value in found.items() if value}
 
 
-def indexes_beside(declared: Declared, environment: Mapping[str, str] = os.environ) -> int:
+def indexes_beside(declared: Requirements, environment: Mapping[str, str] = os.environ) -> int:
     """How many indexes are asked besides the main one: uv takes a package from the first that has it."""
     return len(pip_indexes(environment).extra) + sum("--extra-index-url" in line for line in declared.options)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from shipml.errors import TryAgainError
 from shipml.facts.gpu_packages import PYTORCH_BUILDS
-from shipml.facts.requirements import Change, Declared, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
 from shipml.http import Pools, redacted
 from shipml.http.head import head
 from shipml.http.logins import Login, Logins
@@ -130,8 +130,8 @@ _LOCAL = re.compile(r"(?<===)(?P<public>[^+\s;]+)\+[\w.]+")
 
 
 def without_pytorch_sources(
-    declared: Declared, index: PyTorchIndex, *, accepts_cuda: bool = False
-) -> tuple[Declared, Change | None]:
+    declared: Requirements, index: PyTorchIndex, *, accepts_cuda: bool = False
+) -> tuple[Requirements, Correction | None]:
     """What is asked for without PyTorch's index, and what is told of it; None where all may stay as it is.
 
     Args:
@@ -153,7 +153,7 @@ def without_pytorch_sources(
         return declared, None
     if index.is_fault(backend) and not accepts_cuda:
         raise index.fault(backend, f"{path} takes {listed(PYTORCH_BUILDS)} from {match[0]}")
-    change = Change(
+    change = Correction(
         "version",
         f"{', '.join(PYTORCH_BUILDS)} from {match[0]}",
         "those of the ordinary index",

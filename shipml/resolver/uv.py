@@ -20,7 +20,7 @@ from typing import Any
 
 from shipml.errors import ResolutionError, UnavailableError
 from shipml.facts.pythons import PythonBase
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
@@ -52,7 +52,7 @@ class UvError(Exception):
 class Question:
     """One resolution that uv is asked for."""
 
-    declared: Declared
+    declared: Requirements
     base: PythonBase
     platform: Platform
     as_of: datetime | None = None

@@ -117,7 +117,7 @@ class DockerRuntime:
             files = {path: text for path, text in access.files.items() if path not in _DOCKERS_OWN_FILES}
             added.update(access.environment)
         added.update(options.environment)
-        port = server_port(check.port, config, environment | added)
+        port = server_port(check.port, config, environment | added, options.environment)
         network = self._network(port, options, emit)
         if options.memory_bytes:
             emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, by the Docker Engine"))

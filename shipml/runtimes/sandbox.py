@@ -121,7 +121,7 @@ class Sandbox:
             environment.update(access.environment)
         environment.update(options.environment)
         environment["HOME"] = environment["HOME"] or account.home
-        port = server_port(check.port, config, environment)
+        port = server_port(check.port, config, environment, options.environment)
         if check.http and check.network:
             require_free(port)
         spec = Spec(

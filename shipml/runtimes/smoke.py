@@ -156,7 +156,9 @@ def judge(check: SmokeCheck, ending: Ending, log: OutputLog) -> Judgement:
     """
     validate(check)
     log.close()
-    kind, failure = _ended_badly(check, ending, log) or _lacks(check, log) or ("", "")
+    kind, failure = (
+        _ended_badly(check, ending, log) or _lacks(check, log) or _did_nothing(check, ending, log) or ("", "")
+    )
     return Judgement(not kind, failure or _praise(check, ending, log), dict(log.measures), kind)
 
 
@@ -221,6 +223,13 @@ def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:
             return "measure", f"{name} is {value:g}, less than {least:g}"
     if check.expect and not _is_found(check.expect, log.text):
         return "expected", f"the output does not contain {check.expect!r}"
+    return None
+
+
+def _did_nothing(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
+    """A program that only defines things ends well and shows nothing: that is not a pass."""
+    if check.calls_nothing and not check.http and not ending.timed_out and not log.text.strip():
+        return "did-nothing", "the program did nothing: its file only defines functions, and it wrote nothing"
     return None
 
 

@@ -192,8 +192,12 @@ def mib(size_bytes: int) -> str:
     return f"{size_bytes / _MIB:g} MiB"
 
 
-def server_port(asked: int | None, config: Mapping[str, Any], environment: Mapping[str, str]) -> int:
-    """The check's port, else the lowest that the image exposes, else $PORT, else 8080."""
+def server_port(
+    asked: int | None, config: Mapping[str, Any], environment: Mapping[str, str], given: Mapping[str, str]
+) -> int:
+    """The check's port, else the $PORT `given` for this run, else the lowest that is exposed, else $PORT, else 8080."""
+    if not asked and given.get("PORT", "").isdecimal():
+        return int(given["PORT"])
     names = [port.partition("/")[0] for port in config.get("ExposedPorts") or () if not port.endswith("/udp")]
     exposed = [int(name) for name in names if name.isdecimal()]
     if asked or exposed:

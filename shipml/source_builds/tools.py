@@ -12,7 +12,7 @@ from pathlib import Path
 from shipml.errors import ResolutionError, ShipmlError
 from shipml.facts.plan import LockedWheel
 from shipml.facts.pythons import PythonBase
-from shipml.facts.requirements import Declared, DeclaredRequirement
+from shipml.facts.requirements import DeclaredRequirement, Requirements
 from shipml.lock import select_wheels
 from shipml.oci.manifest import Platform
 from shipml.resolver.errors import UnsolvableError, explain
@@ -66,7 +66,7 @@ class ToolResolver:
             UnsolvableError: there are none, or one of `buildable` is among those that are lacking.
             NotAllowedError, TryAgainError, UnavailableError: as the resolver.
         """
-        declared = Declared(
+        declared = Requirements(
             path=f"the build of {name}",
             requirements=tuple(DeclaredRequirement(line, f"the build of {name}") for line in requirements),
             options=self.options,

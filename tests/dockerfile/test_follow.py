@@ -6,7 +6,7 @@ import pytest
 
 from shipml.dockerfile.follow import place_files
 from shipml.errors import PlanError
-from shipml.facts.dockerfile import Copied, Understood
+from shipml.facts.dockerfile import Copied, FollowedDockerfile
 from shipml.facts.plan import ApplicationFile
 
 FILES = tuple(
@@ -16,7 +16,7 @@ FILES = tuple(
 
 
 def places(*copies: tuple[str, str], working_dir: str = "/srv") -> dict[str, str]:
-    dockerfile = Understood("x", working_dir=working_dir, copies=tuple(Copied(*copy, 1) for copy in copies))
+    dockerfile = FollowedDockerfile("x", working_dir=working_dir, copies=tuple(Copied(*copy, 1) for copy in copies))
     placed = place_files(FILES, dockerfile)
     assert {path for path, _ in placed.places} <= {file.path for file in placed.files}
     elsewhere: dict[str, str] = {}
@@ -27,7 +27,7 @@ def places(*copies: tuple[str, str], working_dir: str = "/srv") -> dict[str, str
 
 def test_all_of_the_project_lies_in_the_working_directory() -> None:
     """`COPY . .` needs no place of its own for any file, even after `COPY requirements.txt ./`."""
-    dockerfile = Understood(
+    dockerfile = FollowedDockerfile(
         "x", working_dir="/srv", copies=(Copied("requirements.txt", "/srv/", 1), Copied("", "/srv/", 2))
     )
     placed = place_files(FILES, dockerfile)

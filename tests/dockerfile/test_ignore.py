@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipml.dockerfile import glob
 from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
 from shipml.errors import ConfigurationError
 
@@ -94,3 +98,23 @@ def test_naming_takes_more_than_wildcards() -> None:
     assert not patterns.names(".git")
     assert patterns.names_below("certs")
     assert not patterns.names_below("cert")
+
+
+def test_no_pattern_takes_long() -> None:
+    """Many wildcards on a path that almost matches are settled at once, and mean what they mean elsewhere."""
+    started_at = time.perf_counter()
+    patterns = IgnorePatterns(["**/" * 60 + "a" + "*a" * 40 + "b"] * 5 + ["*a" * 500 + "b", "**a" * 300 + "b"])
+    assert not patterns.excludes("/".join(["a" * 60] * 60))
+    assert time.perf_counter() - started_at < 2
+    assert IgnorePatterns(["**/" * 20 + "*a*b*[c-e]"]).excludes("x/y/zazbzd")
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", "/", "*", "?", "**/", "[ab]", "[^a]"]), min_size=1, max_size=8).map("".join),
+    st.text("ab/", min_size=1, max_size=8),
+)
+def test_both_ways_of_matching_agree(pattern: str, path: str) -> None:
+    """The automaton that is taken for many wildcards, and the regular expression for few."""
+    parts = glob._parts(pattern)
+    regex = re.compile("".join(part.regex for part in parts) + r"\Z", re.DOTALL)
+    assert glob._Automaton(parts).matches(path) == (regex.match(path) is not None)

@@ -11,8 +11,9 @@ from shipml.errors import ConfigurationError
 from shipml.facts.dockerfile import (
     Copied,
     DockerfileCommand,
-    NotUnderstood,
-    Understood,
+    DockerfileUser,
+    FollowedDockerfile,
+    UnsupportedInstruction,
 )
 from shipml.project import read_project
 
@@ -38,15 +39,15 @@ CMD ["gunicorn", "-b", "0.0.0.0:8000", "app:app"]
 """
 
 
-def understood(text: str) -> Understood:
+def understood(text: str) -> FollowedDockerfile:
     found = understand_dockerfile(text)
-    assert isinstance(found, Understood), found
+    assert isinstance(found, FollowedDockerfile), found
     return found
 
 
 def test_a_usual_dockerfile_is_understood_whole() -> None:
     """Base, packages of both kinds, files, environment, user, port, health and command."""
-    assert understood(USUAL) == Understood(
+    assert understood(USUAL) == FollowedDockerfile(
         base="python:3.11-slim-bookworm",
         python="3.11",
         working_dir="/srv/app",
@@ -54,8 +55,10 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
         environment=(("PYTHONUNBUFFERED", "1"), ("MODE", "a b")),
         labels=(("maintainer", "me <me@example.org>"),),
         exposed_ports=(8000,),
-        user="1001",
-        users=(("runner", 1001),),
+        user="1001:1001",
+        home="/home/runner",
+        folders=("/home/runner",),
+        users=(DockerfileUser("runner", 1001, 1001, "/home/runner"),),
         command=DockerfileCommand((), ("gunicorn", "-b", "0.0.0.0:8000", "app:app"), "", 18),
         system_packages=(("libgomp1", 8), ("ffmpeg", 8)),
         requirement_files=(("requirements.txt", 11),),
@@ -84,19 +87,19 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
         ("RUN pip install 'x", 2, "cannot be split"),
         ("RUN [ -d /data ] || mkdir /data", 2, "needs a shell"),
         ("RUN [ -d /data ]", 2, "[ is not understood"),
-        ('COPY ["a" "b"]', 2, "no JSON list of strings"),
-        ("COPY [1, 2]", 2, "no JSON list of strings"),
+        ('COPY ["a" "b"]', 2, "not a JSON list of strings"),
+        ("COPY [1, 2]", 2, "not a JSON list of strings"),
         ("ENV GREETING=it's", 2, "quotes or brackets do not match"),
         ("LABEL description=it's", 2, "quotes or brackets do not match"),
         ("ARG A='x", 2, "quotes or brackets do not match"),
         ("RUN X=$(date) pip install x", 2, "needs a shell"),
-        ("EXPOSE 53/udp", 2, "no TCP port"),
+        ("EXPOSE 53/udp", 2, "not a TCP port"),
     ],
 )
 def test_the_first_instruction_that_is_not_understood_is_named(body: str, line: int, because: str) -> None:
     """With its line and the reason."""
     found = understand_dockerfile(f"FROM python:3.11\n{body}\nRUN false\n")
-    assert isinstance(found, NotUnderstood)
+    assert isinstance(found, UnsupportedInstruction)
     assert found.line == line
     assert because in found.sentence
 
@@ -112,7 +115,7 @@ def test_a_name_after_an_address_is_no_remark() -> None:
 @pytest.mark.parametrize("base", ["nvidia/cuda:12", "python:3.11-alpine", "continuumio/miniconda3", "scratch"])
 def test_other_bases_are_not_understood(base: str) -> None:
     """Only Python's and Debian's images have what wheels need."""
-    assert isinstance(understand_dockerfile(f"FROM {base}\nCMD x\n"), NotUnderstood)
+    assert isinstance(understand_dockerfile(f"FROM {base}\nCMD x\n"), UnsupportedInstruction)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +135,7 @@ def test_entrypoint_and_command_follow_dockers_rules(lines: str, command: Docker
 def test_arguments_can_be_given() -> None:
     """--build-arg wins over the default."""
     found = understand_dockerfile("ARG V=3.9\nFROM python:$V\nARG P=1\nEXPOSE $P\n", {"V": "3.11", "P": "9000"})
-    assert isinstance(found, Understood)
+    assert isinstance(found, FollowedDockerfile)
     assert (found.python, found.exposed_ports) == ("3.11", (9000,))
 
 
@@ -143,3 +146,87 @@ def test_a_requirements_file_that_is_not_there_is_an_error_where_the_dockerfile_
     with pytest.raises(ConfigurationError, match=r"Dockerfile:3 installs gone\.txt, which is not in the project"):
         read_project(tmp_path, None, dockerfile="follow")
     assert read_project(tmp_path, None).requirements is None
+
+
+DOCKER_INIT = """\
+# syntax=docker/dockerfile:1
+ARG PYTHON_VERSION=3.11.9
+FROM python:${PYTHON_VERSION}-slim as base
+ENV PYTHONDONTWRITEBYTECODE=1
+ENV PYTHONUNBUFFERED=1
+WORKDIR /app
+ARG UID=10001
+RUN adduser \\
+    --disabled-password \\
+    --gecos "" \\
+    --home "/nonexistent" \\
+    --shell "/sbin/nologin" \\
+    --no-create-home \\
+    --uid "${UID}" \\
+    appuser
+RUN --mount=type=cache,target=/root/.cache/pip \\
+    --mount=type=bind,source=requirements.txt,target=requirements.txt \\
+    python -m pip install -r requirements.txt
+USER appuser
+COPY . .
+EXPOSE 8000
+CMD uvicorn app:app --host=0.0.0.0 --port=8000
+"""
+
+
+def test_what_docker_init_writes_is_followed() -> None:
+    """A user by `adduser` with an empty option, requirements that are mounted for one RUN."""
+    found = understood(DOCKER_INIT)
+    assert (found.user, found.home, found.folders) == ("10001:10001", "/nonexistent", ())
+    assert [path for path, _ in found.requirement_files] == ["requirements.txt"]
+
+
+@pytest.mark.parametrize(
+    ("body", "user", "home"),
+    [
+        ("RUN useradd -m -u 1001 a\nUSER a", "1001:1001", "/home/a"),
+        ("RUN useradd -ms /bin/bash a\nUSER a", "1000:1000", "/home/a"),
+        ("RUN useradd -r a\nUSER a", "999:999", "/home/a"),
+        ("RUN groupadd -g 2000 g && useradd -u 1500 -g g -d /srv/a a\nUSER a", "1500:2000", "/srv/a"),
+        ("RUN groupadd --gid 2000 g\nRUN useradd -u 1500 -g g a\nUSER a", "1500:2000", "/home/a"),
+        ("RUN useradd b\nRUN useradd a\nUSER a", "1001:1001", "/home/a"),
+        ('RUN adduser --system --group --gecos "" a\nUSER a', "100:100", "/home/a"),
+    ],
+)
+def test_users_are_those_that_docker_makes(body: str, user: str, home: str) -> None:
+    """Id, group and home by the rules of shadow and of Debian's adduser."""
+    found = understood(f"FROM python:3.11\n{body}\n")
+    assert (found.user, found.home) == (user, home)
+
+
+def test_unset_variables_are_empty_where_no_shell_reads_them() -> None:
+    """In ENV and LABEL; the PATH of the base stays, to be put in later."""
+    found = understood("FROM python:3.11\nARG SHA\nENV A=/x:$A B=${B} PATH=/x/bin:${PATH}\nLABEL sha=$SHA\n")
+    assert dict(found.environment) == {"A": "/x:", "B": "", "PATH": "/x/bin:$PATH"}
+    assert dict(found.labels) == {"sha": ""}
+
+
+def test_a_folder_is_one_without_a_slash_at_its_end() -> None:
+    """`COPY . /app` makes what a later RUN in it reads; what pip is asked to install is kept, uv too."""
+    found = understood(
+        "FROM python:3.11\nWORKDIR /app\nCOPY . /app\nRUN pip install -r requirements.txt\n"
+        "RUN pip install pip uv setuptools\n"
+    )
+    assert [path for path, _ in found.requirement_files] == ["requirements.txt"]
+    assert [text for text, _ in found.requirements] == ["uv", "setuptools"]
+
+
+def test_a_dockerignore_of_the_dockerfiles_own_comes_first(tmp_path: Path) -> None:
+    """As BuildKit has it: the other one is not read."""
+    for name, text in {
+        "Dockerfile": "FROM python:3.11\n",
+        "Dockerfile.dockerignore": "a.txt\n",
+        ".dockerignore": "b.txt\n",
+        "a.txt": "a",
+        "b.txt": "b",
+        "app.py": "",
+    }.items():
+        (tmp_path / name).write_text(text)
+    sent = {file.path for file in read_project(tmp_path, None).files}
+    assert {"b.txt", "app.py"} <= sent
+    assert "a.txt" not in sent

@@ -8,7 +8,7 @@ import pytest
 
 from shipml.facts.project import Project
 from shipml.facts.pythons import SUITES
-from shipml.facts.requirements import Declared, DeclaredRequirement
+from shipml.facts.requirements import DeclaredRequirement, Requirements
 from shipml.plan.lessons import (
     Failed,
     Lesson,
@@ -20,7 +20,7 @@ from shipml.plan.python_version import PythonCandidate
 OPEN = [PythonCandidate(suite, "", open=True) for suite in SUITES]
 PROJECT = Project(
     Path("project"),
-    requirements=Declared("requirements.txt", (DeclaredRequirement("pydub", "requirements.txt:1", "pydub"),)),
+    requirements=Requirements("requirements.txt", (DeclaredRequirement("pydub", "requirements.txt:1", "pydub"),)),
 )
 
 
@@ -61,7 +61,7 @@ def test_pkg_resources_means_setuptools() -> None:
 def test_what_the_project_asks_for_itself_is_not_asked_for_again() -> None:
     """Its own line for setuptools stays as it is."""
     asked = DeclaredRequirement("setuptools==82", "requirements.txt:1", "setuptools")
-    project = Project(Path("project"), requirements=Declared("requirements.txt", (asked,)))
+    project = Project(Path("project"), requirements=Requirements("requirements.txt", (asked,)))
     heeded, _ = heed(project, OPEN, Lesson(packages=("setuptools<81",)))
     assert heeded.requirements is not None
     assert heeded.requirements.whole_text == "setuptools==82\n"

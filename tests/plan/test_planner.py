@@ -27,10 +27,10 @@ from shipml.facts.project import (
 )
 from shipml.facts.pythons import HUB_PYTHONS, ImagePython, suite_named
 from shipml.facts.requirements import (
-    Change,
-    Declared,
+    Correction,
     DeclaredRequirement,
-    LeftAside,
+    IgnoredFile,
+    Requirements,
 )
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -45,7 +45,7 @@ WHEEL = LockedWheel(
 LOCK = Lock((WHEEL,), "bookworm", "3.11", AMD64, Digest("2" * 64))
 PROJECT = Project(
     Path("/home/joe/My Project"),
-    requirements=Declared("requirements.txt", (DeclaredRequirement("six", "requirements.txt:1", "six"),)),
+    requirements=Requirements("requirements.txt", (DeclaredRequirement("six", "requirements.txt:1", "six"),)),
     programs=(Program("app.py", "script"),),
     files=(ApplicationFile("app.py", "file", 3, digest=Digest("3" * 64)),),
     revision=Revision("a" * 40, dirty=False, committed_at_seconds=1_600_000_000, source="https://example.org/iris"),
@@ -185,10 +185,10 @@ def test_the_decision_for_a_python_names_what_was_refused() -> None:
 def test_every_decision_has_a_reason_that_completes_a_sentence() -> None:
     """No reason is empty or ends with a full stop; every aspect of the plan has one."""
     left_out = tuple((f"d{number}/.env", "may hold a secret") for number in range(7))
-    declared = Declared(
+    declared = Requirements(
         "requirements.txt",
-        changes=(Change("name", "sklearn", "scikit-learn", "that is its name", "requirements.txt:1"),),
-        left_aside=(LeftAside("pyproject.toml", "requirements.txt is what pip install -r takes"),),
+        changes=(Correction("name", "sklearn", "scikit-learn", "that is its name", "requirements.txt:1"),),
+        left_aside=(IgnoredFile("pyproject.toml", "requirements.txt is what pip install -r takes"),),
     )
     found = plan(replace(PROJECT, requirements=declared, left_out=left_out))
     assert all(one.because and one.value and not one.because.endswith(".") for one in found.decisions)

@@ -151,7 +151,7 @@ def test_links_that_leave_the_project_are_refused(tmp_path: Path, target: str) -
     assert walk(tmp_path, ignored=["link"]).files == []
 
 
-def test_an_absolute_link_into_the_project_gets_the_command_that_mends_it(tmp_path: Path) -> None:
+def test_an_absolute_link_into_the_project_gets_the_command_that_fixes_it(tmp_path: Path) -> None:
     """A link that only needs to be relative is told so."""
     write(tmp_path, "models/a")
     (tmp_path / "sub").mkdir()

@@ -6,7 +6,7 @@ import pytest
 
 from shipml.errors import NotAllowedError, ResolutionError, TryAgainError
 from shipml.facts.pythons import SUITES
-from shipml.facts.requirements import Declared, DeclaredRequirement
+from shipml.facts.requirements import DeclaredRequirement, Requirements
 from shipml.oci.manifest import Platform
 from shipml.resolver.address_errors import explain_address
 from shipml.resolver.errors import explain
@@ -80,7 +80,9 @@ def test_a_repository_that_is_not_there_is_the_lines_fault(index: PackageIndex, 
 
 def test_an_index_that_cannot_be_reached_is_called_one() -> None:
     """Also where a line asks for a URL elsewhere."""
-    declared = Declared("r.txt", (DeclaredRequirement("a @ https://example.org/a-1-py3-none-any.whl", "r.txt:1", "a"),))
+    declared = Requirements(
+        "r.txt", (DeclaredRequirement("a @ https://example.org/a-1-py3-none-any.whl", "r.txt:1", "a"),)
+    )
     text = (
         "error: Request failed after 3 retries\n  cause: Failed to fetch: https://index.example.org/simple/b/\n"
         "  cause: error sending request for url (https://index.example.org/simple/b/)\n  cause: dns error"
@@ -121,6 +123,6 @@ def test_an_index_that_cannot_be_reached_is_called_one() -> None:
 )
 def test_other_words_are_understood(line: str, words: str, kind: type[Exception], message: str) -> None:
     """What git and servers say, by their own texts."""
-    problem = explain_address(words, Declared("r.txt", (DeclaredRequirement(line, "r.txt:1"),)))
+    problem = explain_address(words, Requirements("r.txt", (DeclaredRequirement(line, "r.txt:1"),)))
     assert isinstance(problem, kind)
     assert message in str(problem)

@@ -10,7 +10,7 @@ import pytest
 
 from shipml.errors import NotAllowedError, ShipmlError
 from shipml.facts.project import Lock
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.http import HttpClient
 from shipml.http.logins import Login, Logins
 from shipml.lock import dump_lock
@@ -189,7 +189,7 @@ def test_files_with_credentials_are_known(text: str, *, is_secret: bool, tmp_pat
 
 def test_an_address_that_is_none_gives_no_login(folder: Path) -> None:
     """A password with a bracket that is not quoted is uv's to complain about: it is no crash."""
-    declared = Declared("requirements.txt", options=("--index-url https://user:pa[ss@example.org/simple",))
+    declared = Requirements("requirements.txt", options=("--index-url https://user:pa[ss@example.org/simple",))
     assert index_logins(declared, folder, {}) == []
     assert Logins([Login("https://user:pa[ss@example.org/simple")]).authorization("https://example.org/x") == ""
 

@@ -114,7 +114,7 @@ def test_refuses_a_filename_that_is_another_wheel(filename: str, tmp_path: Path,
 def test_refuses_another_digest(tmp_path: Path, store: Store) -> None:
     """A file whose SHA-256 is not the lock's is not kept."""
     locked = save_wheel(tmp_path, make_zip(wheel_members([MODULE])), digest=Digest.of(b"another"))
-    with pytest.raises(UntrustedInputError, match="has the digest"):
+    with pytest.raises(UntrustedInputError, match="digest"):
         wheels.fetch([locked], session=Session(store, HttpClient(), ignore))
     assert not blobs(store)
 
@@ -129,12 +129,12 @@ def test_refuses_another_size(tmp_path: Path, store: Store) -> None:
 
 @pytest.fixture
 def short_server() -> Iterator[str]:
-    """A server that promises 1000 bytes and sends 10."""
+    """A server that promises 500 bytes and sends 10."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
-            self.send_header("Content-Length", "1000")
+            self.send_header("Content-Length", "500")
             self.end_headers()
             self.wfile.write(b"0123456789")
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from shipml.errors import ConfigurationError
 from shipml.facts.project import GpuUse
 from shipml.project.code.notebooks import read_notebook
-from shipml.project.text import read_any_text, read_data
+from shipml.project.text import read_any_text
+from shipml.reading import read_data
 
 __all__ = ["find_gpu_uses"]
 

@@ -17,11 +17,12 @@ from shipml.errors import ConfigurationError
 from shipml.facts.project import ProcessLine, PythonEvidence, Settings
 from shipml.facts.requirements import ImportedModule
 from shipml.project.code.notebooks import read_notebook
+from shipml.project.code.syntax import BrokenFile, find_fault
 from shipml.project.data import module_names
 from shipml.project.requirements.choose import Taken
 from shipml.project.text import read_any_text
 
-__all__ = ["Code", "Imported", "python_hints", "running_files", "scan_code"]
+__all__ = ["Code", "Imported", "python_hints", "running_files", "scan_code", "surely_running"]
 
 _LIMIT_BYTES = 1 << 20
 _LIMIT_FILES = 2000
@@ -60,6 +61,8 @@ class Code:
     """`FILE:LINE` of code that only Python 2 can run; "" where there is none."""
     has_python_3: bool = False
     """Whether any program is Python 3."""
+    broken: tuple[BrokenFile, ...] = ()
+    """Programs that no Python 3 can read, but for those that are Python 2."""
     local: frozenset[str] = frozenset()
     """Top-level modules that the project itself has."""
     kernels: tuple[tuple[str, str], ...] = ()
@@ -126,12 +129,16 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
     notebooks = sorted(path for path in paths if path.endswith(".ipynb") and not _ASIDE.fullmatch(path))
     by_file: list[tuple[str, tuple[Imported, ...]]] = []
     python_2, has_python_3, kernels, installs = "", False, [], []
+    broken: list[BrokenFile] = []
     for path in programs[:_LIMIT_FILES]:
-        text = _text(folder, path)
+        text, encoding = _text(folder, path)
         tree = _parse(text)
         has_python_3 |= tree is not None
-        if tree is None and not python_2 and (match := _PYTHON_2.search(text)):
-            python_2 = f"{path}:{text.count(chr(10), 0, match.start()) + 1}"
+        is_python_2 = _PYTHON_2.search(text) if tree is None else None
+        if is_python_2 and not python_2:
+            python_2 = f"{path}:{text.count(chr(10), 0, is_python_2.start()) + 1}"
+        if (tree is None or encoding) and not is_python_2 and (fault := find_fault(path, text, encoding)):
+            broken.append(fault)
         by_file.append((path, tuple(_imports(tree)) if tree is not None else tuple(_imports_by_line(text))))
     for path in notebooks[:_LIMIT_FILES]:
         notebook = read_notebook(folder, path)
@@ -145,17 +152,19 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
             inside = _imports(tree) if tree is not None else _imports_by_line(source)
             found += [replace(one, line=number) for one in inside]
         by_file.append((path, tuple(found)))
-    return Code(tuple(by_file), python_2, has_python_3, _local_modules(paths), tuple(kernels), tuple(installs))
+    return Code(
+        tuple(by_file), python_2, has_python_3, tuple(broken), _local_modules(paths), tuple(kernels), tuple(installs)
+    )
 
 
-def _text(folder: Path, path: str) -> str:
+def _text(folder: Path, path: str) -> tuple[str, str]:
+    """Text and encoding ("" is UTF-8) of a program."""
     try:
         if (folder / path).stat().st_size > _LIMIT_BYTES:
-            return ""
-        found = read_any_text(folder, path)
+            return "", ""
+        return read_any_text(folder, path) or ("", "")
     except (OSError, ConfigurationError):
-        return ""
-    return found[0] if found is not None else ""
+        return "", ""
 
 
 def _parse(text: str) -> ast.Module | None:
@@ -253,11 +262,22 @@ def running_files(code: Code, settings: Settings, processes: Sequence[ProcessLin
     programs = [path for path in paths if path.endswith(".py")]
     if not programs or "manage.py" in programs:
         return tuple(programs or paths)
+    return code.reachable(_entries(programs, settings, processes) or programs)
+
+
+def surely_running(code: Code, settings: Settings, processes: Sequence[ProcessLine]) -> frozenset[str]:
+    """The files that run whichever of the possible programs is chosen."""
+    programs = [path for path, _ in code.by_file if path.endswith(".py")]
+    reached = [frozenset(code.reachable([entry])) for entry in _entries(programs, settings, processes)]
+    return frozenset.intersection(*reached) if reached else frozenset()
+
+
+def _entries(programs: Sequence[str], settings: Settings, processes: Sequence[ProcessLine]) -> list[str]:
+    """The programs that may be meant: those that commands name, else those of usual names, else all at the top."""
     lines = [settings.command_line or "", *settings.command, *(process.command for process in processes)]
     entries = [path for line in lines for path in _named(line, programs)]
     entries = entries or [path for path in _USUAL if path in programs]
-    entries = entries or [path for path in programs if "/" not in path]
-    return code.reachable(entries or programs)
+    return entries or [path for path in programs if "/" not in path]
 
 
 def _named(line: str, programs: Iterable[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from shipml.project.code.running import (
     is_relative,
     package_folder,
 )
-from shipml.project.text import read_data
+from shipml.reading import read_data
 
 __all__ = ["find_programs"]
 

@@ -7,7 +7,7 @@ import json
 import re
 from pathlib import Path
 
-from shipml.project.text import read_data
+from shipml.reading import read_data
 
 __all__ = ["calls_nothing", "calls_shell", "is_python_notebook", "is_relative", "package_folder"]
 
@@ -61,7 +61,7 @@ def calls_shell(path: Path) -> bool:
 def is_python_notebook(path: Path) -> bool:
     """By the notebook's own metadata (nbformat 4, "kernelspec"); one that does not say is Python's."""
     try:
-        metadata = json.loads(path.read_bytes()).get("metadata", {})
+        metadata = json.loads(read_data(path)).get("metadata", {})
         return str(metadata.get("kernelspec", {}).get("language") or "python").lower() == "python"
     except (OSError, ValueError, AttributeError, RecursionError):
         return False

@@ -11,17 +11,17 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from shipml.errors import ConfigurationError
 from shipml.facts.gpu_packages import PYTORCH_BUILDS
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.corrections.duplicates import merge
 from shipml.project.corrections.item import Item, local_segment
 from shipml.project.corrections.lines import repair
 from shipml.project.corrections.models import place_models
-from shipml.project.corrections.names import mend_name, nearest_name, without_local
+from shipml.project.corrections.names import correct_name, nearest_name, without_local
 from shipml.project.corrections.places import is_place, settle
 from shipml.project.data import module_names
 from shipml.project.requirements.reader import Line
 
-__all__ = ["Mended", "chained", "mend", "understand"]
+__all__ = ["Corrected", "chained", "correct", "understand"]
 
 _OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-option|config-settings?)\b)")
 _LONGEST_SHOWN = 200
@@ -32,14 +32,14 @@ _NO_BUILDS = "the index has no local versions, and no file names an index that d
 
 
 @dataclass(slots=True)
-class Mended:
+class Corrected:
     """Requirements and what was changed on the way."""
 
     items: list[Item] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Correction] = field(default_factory=list)
 
 
-def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_indexes: bool) -> Mended:
+def correct(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_indexes: bool) -> Corrected:
     """What `lines` ask for.
 
     Args:
@@ -51,26 +51,26 @@ def mend(lines: Iterable[Line], folder: Path, *, imported: Collection[str], has_
     Raises:
         ConfigurationError: a line whose meaning is not certain; names it and, where there is one, what it may mean.
     """
-    mended = Mended()
+    corrected = Corrected()
     named: list[Item] = []
     for line in lines:
-        for item in understand(line, folder, mended.changes):
-            kept, change = mend_name(item, imported)
-            mended.changes += [change] if change is not None else []
+        for item in understand(line, folder, corrected.changes):
+            kept, change = correct_name(item, imported)
+            corrected.changes += [change] if change is not None else []
             if kept is not None and kept.local and not has_indexes:
                 is_pytorch = kept.name in PYTORCH_BUILDS  # the resolver looks for its builds, and says what comes of it
                 kept, lost = without_local(kept, _NO_BUILDS)
-                mended.changes += [] if is_pytorch else [lost]
+                corrected.changes += [] if is_pytorch else [lost]
             named += [kept] if kept is not None else []
     merged, changes = merge(named)
-    mended.items, placed = place_models(merged)
-    mended.changes = chained([*mended.changes, *changes, *placed])
-    return mended
+    corrected.items, placed = place_models(merged)
+    corrected.changes = chained([*corrected.changes, *changes, *placed])
+    return corrected
 
 
-def chained(changes: Iterable[Change]) -> list[Change]:
+def chained(changes: Iterable[Correction]) -> list[Correction]:
     """What was changed step by step as one change for each: from what is written to what is taken."""
-    said: list[Change] = []
+    said: list[Correction] = []
     for change in changes:
         at = next((number for number, one in enumerate(said) if _leads_to(one, change)), None)
         if at is None:
@@ -82,11 +82,11 @@ def chained(changes: Iterable[Change]) -> list[Change]:
     return [replace(change, before=_shown(change.before), after=_shown(change.after)) for change in said]
 
 
-def _leads_to(first: Change, second: Change) -> bool:
+def _leads_to(first: Correction, second: Correction) -> bool:
     return bool(first.after) and first.source == second.source and first.after == second.before
 
 
-def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item]:
+def understand(line: Line, folder: Path, changes: list[Correction]) -> Iterator[Item]:
     """The requirements in a line; what had to be changed is added to `changes`."""
     if len(line.text) > _LONGEST_LINE:
         raise _unclear(line, line.text)
@@ -96,19 +96,19 @@ def understand(line: Line, folder: Path, changes: list[Change]) -> Iterator[Item
     if (item := _item(text, line, hashes, folder, changes)) is not None:
         yield item
         return
-    mended = repair(text)
-    if mended is None:
+    corrected = repair(text)
+    if corrected is None:
         raise _unclear(line, text)
-    if not mended.texts:
-        changes.append(Change("line", text, "", mended.because, line.source))
+    if not corrected.texts:
+        changes.append(Correction("line", text, "", corrected.because, line.source))
         return
-    changes.append(Change("line", text, ", ".join(mended.texts), mended.because, line.source))
-    for one in mended.texts:
+    changes.append(Correction("line", text, ", ".join(corrected.texts), corrected.because, line.source))
+    for one in corrected.texts:
         if (item := _item(one, line, (), folder, changes)) is not None:
             yield item
 
 
-def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes: list[Change]) -> Item | None:
+def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes: list[Correction]) -> Item | None:
     """What `text` asks for as it stands; None where it is neither a requirement nor a place."""
     try:
         requirement = Requirement(text)
@@ -126,7 +126,7 @@ def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes:
             hint="add it to the project, or name a package of the index and its version instead",
         )
     if place.because:
-        changes.append(Change("line", text, place.text, place.because, line.source))
+        changes.append(Correction("line", text, place.text, place.because, line.source))
     try:
         return Item(place.text, line.source, Requirement(place.text), hashes)
     except InvalidRequirement:

@@ -8,16 +8,16 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion
 
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.corrections.item import Item
 
 __all__ = ["merge"]
 
 
-def merge(items: Sequence[Item]) -> tuple[list[Item], list[Change]]:
+def merge(items: Sequence[Item]) -> tuple[list[Item], list[Correction]]:
     """Each distribution once for each marker, where its first line was; and what became of the other lines."""
     merged: dict[tuple[str, str], Item] = {}
-    changes: list[Change] = []
+    changes: list[Correction] = []
     for number, item in enumerate(items):
         key = (
             (item.name, str(item.requirement.marker or ""))
@@ -32,7 +32,7 @@ def merge(items: Sequence[Item]) -> tuple[list[Item], list[Change]]:
     return list(merged.values()), changes
 
 
-def _both(first: Item, second: Item) -> tuple[Item, list[Change]]:
+def _both(first: Item, second: Item) -> tuple[Item, list[Correction]]:
     one, other = first.requirement, second.requirement
     if one is None or other is None:
         return first, []
@@ -41,27 +41,27 @@ def _both(first: Item, second: Item) -> tuple[Item, list[Change]]:
         left = second if taken is first else first
         same = one.url == other.url
         because = f"{taken.source} {'asks for the same' if same else 'says where it is to be had'}"
-        return taken, [Change("duplicate", left.text, "", because, left.source)]
+        return taken, [Correction("duplicate", left.text, "", because, left.source)]
     extras = one.extras | other.extras
     if second.pin and _contradicts(one.specifier, second.pin):
         because = f"{first.source} asks for {first.text}: the later line counts"
-        return _with(second, extras), [Change("contradiction", first.text, second.text, because, second.source)]
+        return _with(second, extras), [Correction("contradiction", first.text, second.text, because, second.source)]
     if first.pin and _contradicts(other.specifier, first.pin):
         because = f"{first.source} pins {first.text}"
-        return _with(first, extras), [Change("contradiction", second.text, first.text, because, second.source)]
+        return _with(first, extras), [Correction("contradiction", second.text, first.text, because, second.source)]
     specifier = one.specifier if first.pin else other.specifier if second.pin else one.specifier & other.specifier
     result = _with(second if second.pin and not first.pin else first, extras, specifier)
     return result, [_left_out(first, second, result)]
 
 
-def _left_out(first: Item, second: Item, result: Item) -> Change:
+def _left_out(first: Item, second: Item, result: Item) -> Correction:
     """Which of two lines that fit together says nothing that the result does not say."""
     if result.text == second.text != first.text:
-        return Change("duplicate", first.text, "", f"{second.source} asks for {second.text}", first.source)
+        return Correction("duplicate", first.text, "", f"{second.source} asks for {second.text}", first.source)
     if result.requirement == first.requirement:
         same = "the same" if first.requirement == second.requirement else first.text
-        return Change("duplicate", second.text, "", f"{first.source} asks for {same}", second.source)
-    return Change("duplicate", second.text, result.text, f"{first.source} asks for {first.text}", second.source)
+        return Correction("duplicate", second.text, "", f"{first.source} asks for {same}", second.source)
+    return Correction("duplicate", second.text, result.text, f"{first.source} asks for {first.text}", second.source)
 
 
 def _with(item: Item, extras: set[str], specifier: SpecifierSet | None = None) -> Item:

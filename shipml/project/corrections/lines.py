@@ -114,13 +114,13 @@ def _installation(text: str) -> Repair | None:
 
 
 def _all(words: list[str], because: str) -> Repair | None:
-    """Requirements, each of which may need mending itself."""
+    """Requirements, each of which may need correction itself."""
     texts: list[str] = []
     for word in filter(None, words):
         if is_requirement(word):
             texts.append(word)
-        elif (mended := repair(word)) is not None:
-            texts += mended.texts
+        elif (corrected := repair(word)) is not None:
+            texts += corrected.texts
         else:
             return None
     return Repair(tuple(texts), because)
@@ -135,8 +135,8 @@ def _undecorated(text: str) -> Repair | None:
             return Repair((bare,), "the other characters are no part of a requirement")
     if bare == text or not bare:
         return None
-    mended = repair(bare)
-    return mended if mended is None or mended.texts else None
+    corrected = repair(bare)
+    return corrected if corrected is None or corrected.texts else None
 
 
 def _conda(text: str) -> Repair | None:
@@ -167,15 +167,15 @@ def _operators(text: str) -> Repair | None:
         (lambda line: _SHORT_TILDE.sub(r"~=\1.0", line), "~= needs two numbers"),
         (lambda line: _NO_COMMA.sub(r"\1,", line), "a comma belongs between two conditions"),
     )
-    mended = text
+    corrected = text
     reasons = []
     for step, because in steps:
-        changed = step(mended)
-        if changed != mended:
-            mended = changed
+        changed = step(corrected)
+        if changed != corrected:
+            corrected = changed
             reasons.append(because)
-        if reasons and is_requirement(mended):
-            return Repair((mended,), "; ".join(reasons))
+        if reasons and is_requirement(corrected):
+            return Repair((corrected,), "; ".join(reasons))
     return None
 
 

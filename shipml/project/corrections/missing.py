@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.requirements import Requirement
 
-from shipml.facts.requirements import Change, ImportedModule
+from shipml.facts.requirements import Correction, ImportedModule
 from shipml.project.corrections.item import Item
 from shipml.project.data import module_names, normalised
 
@@ -15,7 +15,7 @@ __all__ = ["add_missing"]
 
 def add_missing(
     items: Sequence[Item], imports: Iterable[ImportedModule], offers: Mapping[str, Item], *, named: str
-) -> tuple[list[Item], list[Change], list[ImportedModule]]:
+) -> tuple[list[Item], list[Correction], list[ImportedModule]]:
     """What has to be asked for besides `items`, the changes that say so, and the imports of which nobody knows.
 
     Args:
@@ -28,7 +28,7 @@ def add_missing(
     provided = _provided({item.name for item in items})
     nameless = any(item.requirement is None for item in items)
     added: list[Item] = []
-    changes: list[Change] = []
+    changes: list[Correction] = []
     unknown: list[ImportedModule] = []
     for module in imports:
         if module.optional or (named and not module.top_level):
@@ -42,7 +42,7 @@ def add_missing(
         item = offers.get(normalised(candidates[0])) or _item(candidates[0], module)
         added.append(item)
         provided |= _provided({item.name})
-        changes.append(Change("added", "", item.text, _because(module, item, named), module.source))
+        changes.append(Correction("added", "", item.text, _because(module, item, named), module.source))
     return added, changes, unknown
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from packaging.requirements import Requirement
 
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.corrections.item import Item
 
 __all__ = ["place_models"]
@@ -18,7 +18,7 @@ _VERSION = re.compile(r"(?P<minor>3\.\d+)\.\d+")
 _RELEASES = "https://github.com/explosion/spacy-models/releases/download"
 
 
-def place_models(items: Sequence[Item]) -> tuple[list[Item], list[Change]]:
+def place_models(items: Sequence[Item]) -> tuple[list[Item], list[Correction]]:
     """The items, with models by their addresses: of their own pin, else of the first that fits the pinned spaCy."""
     spacy = next((_VERSION.fullmatch(item.pin) for item in items if item.name == "spacy"), None)
     placed, changes = [], []
@@ -34,5 +34,5 @@ def place_models(items: Sequence[Item]) -> tuple[list[Item], list[Change]]:
         because = "no index has spaCy's models, their releases do"
         if not found:
             because += f"; version {version} is for the spaCy that is pinned"
-        changes.append(Change("line", item.text, text, because, item.source))
+        changes.append(Correction("line", item.text, text, because, item.source))
     return placed, changes

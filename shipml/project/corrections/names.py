@@ -10,11 +10,11 @@ from functools import cache
 
 from packaging.version import InvalidVersion, Version
 
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.corrections.item import Item
 from shipml.project.data import module_names, normalised, requirement_names
 
-__all__ = ["mend_name", "nearest_name", "standard_library", "without_local"]
+__all__ = ["correct_name", "nearest_name", "standard_library", "without_local"]
 
 _ONCE = (
     "asynchat asyncore cgi cgitb distutils imp imghdr msilib nntplib parser pipes smtpd sndhdr symbol telnetlib xdrlib"
@@ -31,7 +31,7 @@ def standard_library() -> frozenset[str]:
     return frozenset(sys.stdlib_module_names).union(_ONCE.split(), _SINCE.split())
 
 
-def mend_name(item: Item, imported: Collection[str]) -> tuple[Item | None, Change | None]:
+def correct_name(item: Item, imported: Collection[str]) -> tuple[Item | None, Correction | None]:
     """The item under the name that is meant (None: none is), and what was changed.
 
     Args:
@@ -42,10 +42,10 @@ def mend_name(item: Item, imported: Collection[str]) -> tuple[Item | None, Chang
         return item, None
     because = _reason_to_drop(item, imported)
     if because:
-        return None, Change("dropped", item.text, "", because, item.source)
-    mended, because = _renamed(item)
-    if mended is not item:
-        return mended, Change("name", item.text, mended.text, because, item.source)
+        return None, Correction("dropped", item.text, "", because, item.source)
+    corrected, because = _renamed(item)
+    if corrected is not item:
+        return corrected, Correction("name", item.text, corrected.text, because, item.source)
     return item, None
 
 
@@ -92,7 +92,7 @@ def nearest_name(name: str) -> str:
     return found[0] if found else ""
 
 
-def without_local(item: Item, because: str) -> tuple[Item, Change]:
+def without_local(item: Item, because: str) -> tuple[Item, Correction]:
     """The item without the local segment of its pin: `torch==1.9.0+cpu` → `torch==1.9.0`."""
     public = item.pin
     try:
@@ -100,5 +100,5 @@ def without_local(item: Item, because: str) -> tuple[Item, Change]:
     except InvalidVersion:
         public = item.pin.partition("+")[0]
     requirement = item.requirement
-    mended = item.renamed(requirement.name if requirement is not None else item.name, f"=={public}")
-    return mended, Change("version", item.text, mended.text, because, item.source)
+    corrected = item.renamed(requirement.name if requirement is not None else item.name, f"=={public}")
+    return corrected, Correction("version", item.text, corrected.text, because, item.source)

@@ -113,7 +113,9 @@ class CondaNames:
     renamed: Mapping[str, str]
     """Conda's name in lower case → the index's; "" where the index needs none."""
     system: Mapping[str, str]
-    """Conda's name of what is no Python package → why it is left out."""
+    """Conda's name of what is not a Python package → why it is left out."""
+    recounted: frozenset[str] = frozenset()
+    """Conda's names whose versions mean nothing to the index."""
 
 
 @cache
@@ -121,4 +123,5 @@ def conda_names() -> CondaNames:
     """The table of conda's names."""
     table = _table("conda")
     system = {name: reason for reason, names in table["system"].items() for name in names.split()}
-    return CondaNames(renamed=table["renamed"], system=system)
+    recounted = frozenset(table["recounted"]["names"].split())
+    return CondaNames(renamed=table["renamed"], system=system, recounted=recounted)

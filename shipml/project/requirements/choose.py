@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from shipml.errors import ConfigurationError
-from shipml.facts.dockerfile import Understood
+from shipml.facts.dockerfile import FollowedDockerfile
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import LeftAside
+from shipml.facts.requirements import IgnoredFile
 from shipml.project.requirements.conda import CondaEnvironment
 from shipml.project.requirements.dockerfile import DockerfileInstalls, read_dockerfile
 from shipml.project.requirements.locks import (
@@ -61,7 +61,7 @@ class Taken:
     """(path, text) of all files that were read."""
 
 
-def take(folder: Folder, dockerfile: Understood | None = None) -> Taken | None:
+def take(folder: Folder, dockerfile: FollowedDockerfile | None = None) -> Taken | None:
     """The file that says what the project depends on; None where none does. A `dockerfile` that is followed says it.
 
     A file that names nothing gives way to one that does, and an unpinned requirements.txt to a lock.
@@ -74,7 +74,7 @@ def take(folder: Folder, dockerfile: Understood | None = None) -> Taken | None:
     all_found = [(reader, path) for reader in READERS for path in _find(reader, folder)]
     if not all_found:
         return None
-    chosen, number = _first(folder, all_found)
+    chosen, number = _widest(folder, all_found, *_first(folder, all_found))
     others = [one for at, one in enumerate(all_found) if at != number]
     read = [(path, _try(reader, folder, path)) for reader, path in others]
     lock_name = find_lock(folder, chosen.path)
@@ -122,6 +122,15 @@ def _first(folder: Folder, candidates: list[tuple[Reader, str]]) -> tuple[Found,
     return empty
 
 
+def _widest(folder: Folder, candidates: list[tuple[Reader, str]], chosen: Found, number: int) -> tuple[Found, int]:
+    """An environment of conda that includes the chosen file asks for all of it, and for more."""
+    for at, (reader, path) in enumerate(candidates):
+        found = _try(reader, folder, path) if isinstance(reader, CondaEnvironment) else None
+        if found is not None and path != chosen.path and chosen.path in dict(found.texts):
+            return replace(found, because=f"it includes {chosen.path}"), at
+    return chosen, number
+
+
 def _is_pinned(lines: Iterable[Line]) -> bool:
     return all(
         _PIN.fullmatch(line.text.partition(";")[0].partition(" --")[0].strip()) or "@" in line.text for line in lines
@@ -136,11 +145,11 @@ def _try(reader: Reader, folder: Folder, path: str) -> Found | None:
         return None
 
 
-def _aside(path: str, found: Found | None, chosen: Found) -> LeftAside:
+def _aside(path: str, found: Found | None, chosen: Found) -> IgnoredFile:
     if found is None:
-        return LeftAside(path, "it cannot be read")
+        return IgnoredFile(path, "it cannot be read")
     if not found.requirements and not found.as_it_stands:
-        return LeftAside(path, "it asks for nothing")
+        return IgnoredFile(path, "it asks for nothing")
     if _DEVELOPMENT.search(path.lower()) and path.endswith(".txt"):
-        return LeftAside(path, "it is for development")
-    return LeftAside(path, f"{chosen.path} comes first: {chosen.because}")
+        return IgnoredFile(path, "it is for development")
+    return IgnoredFile(path, f"{chosen.path} comes first: {chosen.because}")

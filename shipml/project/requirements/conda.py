@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import Change, LeftAside
+from shipml.facts.requirements import Correction, IgnoredFile
 from shipml.project.data import conda_names, module_names
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import read_requirements_file
@@ -79,8 +79,8 @@ class _Reading:
     requirements: list[Line] = field(default_factory=list)
     constraints: list[Line] = field(default_factory=list)
     options: list[Line] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    left_aside: list[LeftAside] = field(default_factory=list)
+    changes: list[Correction] = field(default_factory=list)
+    left_aside: list[IgnoredFile] = field(default_factory=list)
     texts: list[tuple[str, str]] = field(default_factory=list)
     python: list[PythonEvidence] = field(default_factory=list)
 
@@ -95,7 +95,7 @@ class _Reading:
         names = [text for text, _ in _scalars(node)]
         if unusual := [name for name in names if name not in _USUAL]:
             because = "packages come from the index, not from channels of conda"
-            self.left_aside.append(LeftAside(f"{self.path} [channels: {', '.join(unusual)}]", because))
+            self.left_aside.append(IgnoredFile(f"{self.path} [channels: {', '.join(unusual)}]", because))
 
     def _dependencies(self, node: Node) -> None:
         for item in _items(node):
@@ -144,19 +144,19 @@ class _Reading:
         lower = name.lower()
         if _is_system(lower):
             because = table.system.get(lower, "wheels bring their own")
-            self.changes.append(Change("dropped", text, "", f"it is no Python package: {because}", source))
+            self.changes.append(Correction("dropped", text, "", f"it is no Python package: {because}", source))
             return
         new_name = table.renamed.get(lower, name)
         if not new_name:
-            self.changes.append(Change("dropped", text, "", "the index needs no such package", source))
+            self.changes.append(Correction("dropped", text, "", "the index needs no such package", source))
             return
-        specifier, is_exact = _specifier(version)
+        specifier, is_exact = _specifier("" if lower in table.recounted else version)
         if new_name == "opencv-python-headless" and is_exact:
             specifier += "" if specifier.endswith(".*") else ".*"
         self.requirements.append(Line(f"{new_name}{specifier}", source))
         if new_name.lower() != lower:
             because = "that is what the index calls it"
-            self.changes.append(Change("name", text, f"{new_name}{specifier}", because, source))
+            self.changes.append(Correction("name", text, f"{new_name}{specifier}", because, source))
 
 
 def _is_system(name: str) -> bool:

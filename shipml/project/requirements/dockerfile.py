@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import ConfigurationError
-from shipml.facts.dockerfile import Understood
+from shipml.facts.dockerfile import FollowedDockerfile
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import read_requirements_file
 from shipml.project.text import read_any_text
@@ -16,7 +16,7 @@ from shipml.project.text import read_any_text
 __all__ = ["DockerfileInstalls", "read_dockerfile"]
 
 
-def read_dockerfile(folder: Folder, dockerfile: Understood) -> Found | None:
+def read_dockerfile(folder: Folder, dockerfile: FollowedDockerfile) -> Found | None:
     """All that its `pip install`s name; None where there is none.
 
     Raises:

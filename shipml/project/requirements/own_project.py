@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipml.errors import BuildError, ConfigurationError
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
 from shipml.project.data import normalised
 from shipml.project.requirements.local_projects import local_projects
 from shipml.project.requirements.pyproject import Pyproject, line_of_entry
@@ -33,7 +33,7 @@ class Expanded:
     """Lines without the project's own folders."""
 
     lines: tuple[Line, ...]
-    changes: tuple[Change, ...] = ()
+    changes: tuple[Correction, ...] = ()
     folders: tuple[str, ...] = ()
     """Where the packages of those folders lie, relative to the project: "src", "lib/common"; "." for its top."""
 
@@ -66,7 +66,7 @@ def expand(
     seen = set() if seen is None else seen
     local = local_projects(folder.path, folder.pyproject) if local is None else local
     kept: list[Line] = []
-    changes: list[Change] = []
+    changes: list[Correction] = []
     folders: list[str] = []
     for written in lines:
         line = _by_path(written, local)
@@ -76,7 +76,9 @@ def expand(
             kept.append(written)
         elif known <= seen:
             if line is written:
-                changes.append(Change("duplicate", line.text, "", "an earlier line asks for that folder", line.source))
+                changes.append(
+                    Correction("duplicate", line.text, "", "an earlier line asks for that folder", line.source)
+                )
         else:
             inner, change = _dependencies(line, folder, path)
             changes += [change] if path not in seen else []
@@ -120,7 +122,7 @@ def _own_folder(line: Line, folder: Folder) -> str | None:
     return path if not path.startswith("..") and (folder.path / path).is_dir() else None
 
 
-def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Change]:
+def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Correction]:
     inner = open_folder(folder.path / path)
     prefix = "" if path == "." else f"{path}/"
     lines = [one for extra in _extras(line) for one in _extra(inner, extra)]
@@ -130,12 +132,12 @@ def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Ch
             lines = [*found.requirements, *lines]
             lines = [replace(one, source=f"{prefix}{one.source}") for one in lines]
             because = f"the project's own files are in the image as they are; {prefix}{name} says what they need"
-            return lines, Change("line", line.text, f"the dependencies of {prefix}{name}", because, line.source)
+            return lines, Correction("line", line.text, f"the dependencies of {prefix}{name}", because, line.source)
     if any(name in inner.names for name in _PROJECT_FILES):
         because = "the project's own files are in the image as they are, and it names no dependencies"
     else:
         because = "there is no project to install: no pyproject.toml, no setup.py"
-    return lines, Change("line", line.text, "", because, line.source)
+    return lines, Correction("line", line.text, "", because, line.source)
 
 
 def _extra(folder: Folder, extra: str) -> list[Line]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import LeftAside
+from shipml.facts.requirements import IgnoredFile
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.text import line_of, parse_toml, read_text
 
@@ -136,7 +136,7 @@ class Pipfile:
             requirements=tuple(requirements),
             options=tuple(indexes(document.get("source"), text, path)),
             offers=(*optional, *offers),
-            left_aside=(LeftAside(f"{path} [dev-packages]", "they are for development"),) if offers else (),
+            left_aside=(IgnoredFile(f"{path} [dev-packages]", "they are for development"),) if offers else (),
             texts=((path, text),),
             python=_python(document, text),
         )

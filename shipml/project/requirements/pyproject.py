@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import LeftAside
+from shipml.facts.requirements import IgnoredFile
 from shipml.project.requirements.poetry import indexes, poetry_lines, poetry_python
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
@@ -87,7 +87,7 @@ def _dynamic(folder: Folder) -> tuple[list[Line], list[tuple[str, str]]]:
     return lines, texts
 
 
-def _conditional(folder: Folder) -> tuple[list[Line], tuple[LeftAside, ...]]:
+def _conditional(folder: Folder) -> tuple[list[Line], tuple[IgnoredFile, ...]]:
     """Extras (PEP 621) and groups (PEP 735): what they ask for, and that they are left aside."""
     offers: list[Line] = []
     left_aside = []
@@ -99,7 +99,7 @@ def _conditional(folder: Folder) -> tuple[list[Line], tuple[LeftAside, ...]]:
         for name, entries in table.items() if isinstance(table, Mapping) else ():
             offers += _lines(folder, entries, name)
             left_aside.append(
-                LeftAside(
+                IgnoredFile(
                     f"{FILE} [{name}]",
                     f"it is an {kind} that nobody asked for"
                     if kind == "extra"
@@ -121,7 +121,7 @@ def _poetry(folder: Folder) -> Found:
     for name, header, table in groups:
         if isinstance(table, Mapping) and table:
             offers += poetry_lines(table, folder.pyproject_text, header)[0]
-            left_aside.append(LeftAside(f"{FILE} [{name}]", "it is a group beside what the program needs"))
+            left_aside.append(IgnoredFile(f"{FILE} [{name}]", "it is a group beside what the program needs"))
     return Found(
         FILE,
         "its [tool.poetry.dependencies] names them",

@@ -1,4 +1,4 @@
-"""What the project depends on: the file that counts, mended, and completed by what the code imports."""
+"""What the project depends on: the file that counts, corrected, and completed by what the code imports."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Change, Declared, ImportedModule, StatedHashes
+from shipml.facts.requirements import Correction, ImportedModule, Requirements, StatedHashes
 from shipml.oci.digest import Digest
 from shipml.project.code.imports import Code
-from shipml.project.corrections.correct import Mended, mend, understand
+from shipml.project.corrections.correct import Corrected, correct, understand
 from shipml.project.corrections.item import Item
 from shipml.project.corrections.missing import add_missing
 from shipml.project.requirements.choose import Taken
@@ -28,7 +28,7 @@ _INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url|-f|--find-links)\b.*")
 
 def read_requirements(
     folder: Folder, taken: Taken | None, imports: Sequence[ImportedModule], code: Code
-) -> Declared | None:
+) -> Requirements | None:
     """What the project asks for; None: nothing.
 
     Args:
@@ -49,27 +49,27 @@ def read_requirements(
     expanded = expand(found.requirements, folder, local=local)
     options, pytorch_backends = split_options(found.options)
     has_indexes = bool(settings) or any(_INDEX.fullmatch(option.text) for option in options)
-    mended = mend(expanded.lines, folder.path, imported=imported, has_indexes=has_indexes)
-    constraints = mend(found.constraints, folder.path, imported=imported, has_indexes=has_indexes)
-    locked = _locked(taken, mended, folder, has_indexes=has_indexes)
+    corrected = correct(expanded.lines, folder.path, imported=imported, has_indexes=has_indexes)
+    constraints = correct(found.constraints, folder.path, imported=imported, has_indexes=has_indexes)
+    locked = _locked(taken, corrected, folder, has_indexes=has_indexes)
     offers = _offers(found.offers, folder.path)
-    added, additions, unknown = add_missing(mended.items, imports, offers, named=found.path)
+    added, additions, unknown = add_missing(corrected.items, imports, offers, named=found.path)
     if found.as_it_stands:
-        mended, added, additions = _as_it_stands(found, folder), [], []
-    return Declared(
+        corrected, added, additions = _as_it_stands(found, folder), [], []
+    return Requirements(
         path=found.path,
         because=found.because,
-        requirements=tuple(item.declared() for item in (*mended.items, *added)),
+        requirements=tuple(item.declared() for item in (*corrected.items, *added)),
         constraints=tuple(item.declared() for item in (*constraints.items, *locked.items)),
         options=tuple(option.text for option in options),
         changes=_in_order(
-            *(found.changes, expanded.changes, mended.changes, constraints.changes, locked.changes, additions)
+            *(found.changes, expanded.changes, corrected.changes, constraints.changes, locked.changes, additions)
         ),
         left_aside=found.left_aside,
         locked_by=taken.lock.path if taken.lock is not None else "",
         as_it_stands=found.as_it_stands,
         texts=found.texts,
-        inputs=(*found.inputs, *settings, *_local_archives(folder.path, mended.items)),
+        inputs=(*found.inputs, *settings, *_local_archives(folder.path, corrected.items)),
         pytorch_backends=pytorch_backends,
         unknown=tuple(unknown),
         source_folders=_source_folders(
@@ -82,55 +82,55 @@ def read_requirements(
     )
 
 
-def _stated(taken: Taken, locked: Mended) -> Iterator[StatedHashes]:
+def _stated(taken: Taken, locked: Corrected) -> Iterator[StatedHashes]:
     """The hashes of the locks, without those of versions that the project file has outgrown."""
     yield from taken.found.hashes
     outgrown = {change.source for change in locked.changes if change.kind == "lock"}
     yield from (one for one in (taken.lock.hashes if taken.lock else ()) if one.source not in outgrown)
 
 
-def _in_order(*groups: Iterable[Change]) -> tuple[Change, ...]:
+def _in_order(*groups: Iterable[Correction]) -> tuple[Correction, ...]:
     """By file and line, files in the order in which they were met."""
     changes = [change for group in groups for change in group]
     order = {name: number for number, name in enumerate(dict.fromkeys(_place(change)[0] for change in changes))}
     return tuple(sorted(changes, key=lambda change: (order[_place(change)[0]], _place(change)[1])))
 
 
-def _place(change: Change) -> tuple[str, int]:
+def _place(change: Correction) -> tuple[str, int]:
     file, colon, line = change.source.rpartition(":")
     return (file, int(line)) if colon and line.isdecimal() else (change.source, 0)
 
 
-def _of_code(folder: Folder, imports: Sequence[ImportedModule], code: Code) -> Declared | None:
+def _of_code(folder: Folder, imports: Sequence[ImportedModule], code: Code) -> Requirements | None:
     """No file says anything: what the code imports is what it needs, and pip lines in notebooks say which versions."""
     lines = [Line(text, source) for source, text in code.installs]
-    mended = mend(lines, folder.path, imported={module.root for module in imports}, has_indexes=False)
-    added, additions, unknown = add_missing(mended.items, imports, {}, named="")
-    if not mended.items and not added and not unknown:
+    corrected = correct(lines, folder.path, imported={module.root for module in imports}, has_indexes=False)
+    added, additions, unknown = add_missing(corrected.items, imports, {}, named="")
+    if not corrected.items and not added and not unknown:
         return None
-    return Declared(
+    return Requirements(
         path="",
         because="no file names dependencies, so the imports of the code say what it needs",
-        requirements=tuple(item.declared() for item in (*mended.items, *added)),
-        changes=_in_order(mended.changes, additions),
+        requirements=tuple(item.declared() for item in (*corrected.items, *added)),
+        changes=_in_order(corrected.changes, additions),
         inputs=tuple(uv_settings(folder)),
         unknown=tuple(unknown),
         source_folders=_source_folders(folder, ()),
     )
 
 
-def _as_it_stands(found: Found, folder: Folder) -> Mended:
-    """What uv reads itself is not mended."""
+def _as_it_stands(found: Found, folder: Folder) -> Corrected:
+    """What uv reads itself is not corrected."""
     items = [item for line in found.requirements for item in understand(line, folder.path, [])]
-    return Mended(items)
+    return Corrected(items)
 
 
-def _locked(taken: Taken, mended: Mended, folder: Folder, *, has_indexes: bool) -> Mended:
+def _locked(taken: Taken, corrected: Corrected, folder: Folder, *, has_indexes: bool) -> Corrected:
     """The lock's versions, without those that the project file has outgrown."""
     if taken.lock is None:
-        return Mended()
-    locked = mend(taken.lock.lines, folder.path, imported=(), has_indexes=has_indexes)
-    asked = {item.name: item for item in mended.items if item.requirement is not None}
+        return Corrected()
+    locked = correct(taken.lock.lines, folder.path, imported=(), has_indexes=has_indexes)
+    asked = {item.name: item for item in corrected.items if item.requirement is not None}
     kept, changes = [], []
     for item in locked.items:
         wanted = asked.get(item.name)
@@ -138,8 +138,8 @@ def _locked(taken: Taken, mended: Mended, folder: Folder, *, has_indexes: bool) 
             kept.append(item)
             continue
         because = f"{wanted.source} asks for {wanted.text}: the lock is older"
-        changes.append(Change("lock", item.text, "", because, item.source))
-    return Mended(kept, changes)
+        changes.append(Correction("lock", item.text, "", because, item.source))
+    return Corrected(kept, changes)
 
 
 def _allows(wanted: Item, locked: Item) -> bool:

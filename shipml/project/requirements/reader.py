@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shipml.facts.project import PythonEvidence
-from shipml.facts.requirements import Change, LeftAside, StatedHashes
+from shipml.facts.requirements import Correction, IgnoredFile, StatedHashes
 
 __all__ = ["Folder", "Found", "Line", "Reader"]
 
@@ -55,8 +55,8 @@ class Found:
     offers: tuple[Line, ...] = ()
     """What is only asked for under conditions (groups, extras, files for development): the version to take where the
     code turns out to need it."""
-    changes: tuple[Change, ...] = ()
-    left_aside: tuple[LeftAside, ...] = ()
+    changes: tuple[Correction, ...] = ()
+    left_aside: tuple[IgnoredFile, ...] = ()
     locked_by: str = ""
     texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(path, text) of the files that were read."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Change
+from shipml.facts.requirements import Correction
+from shipml.project.corrections.lines import is_requirement
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.system_packages import is_requirements
 from shipml.project.text import read_any_text
+from shipml.secrets.names import names_secret
 
-__all__ = ["OtherRequirements", "RequirementsTxt", "read_requirements_file"]
+__all__ = ["OtherRequirements", "RequirementsTxt", "is_outside", "read_requirements_file"]
 
 _INCLUDE = re.compile(r"(?P<option>-r|-c|--requirements?|--constraints?)(?:[ \t=]+|(?<=^-[rc]))(?P<path>\S.*)")
 _COMMENT = re.compile(r"(?:^|\s)#.*")
@@ -108,6 +111,8 @@ def read_requirements_file(folder: Folder, path: str, because: str) -> Found:
         ConfigurationError: a file cannot be read, or an included one is missing.
     """
     walk = _Walk(folder)
+    if is_outside(folder.path, path):
+        _check_outside(folder.path, path, Line("", path))
     walk.read(path, constraints=False)
     return Found(
         path,
@@ -128,7 +133,7 @@ class _Walk:
     requirements: list[Line] = field(default_factory=list)
     constraints: list[Line] = field(default_factory=list)
     options: list[Line] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[Correction] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str, *, constraints: bool) -> bool:
@@ -140,7 +145,7 @@ class _Walk:
         self.texts[path] = text
         if encoding:
             because = f"it is {encoding}, which not every tool reads"
-            self.changes.append(Change("encoding", encoding, "UTF-8", because, path))
+            self.changes.append(Correction("encoding", encoding, "UTF-8", because, path))
         for number, line in logical_lines(text):
             self._take(Line(line, f"{path}:{number}"), constraints=constraints)
         return True
@@ -152,7 +157,7 @@ class _Walk:
             self.options.append(Line(self._rebased(line), line.source))
         elif re.match(r"--[a-z]", line.text):
             because = "uv has no such option in a file"
-            self.changes.append(Change("line", line.text.partition("=")[0].split()[0], "", because, line.source))
+            self.changes.append(Correction("line", line.text.partition("=")[0].split()[0], "", because, line.source))
         else:
             (self.constraints if constraints else self.requirements).append(line)
 
@@ -168,6 +173,8 @@ class _Walk:
         )
         if path in self.texts:
             return
+        if is_outside(self.folder.path, path):
+            _check_outside(self.folder.path, path, line)
         if not self.read(path, constraints=constraints):
             raise ConfigurationError(
                 f"{line.source} includes {target}, which is not there", hint=f"add {path}, or remove the line"
@@ -180,6 +187,30 @@ class _Walk:
             return line.text
         path = posixpath.join(posixpath.dirname(line.file), str(match["value"]))
         return f"--find-links {path}" if (self.folder.path / path).is_dir() else line.text
+
+
+def is_outside(folder: Path, path: str) -> bool:
+    """Whether a file lies outside of the project, links followed."""
+    return not Path(os.path.realpath(folder / path)).is_relative_to(os.path.realpath(folder))
+
+
+def _check_outside(folder: Path, path: str, line: Line) -> None:
+    """What lies elsewhere must be a requirements file through and through: messages quote what is read.
+
+    Raises:
+        ConfigurationError: it is not, or it has the name of a secret; nothing of it is shown.
+    """
+    hint = f"copy the requirements into the project, or remove the line {line.source}"
+    if not path.lower().endswith((".txt", ".in", ".pip")) or names_secret(posixpath.basename(path).lower()):
+        raise ConfigurationError(f"{line.source} includes {path}: outside of the project, only .txt is read", hint=hint)
+    found = read_any_text(folder, path)
+    for number, text in logical_lines(found[0]) if found is not None else ():
+        if not (_INCLUDE.fullmatch(text) or _INDEX.fullmatch(text) or is_requirement(text.partition(" --")[0])):
+            raise ConfigurationError(
+                f"{line.source} includes {path}, which lies outside of the project, and its line {number} is not a"
+                " requirement",
+                hint=hint,
+            )
 
 
 def logical_lines(text: str) -> list[tuple[int, str]]:

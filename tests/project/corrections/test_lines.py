@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipml.errors import ConfigurationError
-from shipml.project.corrections.correct import mend
+from shipml.project.corrections.correct import correct
 from shipml.project.corrections.lines import is_requirement, repair
 from shipml.project.requirements.reader import Line
 
@@ -78,14 +78,14 @@ def test_what_a_line_means(written: str, meant: list[str]) -> None:
 def test_what_is_not_certain_is_left_to_its_author(line: str, tmp_path: Path) -> None:
     """The error names file, line and text."""
     with pytest.raises(ConfigurationError, match=r"requirements\.txt:7 is no requirement") as caught:
-        mend([Line(line, "requirements.txt:7")], tmp_path, imported=(), has_indexes=False)
+        correct([Line(line, "requirements.txt:7")], tmp_path, imported=(), has_indexes=False)
     assert "NAME==VERSION" in caught.value.hint
 
 
 def test_an_error_suggests_the_nearest_known_name(tmp_path: Path) -> None:
     """A suggestion only: nothing is installed by resemblance."""
     with pytest.raises(ConfigurationError) as caught:
-        mend([Line("scikit-lern ?", "r.txt:1")], tmp_path, imported=(), has_indexes=False)
+        correct([Line("scikit-lern ?", "r.txt:1")], tmp_path, imported=(), has_indexes=False)
     assert "scikit-learn" in caught.value.hint
 
 
@@ -95,13 +95,13 @@ _WORDS = st.sampled_from([*_PIECES.split("|"), "git+https://example.org/a#egg=a"
 
 @given(st.one_of(st.lists(_WORDS, max_size=8).map("".join), st.text(max_size=40)))
 def test_any_line_is_understood_or_refused(text: str) -> None:
-    """Nothing but our own error comes out of a line, and what was mended needs no mending again."""
+    """Nothing but our own error comes out of a line, and what was corrected needs no correction again."""
     try:
-        first = mend([Line(text, "r.txt:1")], Path("/nonexistent"), imported=(), has_indexes=False)
+        first = correct([Line(text, "r.txt:1")], Path("/nonexistent"), imported=(), has_indexes=False)
     except ConfigurationError:
         return
     again = [Line(item.text, item.source) for item in first.items]
-    second = mend(again, Path("/nonexistent"), imported=(), has_indexes=False)
+    second = correct(again, Path("/nonexistent"), imported=(), has_indexes=False)
     assert [item.text for item in second.items] == [item.text for item in first.items]
     assert second.changes == []
 
@@ -110,4 +110,4 @@ def test_any_line_is_understood_or_refused(text: str) -> None:
 def test_long_lines_are_refused_in_no_time(text: str, tmp_path: Path) -> None:
     """No pattern takes more than a moment, whatever it is given (the suite's own time limit would tell)."""
     with pytest.raises(ConfigurationError):
-        mend([Line(text, "r.txt:1")], tmp_path, imported=(), has_indexes=False)
+        correct([Line(text, "r.txt:1")], tmp_path, imported=(), has_indexes=False)

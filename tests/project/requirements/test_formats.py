@@ -9,12 +9,12 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Declared
+from shipml.facts.requirements import Requirements
 from shipml.project import read_project
 from shipml.project.requirements.poetry import dependency_text, specifier
 
 
-def declared(folder: Path, **files: str) -> Declared:
+def declared(folder: Path, **files: str) -> Requirements:
     """What a project with these files asks for; `_` stands for the dot before an ending."""
     for name, text in files.items():
         stem, _, ending = name.rpartition("_")
@@ -88,6 +88,10 @@ def test_poetrys_descriptions(value: dict[str, object], text: str | None) -> Non
         ("conda-forge::numpy", "numpy"),
         ("pytorch-cpu=1.10", "torch==1.10.*"),
         ("librosa", "librosa"),
+        ("brotlipy=0.7.0=py39", "brotli"),
+        ("python-fastjsonschema=2.16", "fastjsonschema==2.16.*"),
+        ("docker-py=5.0.3", "docker"),
+        ("backports.tempfile=1.0", "backports.tempfile==1.0.*"),
     ],
 )
 def test_condas_versions(conda: str, taken: str, tmp_path: Path) -> None:
@@ -177,3 +181,32 @@ def test_a_build_alone_is_no_version(tmp_path: Path) -> None:
     """Conda's build strings say nothing of a version, with alternatives or without."""
     text = "dependencies:\n  - numpy =py27|py36\n"
     assert declared(tmp_path, environment_yml=text).names == ("numpy",)
+
+
+def test_an_environment_that_includes_requirements_txt_is_the_larger_list(tmp_path: Path) -> None:
+    """It counts, and so does what it includes; conda's lines of backports are nothing that the index has."""
+    names = ("scipy", "backports=1.0", "backports.functools_lru_cache=1.6")
+    lines = "".join(f"  - {name}\n" for name in names)
+    text = f"dependencies:\n{lines}  - pip:\n    - -r requirements.txt\n"
+    found = declared(tmp_path, environment_yml=text, requirements_txt="numpy==1.26.4\n")
+    assert (found.path, found.names) == ("environment.yml", ("scipy", "numpy==1.26.4"))
+
+
+@pytest.mark.parametrize(
+    "include", ["-r ../outside/netrc", "-c ../outside/netrc", "-r ../outside/a.txt", "-r link.txt"]
+)
+def test_what_lies_outside_of_the_project_is_not_quoted(include: str, tmp_path: Path) -> None:
+    """Nothing of a file elsewhere gets into a message, unless it is a requirements file through and through."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "project").mkdir()
+    secret = "machine index.corp login bob password hunter2-is-long\n"
+    for name in ("netrc", "a.txt"):
+        (tmp_path / "outside" / name).write_text(secret)
+    (tmp_path / "project/.dockerignore").write_text("link.txt\n")
+    (tmp_path / "project/link.txt").symlink_to(tmp_path / "outside/a.txt")
+    with pytest.raises(ConfigurationError) as caught:
+        declared(tmp_path / "project", requirements_txt=f"numpy\n{include}\n")
+    assert "hunter2" not in f"{caught.value} {caught.value.hint}"
+    assert "requirements.txt:2" in caught.value.message
+    (tmp_path / "outside/a.txt").write_text("scipy==1.10.0\n")
+    assert "scipy==1.10.0" in declared(tmp_path / "project", requirements_txt="-r ../outside/a.txt\n").names

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import ConfigurationError
-from shipml.facts.requirements import Change
-from shipml.project.corrections.correct import mend
+from shipml.facts.requirements import Correction
+from shipml.project.corrections.correct import correct
 from shipml.project.corrections.names import nearest_name
 from shipml.project.data import (
     conda_names,
@@ -19,12 +19,12 @@ from shipml.project.data import (
 from shipml.project.requirements.reader import Line
 
 
-def mended(
+def corrected(
     *lines: str, folder: Path = Path("/nonexistent"), imported: tuple[str, ...] = (), has_indexes: bool = False
-) -> tuple[list[str], list[Change]]:
+) -> tuple[list[str], list[Correction]]:
     """What is taken, and the changes."""
     numbered = [Line(text, f"r.txt:{number}") for number, text in enumerate(lines, start=1)]
-    found = mend(numbered, folder, imported=imported, has_indexes=has_indexes)
+    found = correct(numbered, folder, imported=imported, has_indexes=has_indexes)
     return [item.text for item in found.items], found.changes
 
 
@@ -47,7 +47,7 @@ def mended(
 )
 def test_a_module_is_no_distribution(written: str, taken: str) -> None:
     """The distribution is taken; a version is kept unless only the impostor has it."""
-    assert mended(written)[0] == [taken]
+    assert corrected(written)[0] == [taken]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_module_is_no_distribution(written: str, taken: str) -> None:
 )
 def test_names_with_dots_and_lookalikes_are_left_alone(name: str) -> None:
     """Only what the tables name is changed."""
-    assert mended(name) == ([name], [])
+    assert corrected(name) == ([name], [])
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_names_with_dots_and_lookalikes_are_left_alone(name: str) -> None:
 )
 def test_what_nobody_can_mean_is_left_out_with_its_reason(name: str, because: str) -> None:
     """The change says why."""
-    taken, changes = mended("numpy", name)
+    taken, changes = corrected("numpy", name)
     assert taken == ["numpy"]
     assert [(change.before, change.after, change.source) for change in changes] == [(name, "", "r.txt:2")]
     assert because in changes[0].because
@@ -93,7 +93,7 @@ def test_what_nobody_can_mean_is_left_out_with_its_reason(name: str, because: st
 
 def test_what_the_code_imports_is_kept() -> None:
     """A program that imports pip needs it; DateTime with a version is Zope's."""
-    assert mended("pip==21.0", "DateTime==4.3", imported=("pip",))[0] == ["pip==21.0", "DateTime==4.3"]
+    assert corrected("pip==21.0", "DateTime==4.3", imported=("pip",))[0] == ["pip==21.0", "DateTime==4.3"]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_what_the_code_imports_is_kept() -> None:
 )
 def test_each_distribution_is_asked_for_once(lines: tuple[str, ...], taken: list[str], values: list[str]) -> None:
     """Repetitions are merged, contradictions decided, and each is one change."""
-    found, changes = mended(*lines)
+    found, changes = corrected(*lines)
     assert found == taken
     assert [change.value for change in changes] == values
 
@@ -142,28 +142,28 @@ def test_each_distribution_is_asked_for_once(lines: tuple[str, ...], taken: list
 )
 def test_places_of_other_machines_become_names(written: str, taken: str) -> None:
     """A path gives its name and, where it tells, its version; repositories get a form that uv takes."""
-    assert mended(written)[0] == [taken]
+    assert corrected(written)[0] == [taken]
 
 
 def test_a_private_folder_is_never_replaced_by_a_name(tmp_path: Path) -> None:
     """A package of that name on the index may be somebody else's."""
     with pytest.raises(ConfigurationError, match="which is not there"):
-        mended("my-tools @ file:///home/joe/tools", folder=tmp_path)
+        corrected("my-tools @ file:///home/joe/tools", folder=tmp_path)
     with pytest.raises(ConfigurationError, match=r"\./dist/tools-1\.0-py3-none-any\.whl, which is not there"):
-        mended("./dist/tools-1.0-py3-none-any.whl", folder=tmp_path)
+        corrected("./dist/tools-1.0-py3-none-any.whl", folder=tmp_path)
 
 
 def test_a_local_wheel_that_is_there_is_kept(tmp_path: Path) -> None:
     """Its path stays relative to the project."""
     (tmp_path / "tools-1.0-py3-none-any.whl").touch()
-    assert mended("./tools-1.0-py3-none-any.whl", folder=tmp_path) == (["./tools-1.0-py3-none-any.whl"], [])
+    assert corrected("./tools-1.0-py3-none-any.whl", folder=tmp_path) == (["./tools-1.0-py3-none-any.whl"], [])
 
 
 def test_local_versions_need_an_index_that_has_them() -> None:
     """Without one the public version is taken, and what was asked for is remembered."""
-    assert mended("torch==1.9.0+cu111", has_indexes=True)[0] == ["torch==1.9.0+cu111"]
+    assert corrected("torch==1.9.0+cu111", has_indexes=True)[0] == ["torch==1.9.0+cu111"]
     lines = [Line("torch==1.9.0+cu111", "r.txt:1")]
-    found = mend(lines, Path("/nonexistent"), imported=(), has_indexes=False)
+    found = correct(lines, Path("/nonexistent"), imported=(), has_indexes=False)
     assert [(one.line, one.version, one.local) for one in (item.declared() for item in found.items)] == [
         ("torch==1.9.0", "1.9.0", "cu111")
     ]
@@ -171,7 +171,7 @@ def test_local_versions_need_an_index_that_has_them() -> None:
 
 def test_hashes_stay_with_their_requirement() -> None:
     """Both ways of writing them are read; a requirement of another name has none of them."""
-    found = mend(
+    found = correct(
         [Line("numpy==1.0 --hash=sha256:00 --hash sha256:11", "r.txt:1"), Line("sklearn --hash=sha256:22", "r.txt:2")],
         Path("/nonexistent"),
         imported=(),
@@ -185,7 +185,7 @@ def test_hashes_stay_with_their_requirement() -> None:
 
 def test_no_password_is_shown() -> None:
     """Changes are printed and kept in plans."""
-    _, changes = mended("git+git://joe:s3cret@github.com/a/b.git#egg=b")
+    _, changes = corrected("git+git://joe:s3cret@github.com/a/b.git#egg=b")
     assert changes
     assert "s3cret" not in repr(changes)
 
@@ -193,11 +193,11 @@ def test_no_password_is_shown() -> None:
 def test_spacys_models_are_placed() -> None:
     """Of their own version, else for the spaCy that is pinned; where neither is told, nothing is guessed."""
     stem = "https://github.com/explosion/spacy-models/releases/download/en_core_web_sm"
-    assert mended("en_core_web_sm==3.2.0")[0] == [
+    assert corrected("en_core_web_sm==3.2.0")[0] == [
         f"en-core-web-sm @ {stem}-3.2.0/en_core_web_sm-3.2.0-py3-none-any.whl"
     ]
-    assert mended("spacy==3.7.4", "en-core-web-sm")[0][1].endswith("/en_core_web_sm-3.7.0-py3-none-any.whl")
-    assert mended("spacy", "en-core-web-sm") == (["spacy", "en-core-web-sm"], [])
+    assert corrected("spacy==3.7.4", "en-core-web-sm")[0][1].endswith("/en_core_web_sm-3.7.0-py3-none-any.whl")
+    assert corrected("spacy", "en-core-web-sm") == (["spacy", "en-core-web-sm"], [])
 
 
 def test_the_nearest_known_name() -> None:

@@ -1,0 +1,49 @@
+"""What is read of a project in one command: each file once, however many ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+__all__ = ["read_data", "reading_once"]
+
+
+_LIMIT_BYTES = 16 << 20
+
+
+_KNOWN: ContextVar[dict[Path, bytes] | None] = ContextVar("known", default=None)
+"""What was read within the innermost `reading_once`; threads that were started inside read for themselves."""
+
+
+@contextmanager
+def reading_once() -> Iterator[None]:
+    """Read each text file of a project once until the block ends: all readers see one state of it.
+
+    Blocks inside another share what it has read.
+    """
+    if _KNOWN.get() is not None:
+        yield
+        return
+    token = _KNOWN.set({})
+    try:
+        yield
+    finally:
+        _KNOWN.reset(token)
+
+
+def read_data(path: Path, limit_bytes: int = -1) -> bytes:
+    """The first `limit_bytes` of a file (-1: all of it), known where the block of `reading_once` has read it before.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    known = _KNOWN.get()
+    if known is not None and path in known:
+        return known[path]
+    with path.open("rb") as stream:
+        data = stream.read(limit_bytes)
+    if known is not None and len(data) <= _LIMIT_BYTES and (limit_bytes < 0 or len(data) < limit_bytes):
+        known[path] = data
+    return data

@@ -1,0 +1,42 @@
+"""What a build found goes with the image's digest, so that a push much later knows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shipml.errors import SecretError
+from shipml.events import Emit, Notice, ignore
+from shipml.facts.secrets import FoundSecret
+from shipml.oci.digest import Digest
+from shipml.store import Store
+from shipml.text import listed
+
+__all__ = ["keep_secrets", "require_no_secrets"]
+
+_FACT = "secrets-1"
+
+
+def keep_secrets(store: Store, digest: Digest, secrets: Sequence[FoundSecret], emit: Emit = ignore) -> None:
+    """Remember which secrets the image `digest` holds, and say so to `emit`."""
+    for secret in secrets:
+        emit(Notice(f"{secret.source} holds a secret ({secret.kind}): push refuses the image", "warning"))
+    if secrets or store.fact(_FACT, str(digest)):
+        store.keep_fact(_FACT, str(digest), [one.to_json() for one in secrets])
+
+
+def require_no_secrets(store: Store, digest: Digest, name: str) -> None:
+    """Nothing, for an image in which no build of this machine found a secret.
+
+    Raises:
+        SecretError: it holds one.
+    """
+    known = store.fact(_FACT, str(digest))
+    found = [one for one in map(FoundSecret.from_json, known if isinstance(known, list) else ()) if one is not None]
+    if not found:
+        return
+    places = listed([f"{one.source} ({one.kind})" for one in found])
+    raise SecretError(
+        f"{name or digest.short} is not pushed: it holds what looks like a secret: {places}",
+        hint="remove it, replace it at its service, and build again; where it is none, add to shipml.toml: "
+        f'[secrets] allow = ["{found[0].source}"], and build again',
+    )
