@@ -36,6 +36,7 @@ from shipml.plan.lessons import (
     heed,
 )
 from shipml.project import read_project
+from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.session import Session
@@ -89,6 +90,7 @@ def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_
     `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
     """
     session = replace(session, allow_expired=request.allow_expired, upgrade=request.upgrade)
+    require_project_folder(request.folder)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
     project, all_added = complete(project)
     for added in all_added:

@@ -43,7 +43,7 @@ _NO_SUBSCRIPTION = (
     "see which there are: az account list --output table; choose one: az account set --subscription ID",
 )
 _FORBIDDEN_BY_RULES = (NotAllowedError, f"{_MAY_NOT}: {{said}}", "ask who manages the subscription")
-_NAME_TAKEN = (UsageError, f"{_CANNOT}: {{said}}", "choose another name: --name NAME")
+_NAME_TAKEN = (UsageError, f"{_CANNOT}: {{said}}", "choose another name: --account NAME")
 _CODES: Mapping[str, tuple[type[ShipmlError], str, str]] = MappingProxyType(
     {
         "InvalidAuthenticationTokenTenant": (

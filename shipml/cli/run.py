@@ -65,7 +65,7 @@ class Checks:
     ] = None
     http: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="This path must answer, as /health", rich_help_panel="Smoke test"),
+        typer.Option(metavar="PATH", help="This path must answer, such as /health", rich_help_panel="Smoke test"),
     ] = None
     port: Annotated[
         int | None,
@@ -104,7 +104,7 @@ def run(
     runtime: Annotated[Literal["auto", "sandbox", "docker"], typer.Option(help="What runs the image")] = "auto",
     network: Annotated[bool, typer.Option("--network", help="Let the program reach the network")] = False,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory limit, as 512m or 2g", show_default="none")
+        str | None, typer.Option(metavar="SIZE", help="Memory limit, such as 512m or 2g", show_default="none")
     ] = None,
     cpus: Annotated[float | None, typer.Option(min=0.01, help="Limit of CPU time, in CPUs (docker)")] = None,
     gpus: Annotated[str, typer.Option(metavar="GPUS", help="all, a number, or device=0,1 (docker)")] = "",
@@ -123,7 +123,12 @@ def run(
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option("--env", "-e", metavar="NAME=VALUE", help="Set a variable; NAME alone takes ours; repeatable"),
+        typer.Option(
+            "--env",
+            "-e",
+            metavar="NAME=VALUE",
+            help="Set a variable; NAME alone takes the value from your environment; repeatable",
+        ),
     ] = None,
 ) -> None:
     """Smoke test: run the image's own command, show its output and judge it.

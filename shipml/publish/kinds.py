@@ -40,7 +40,7 @@ class Kind:
 def _acr_host(name: str) -> str:
     if not name:
         raise UsageError(
-            "which of Azure's registries?", hint="name it: --name NAME (list yours: az acr list --query '[].name')"
+            "which of Azure's registries?", hint="name it: --account NAME (list yours: az acr list --query '[].name')"
         )
     if "." not in name:
         check_acr_name(name)

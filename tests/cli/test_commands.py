@@ -65,7 +65,7 @@ def test_build_and_run(ship: Run) -> None:
     assert (ran.returncode, ran.stdout) == (0, "accuracy: 0.95 1.17.0\n")
     assert "passed: exit code 0, accuracy 0.95" in ran.stderr
     assert ship("run", digest[:19]).returncode == 0
-    assert ship("run", cwd=Path(ran.args[0]).parent).returncode == 2
+    assert ship("run", cwd=Path(ran.args[0]).parent).returncode == 0, "the last one built at all"
 
 
 def test_build_as_json(ship: Run) -> None:
@@ -138,7 +138,7 @@ def test_cache(ship: Run, shipml: Run) -> None:
     """Info counts what is there; prune leaves images whole; an empty store is no error."""
     ship("build", "tiny", "-q")
     assert as_json(ship("cache", "info", "--verify", "--json"))["whole"] is True
-    assert "nothing is missing" in ship("cache", "info").stdout
+    assert "complete" in ship("cache", "info").stdout
     assert as_json(ship("cache", "prune", "--dry-run", "--json"))["dry_run"] is True
     assert ship("cache", "prune").returncode == 0
     assert ship("run", "tiny").returncode == 0
