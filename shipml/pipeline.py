@@ -86,9 +86,9 @@ class Shipml:
 
     @reading_once()
     def plan(self, request: Request) -> Plan:
-        """What would be built, and why; nothing is built."""
+        """What would be built, and why; nothing is built, and little is downloaded."""
         request = _request(request)
-        return plan_of(request, prepare(self.session, request))
+        return plan_of(request, prepare(self.session, request, to_look=True))
 
     def lock(self, request: Request) -> Path:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
