@@ -155,8 +155,7 @@ class AcrKeychain:
         try:
             return transport.patiently(lambda: read_answer(transport.send("POST", url, headers, form), url))
         except TryAgainError as error:
-            error.hint = explain(error, Reference(host, ""), Credentials()) or error.hint
-            raise
+            raise error.worded(hint=explain(error, Reference(host, ""), Credentials())) from error
 
 
 def _refresh_token(answer: Answer, host: str) -> str:

@@ -1,4 +1,4 @@
-"""Why one of Azure's registries refused, and the az command that mends it. Pure: answers and tokens in, words out."""
+"""Why one of Azure's registries refused, and the az command that helps. Pure: answers and tokens in, words out."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ from shipml.errors import (
 )
 from shipml.oci.reference import Reference
 from shipml.registry.credentials import Credentials
-from shipml.registry.errors import Answer, said
+from shipml.registry.errors import AccessRefusedError, Answer, said
 from shipml.registry.token_service import (
     NULL_GUID,
     expires_at_seconds,
     owner_of,
     tenant_of,
 )
+from shipml.registry.transport import InterruptedRequestError
 
 __all__ = ["explain", "explain_exchange"]
 
 _ADDRESS = re.compile(r"client with IP '?([0-9A-Fa-f.:]+?)'? is not allowed", re.IGNORECASE)
-_THROTTLED = re.compile(r"\b429\b|TOOMANYREQUESTS")
-"""As a word: digests may have these digits, too."""
 _NO_SUCH_HOST = re.compile(r"Name or service not known|getaddrinfo|nodename nor servname|(?:to|not) resolve ")
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _THROTTLED = 401, 403, 404, 429
 _WRITER = '"Container Registry Repository Writer"'
 _READER = '"Container Registry Repository Reader"'
 
@@ -37,12 +36,12 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
     """What to do after a refusal by a registry; "" where nothing more is known.
 
     Args:
-        error: the refusal; what the registry said is in its message.
+        error: the refusal; what the registry said is its `said`.
         reference: what was asked for; its repository is "" for a login.
         credentials: those that were used.
     """
     name = _name(reference.registry)
-    if found := _ADDRESS.search(error.message):
+    if found := _ADDRESS.search(error.said):
         return _firewall(name, found[1])
     if isinstance(error, TryAgainError):
         return _try_again(error, name)
@@ -60,9 +59,8 @@ def _refused(error: ShipmlError, name: str, credentials: Credentials) -> str:
             f"see whether the admin user is on, and its password: az acr credential show --name {name};"
             f" turn it on: az acr update --name {name} --admin-enabled true; or better: shipml login acr --name {name}"
         )
-    return _missing_role(
-        name, owner_of(token) if token else credentials.username, reading=" let you pull " in error.message
-    )
+    reading = isinstance(error, AccessRefusedError) and error.reading
+    return _missing_role(name, owner_of(token) if token else credentials.username, reading=reading)
 
 
 def explain_exchange(answer: Answer, host: str, identity: Identity, entra: str) -> ShipmlError:
@@ -108,12 +106,12 @@ def _missing_role(name: str, owner: str, *, reading: bool = False) -> str:
 
 
 def _try_again(error: ShipmlError, name: str) -> str:
-    if _THROTTLED.search(error.message):
+    if isinstance(error, InterruptedRequestError) and error.status == _THROTTLED:
         return (
             f"wait a minute; your login is fine. A larger registry takes more requests: az acr update --name {name}"
             " --sku Standard"
         )
-    if _NO_SUCH_HOST.search(error.message):
+    if _NO_SUCH_HOST.search(error.said):
         return f"see whether there is such a registry: az acr show --name {name}"
     return ""
 

@@ -36,11 +36,11 @@ from shipml.build_elsewhere.docker_recipe import Recipe
 from shipml.build_elsewhere.failures import explain_failure
 from shipml.build_elsewhere.host_access import host_access, host_image, with_host_access
 from shipml.docker_engine import Engine
+from shipml.docker_engine.explain import EngineGoneError
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import (
     BuildError,
     ShipmlError,
-    TryAgainError,
     UnavailableError,
     UsageError,
 )
@@ -274,9 +274,9 @@ class _Body:
 
 def _explained(error: ShipmlError, log: BuildLog) -> ShipmlError:
     log.note(error.message)
-    said = error.message.removeprefix("the Docker Engine cannot build the image: ")
-    found = explain_failure(said, log.tail, step=log.failed_step, log=str(log.path))
-    gone = isinstance(error, TryAgainError) and "went away" in error.message
-    if gone or (type(found) is BuildError and type(error) is not BuildError and not log.failed_step):
+    found = explain_failure(error.said or error.message, log.tail, step=log.failed_step, log=str(log.path))
+    if isinstance(error, EngineGoneError) or (
+        type(found) is BuildError and type(error) is not BuildError and not log.failed_step
+    ):
         return type(error)(error.message, hint=f"{error.hint}; the whole log: {log.path}")
     return found

@@ -148,7 +148,7 @@ class Container:
                 self.started_at = time.monotonic()
                 sdk.api.start(self._name)
         except ShipmlError as error:
-            if not (found := _NOT_STARTED.search(error.message)):
+            if not (found := _NOT_STARTED.search(error.said)):
                 raise
             self.cause = _TAIL.sub("", found[0], count=1)
             self.exit_code = _NOT_EXECUTABLE if "permission denied" in self.cause.lower() else _NOT_FOUND

@@ -84,7 +84,8 @@ class _Loading:
         self._emit = emit
         self._manifest_of = manifest_of
         self._id = engine.id_of(image)
-        self._doing = f"load {references[0]}" if references else f"load the image {image.digest.short}"
+        self._name = str(references[0]) if references else f"the image {image.digest.short}"
+        self._doing = f"load {self._name}"
 
     def run(self) -> int:
         """Load; returns the bytes sent."""
@@ -115,7 +116,7 @@ class _Loading:
         sent_bytes = self._send(frozenset(), running)
         if not self._is_there():
             raise BuildError(
-                f"the Docker Engine took {self._doing.removeprefix('load ')} and does not have it now",
+                f"the Docker Engine took {self._name} and does not have it now",
                 hint="load again; the engine's log may say more: journalctl -u docker",
             )
         return sent_bytes

@@ -87,7 +87,9 @@ def explained(reference: Reference, keychain: Keychain) -> Iterator[None]:
     try:
         yield
     except ShipmlError as error:
+        hint = ""
         with suppress(ShipmlError):  # of who is asked for credentials once more
-            if hint := kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference)):
-                error.hint = hint
-        raise
+            hint = kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference))
+        if not hint:
+            raise
+        raise error.worded(hint=hint) from error

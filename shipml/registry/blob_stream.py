@@ -110,7 +110,8 @@ class BlobStream(io.RawIOBase):
         if response.status != HTTPStatus.OK:
             answer = read_answer(response, url)
             credentials = self._conversation.tokens.credentials(question.access.repository)
-            raise explained(answer, self._conversation.address.registry, question.what, credentials)
+            registry = self._conversation.address.registry
+            raise explained(answer, registry, question.what, credentials, reading=True)
         self._response = response
         if response.headers.get("Content-Length", str(self._descriptor.size_bytes)) != str(self._descriptor.size_bytes):
             raise self._something_else()

@@ -101,8 +101,8 @@ class RegistryClient:
         try:
             self._ask("GET", "/v2/", Access(""), "log in", 200)
         except NotFoundError as error:
-            error.hint = f"check how the host is spelled: {self.registry} has nothing at /v2/, as every registry has"
-            raise
+            hint = f"check how the host is spelled: {self.registry} has nothing at /v2/, as every registry has"
+            raise error.worded(hint=hint) from error
 
     def manifest(self, repository: str, reference: str, accept: Sequence[str] = MANIFEST_MEDIA_TYPES) -> RemoteManifest:
         """The manifest or index under a tag or digest.

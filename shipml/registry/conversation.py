@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from shipml.errors import UntrustedInputError
+from shipml.errors import ShipmlError, UntrustedInputError
 from shipml.http import redacted
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES
 from shipml.registry.address import Address
@@ -76,7 +76,7 @@ class Conversation:
         response, url = self.open(question)
         answer = read_answer(response, url, limit_bytes)
         if answer.status not in fine:
-            raise explained(answer, self.address.registry, question.what, self._credentials(question))
+            raise self._explained(answer, question)
         return answer
 
     def open(self, question: Question) -> tuple[urllib3.BaseHTTPResponse, str]:
@@ -105,16 +105,15 @@ class Conversation:
             fresh = number > 0
             if last or not self.tokens.refused(question.access, header, challenges, fresh=fresh):
                 break
-        raise explained(answer, self.address.registry, question.what, self._credentials(question))
+        raise self._explained(answer, question)
 
     def _header(self, question: Question) -> str:
         try:
             return self.tokens.header(question.access)
         except TokenRefusedError as error:
             answer = Answer(HTTPStatus.UNAUTHORIZED, {}, b"", question.url)
-            wrong = explained(answer, self.address.registry, question.what, self._credentials(question))
-            wrong.message = f"{wrong.message}; {error.message}"
-            raise wrong from error
+            wrong = self._explained(answer, question)
+            raise wrong.worded(message=f"{wrong.message}; {error.message}", said=error.said) from error
 
     def _send(self, question: Question, url: str, authorization: str) -> urllib3.BaseHTTPResponse:
         headers = {**question.headers, "Authorization": authorization} if authorization else question.headers
@@ -124,8 +123,13 @@ class Conversation:
         except InterruptedRequestError as error:
             if error.status == HTTPStatus.TOO_MANY_REQUESTS:
                 used = self._credentials(question)
-                error.message = f"{error.message}; credentials used for {self.address.registry}: {used}"
+                words = f"{error.message}; credentials used for {self.address.registry}: {used}"
+                raise error.worded(message=words) from error
             raise
+
+    def _explained(self, answer: Answer, question: Question) -> ShipmlError:
+        reading = question.access.is_reading
+        return explained(answer, self.address.registry, question.what, self._credentials(question), reading=reading)
 
     def _credentials(self, question: Question) -> Credentials:
         return self.tokens.credentials(question.access.repository)

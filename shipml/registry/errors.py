@@ -18,22 +18,36 @@ from shipml.errors import (
 from shipml.oci.reference import DOCKER_HUB
 from shipml.registry.credentials import Credentials, login_command
 
-__all__ = ["Answer", "NotFoundError", "RefusedError", "error_codes", "explained", "said"]
+__all__ = ["AccessRefusedError", "Answer", "NotFoundError", "RefusedError", "error_codes", "explained", "said"]
 
 
 class RefusedError(BuildError):
     """A registry answered that it does not do what was asked."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "", said: str = "", status: int = 0) -> None:
+        super().__init__(message, hint=hint, said=said)
         self.status = status
+
+
+class AccessRefusedError(NotAllowedError):
+    """A registry does not let us do something.
+
+    Attributes:
+        reading: whether to read would have been enough.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", said: str = "", reading: bool = False) -> None:
+        super().__init__(message, hint=hint, said=said)
+        self.reading = reading
 
 
 class NotFoundError(UsageError):
     """The registry has no such thing."""
 
 
-def explained(answer: Answer, registry: str, what: str, credentials: Credentials) -> ShipmlError:
+def explained(
+    answer: Answer, registry: str, what: str, credentials: Credentials, *, reading: bool = False
+) -> ShipmlError:
     """The error for an answer that is none of those that were hoped for.
 
     Args:
@@ -41,23 +55,32 @@ def explained(answer: Answer, registry: str, what: str, credentials: Credentials
         registry: as references name it.
         what: what was asked, as a sentence's end: `push to REPOSITORY`.
         credentials: those that were used.
+        reading: whether only to read was asked for.
     """
     words = said(answer)
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or "DENIED" in error_codes(answer):
-        return NotAllowedError(
+        return AccessRefusedError(
             f"{registry} does not let you {what}{words}; credentials used for {registry}: {credentials}",
             hint=_login_hint(registry, credentials),
+            said=words,
+            reading=reading,
         )
     if answer.status == HTTPStatus.NOT_FOUND:
-        return NotFoundError(f"cannot {what}: {registry} answered 404{words}", hint="check the name and the tag")
+        return NotFoundError(
+            f"cannot {what}: {registry} answered 404{words}", hint="check the name and the tag", said=words
+        )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return TryAgainError(
-            f"cannot {what}: {registry} answered {answer.status}{words}", hint="run the same command again later"
+            f"cannot {what}: {registry} answered {answer.status}{words}",
+            hint="run the same command again later",
+            said=words,
         )
     hint = "see what the registry allows; if the answer makes no sense, a proxy may have given it: unset HTTPS_PROXY"
     if "MANIFEST_BLOB_UNKNOWN" in error_codes(answer):
         hint = "push again: what the registry said it had, it has lost"
-    return RefusedError(f"cannot {what}: {registry} answered {answer.status}{words}", hint=hint, status=answer.status)
+    return RefusedError(
+        f"cannot {what}: {registry} answered {answer.status}{words}", hint=hint, said=words, status=answer.status
+    )
 
 
 def _login_hint(registry: str, credentials: Credentials) -> str:

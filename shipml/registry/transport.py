@@ -62,8 +62,10 @@ class Pauses:
 class InterruptedRequestError(TryAgainError):
     """A request failed in a way that may pass."""
 
-    def __init__(self, message: str, *, hint: str = "", asked_seconds: float = 0.0, status: int = 0) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, hint: str = "", said: str = "", asked_seconds: float = 0.0, status: int = 0
+    ) -> None:
+        super().__init__(message, hint=hint, said=said)
         self.asked_seconds = asked_seconds
         """What the registry asked to wait."""
         self.status = status
@@ -167,6 +169,7 @@ class Transport:
         return InterruptedRequestError(
             f"{redacted(url)} answered {status}{words}{asked}",
             hint="run the same command again later",
+            said=words,
             asked_seconds=asked_seconds,
             status=status,
         )
@@ -179,24 +182,25 @@ def _spread(asked_seconds: float) -> float:
 
 
 def interrupted(error: Exception, url: str) -> InterruptedRequestError:
-    """A urllib3 error as one that another attempt may mend; others are raised."""
+    """A urllib3 error as one that another attempt may get over; others are raised."""
     wrong = failure(error, url, "{} gave no whole answer")
     host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-    if "WRONG_VERSION_NUMBER" in wrong.message:
+    if "WRONG_VERSION_NUMBER" in wrong.said:
         raise UnavailableError(
-            f"{redacted(url)} speaks no TLS",
+            f"{redacted(url)} does not speak TLS",
             hint=f"if it is inside your own network: export {INSECURE_REGISTRIES}={host}",
         ) from error
-    if "[Errno -2]" in wrong.message or "nodename nor servname" in wrong.message:  # no server knows the name
+    if "[Errno -2]" in wrong.said or "nodename nor servname" in wrong.said:  # no server knows the name
         raise TryAgainError(
             f"{host} cannot be reached: no server knows its name (Name or service not known)",
             hint="check how the registry is spelled, and the network",
+            said=wrong.said,
         ) from error
     message = wrong.message
-    if "Failed to establish a new connection" in message:
-        reason = re.sub(r"^.*new connection: (?:\[Errno -?\d+\] )?", "", message)
+    if "Failed to establish a new connection" in wrong.said:
+        reason = re.sub(r"^.*new connection: (?:\[Errno -?\d+\] )?", "", wrong.said)
         message = f"{host} cannot be reached: {reason}"
-    return InterruptedRequestError(message, hint=wrong.hint)
+    return InterruptedRequestError(message, hint=wrong.hint, said=wrong.said)
 
 
 def read_answer(response: urllib3.BaseHTTPResponse, url: str, limit_bytes: int = _ANSWER_LIMIT_BYTES) -> Answer:

@@ -32,6 +32,7 @@ from shipml.publish.login import Place, log_in
 from shipml.publish.transfer import copy_image
 from shipml.registry.client import RegistryClient
 from shipml.registry.credentials import Credentials
+from shipml.registry.errors import AccessRefusedError
 from shipml.registry.keychain import ChainKeychain, GivenKeychain, Keychain
 from shipml.registry.token_service import (
     NULL_GUID,
@@ -39,7 +40,7 @@ from shipml.registry.token_service import (
     owner_of,
     tenant_of,
 )
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import InterruptedRequestError, Pauses
 from tests.azure_fixtures import ActAs
 from tests.image_fixtures import MakeImage
 from tests.peers.azure_cloud import AzureCloud
@@ -309,15 +310,16 @@ def test_stored_credentials_that_are_refused_are_told_apart(name: str) -> None:
 def test_digits_and_names_in_a_url_are_no_reasons() -> None:
     """A digest may have 429 in it, a repository may be called resolver: neither says what went wrong."""
     url = f"https://demoint.azurecr.io/v2/ml/resolver/blobs/sha256:429{'0' * 61}"
-    assert explain(TryAgainError(f"{url} answered 500"), INT, Credentials()) == ""
-    assert "wait a minute" in explain(TryAgainError(f"{url} answered 429"), INT, Credentials())
-    away = TryAgainError("demoint.azurecr.io cannot be reached: no server knows its name (Name or service not known)")
+    assert explain(InterruptedRequestError(f"{url} answered 500", status=500), INT, Credentials()) == ""
+    throttled = InterruptedRequestError(f"{url} answered 429", status=429)
+    assert "wait a minute" in explain(throttled, INT, Credentials())
+    away = TryAgainError("demoint.azurecr.io cannot be reached", said="[Errno -2] Name or service not known")
     assert "az acr show --name demoint" in explain(away, INT, Credentials())
 
 
 def test_a_pull_wants_the_readers_role() -> None:
     """Who only pulls is not told to ask for the right to push."""
-    refused = NotAllowedError("demoint.azurecr.io does not let you pull ml/app")
+    refused = AccessRefusedError("demoint.azurecr.io does not let you pull ml/app", reading=True)
     hint = explain(refused, INT, Credentials("f", identity_token=_token(exp=9e9, oid="42")))
     assert "--role AcrPull" in hint
     assert '"Container Registry Repository Reader"' in hint
