@@ -49,6 +49,7 @@ from shipml.facts.plan import Plan
 from shipml.facts.request import DockerOptions
 from shipml.oci.reference import Reference
 from shipml.store import Store
+from shipml.text import size_text
 from shipml.store.logs import log_file
 
 __all__ = ["DockerBuilder", "DockerOptions"]
@@ -198,7 +199,7 @@ class DockerBuilder:
         return recipe
 
     def _needs_session(self, recipe: Recipe) -> str:
-        """What needs docker's buildx program, as in "ssh mounts need"; "" where nothing does."""
+        """What needs docker's buildx program, such as "ssh mounts need"; "" where nothing does."""
         if recipe.options.secrets or recipe.options.ssh:
             return "--secret and --ssh need"
         mount = recipe.dockerfile.session_mount()
@@ -232,8 +233,8 @@ class DockerBuilder:
         elif not self._has_buildkit:
             emit(
                 Notice(
-                    "the build knows neither private certificate authorities nor package indexes of this machine: "
-                    "that takes BuildKit"
+                    "the build does not get this machine's private certificate authorities and package indexes: "
+                    "that needs BuildKit"
                 )
             )
             yield recipe, ()
@@ -260,7 +261,7 @@ class _Body:
                     sent_bytes += len(chunk)
                     running.progress(sent_bytes, None)
                     yield chunk
-                running.detail = f"{sent_bytes} bytes sent"
+                running.detail = f"{size_text(sent_bytes)} sent"
         except ShipmlError as error:
             self.failure = error
             raise

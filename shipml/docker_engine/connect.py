@@ -64,7 +64,7 @@ def connect(
 
 
 def find(*, timeout_seconds: float = 2.0, emit: Emit = ignore) -> Engine | None:
-    """As `connect`, for those who can do without an engine: None where there is none.
+    """As `connect`, for those who can work without an engine: None where there is none.
 
     An engine that the user named, or has no right to use, is worth a notice.
     """

@@ -261,7 +261,7 @@ def _gpu_request(gpus: str) -> dict[str, Any]:
         return request | {"Count": int(gpus)}
     if gpus.startswith("device="):
         return request | {"DeviceIDs": gpus.removeprefix("device=").split(",")}
-    raise ConfigurationError(f"{gpus!r} names no GPUs", hint="use --gpus all, --gpus 2 or --gpus device=0,1")
+    raise ConfigurationError(f"{gpus!r} does not name GPUs", hint="use --gpus all, --gpus 2 or --gpus device=0,1")
 
 
 def _tar(files: Mapping[str, str]) -> bytes:

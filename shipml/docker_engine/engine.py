@@ -138,12 +138,12 @@ class Engine:
         """As `find_image`.
 
         Raises:
-            UsageError: it holds no such image.
+            UsageError: it does not have that image.
         """
         found = self.find_image(name)
         if found is None:
             raise UsageError(
-                f"the Docker Engine holds no image {name!r}", hint="list its images with `docker images`, or pull it"
+                f"the Docker Engine does not have the image {name!r}", hint="list its images with `docker images`, or pull it"
             )
         return found
 
@@ -250,7 +250,7 @@ class Engine:
             digest = layer_progress(self.sdk.messages(stream, doing, asks_registry=True), running)
             if digest is None:
                 raise TryAgainError(
-                    f"the push of {reference} ended without a digest: nobody knows whether it arrived",
+                    f"the push of {reference} ended without a digest, so it is unknown whether the image arrived",
                     hint="push again: what has arrived is not sent twice",
                 )
             running.detail = f"{reference}@{digest}"

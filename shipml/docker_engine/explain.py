@@ -66,7 +66,7 @@ _RULES = (
     _rule(
         r"incorrect username or password|unauthorized|authentication required|no basic auth credentials|access denied"
         r"|requested access to the resource is denied|insufficient_scope|\bdenied:|\b40[13] (?:Unauthorized|Forbidden)",
-        NotAllowedError, "the registry refuses it", "log in with an account that has the right: docker login REGISTRY",
+        NotAllowedError, "the registry refuses access", "log in with an account that has the right: docker login REGISTRY",
     ),
     _rule(
         r"no matching manifest|does not match the (?:specified|detected host) platform|exec format error"
@@ -75,7 +75,7 @@ _RULES = (
     ),
     _rule(
         r"could not select device driver|nvidia-container-cli|unknown or invalid runtime name: nvidia|unresolvable CDI",
-        UnavailableError, "the engine has no GPU to give",
+        UnavailableError, "the engine has no GPU",
         "install the NVIDIA container toolkit on the engine's machine, or run without --gpus",
     ),
     _rule(
@@ -157,7 +157,7 @@ def unreachable(  # noqa: PLR0911  (a table of cases)
     start = _START_COMMANDS.get(endpoint.kind, "start the engine that listens there")
     if re.search(r"permission denied|Errno 13\b", reason, re.IGNORECASE) and endpoint.is_local:
         return NotAllowedError(
-            f"you have no right to use the Docker Engine at {endpoint}",
+            f"you may not use the Docker Engine at {endpoint}",
             hint="join its group and log in again: sudo usermod -aG docker $USER",
         )
     if endpoint.url.startswith("ssh://"):

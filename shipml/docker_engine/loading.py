@@ -27,6 +27,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image, Layer
 from shipml.oci.reference import Reference
 from shipml.store import Store
+from shipml.text import size_text
 
 __all__ = ["load_image", "manifests_in"]
 
@@ -94,7 +95,7 @@ class _Loading:
             if not self._is_there():
                 sent_bytes = self._send_lacking(running)
             self._tag()
-            running.detail = f"{sent_bytes / 1e6:.1f} MB sent" if sent_bytes else "it was there already"
+            running.detail = f"{size_text(sent_bytes)} sent" if sent_bytes else "it was there already"
         return sent_bytes
 
     def _is_there(self) -> bool:
