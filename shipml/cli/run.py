@@ -169,8 +169,8 @@ def run(
 
 
 def _show(result: SmokeResult, image: str | None, console: Console) -> None:
-    # Those that were demanded stand in the reason already.
-    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.because]
+    # The reason tells of those that were demanded.
+    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.demanded]
     facts = ", ".join([*measures, f"{seconds_text(result.elapsed_seconds)} in the {result.runtime}"])
     if not result.passed:
         error = SmokeTestError(

@@ -94,5 +94,5 @@ def explained(reference: Reference, keychain: Keychain) -> Iterator[None]:
         with suppress(ShipmlError):  # raised by whoever is asked for credentials once more
             hint = kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference))
         if hint:
-            raise error.with_hint(hint) from error
+            raise error.worded(hint=hint) from error
         raise

@@ -105,6 +105,7 @@ def attend(
         output=log.tail,
         elapsed_seconds=time.monotonic() - (program.started_at or begun_at),
         because=judgement.because,
+        demanded=tuple(normalised_measure(name) for name, _ in options.check.minimum),
         hint="" if judgement.passed else remedy(_failure(judgement, ending, log, probe, options), options.check),
     )
 
