@@ -97,7 +97,7 @@ def prepare(
         last_facts: what the last image says of its wheels; asked for only where one would have to be downloaded.
         to_look: nobody builds it now: sources stay sources, and large wheels are not downloaded to be read.
     """
-    session = replace(session, allow_expired=request.allow_expired, upgrade=request.upgrade)
+    session = session.asked(request)
     require_project_folder(request.folder)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
     project, all_added = complete(project)

@@ -169,6 +169,10 @@ class Choices:
         bool,
         typer.Option("--allow-expired", help="Accept expired Debian package lists (outdated mirror)"),
     ] = False
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", help="Accept Debian package lists that are older than those used before"),
+    ] = False
 
 
 @dataclass(frozen=True, slots=True)
