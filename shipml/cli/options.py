@@ -176,7 +176,7 @@ def parse_environment(items: Sequence[str], option: str = "--env") -> dict[str, 
         name, equals, value = item.partition("=")
         if not _ENVIRONMENT_NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is no name of an environment variable", hint=f"use {option} NAME=VALUE or {option} NAME"
+                f"{name!r} is not a name of an environment variable", hint=f"use {option} NAME=VALUE or {option} NAME"
             )
         if not equals and name not in os.environ:
             raise UsageError(
@@ -219,7 +219,7 @@ def parse_ports(items: Sequence[str]) -> tuple[PublishedPort, ...]:
     return ports
 
 
-def memory_bytes(text: str) -> int:
+def memory_bytes(text: str, option: str = "--memory") -> int:
     """Read `512m` or `2g` as docker does: units of 1024.
 
     Raises:
@@ -228,5 +228,7 @@ def memory_bytes(text: str) -> int:
     found = _MEMORY.fullmatch(text.strip())
     size_bytes = int(float(found[1]) * 1024 ** _UNITS[found[2].lower()]) if found else 0
     if size_bytes <= 0:
-        raise UsageError(f"--memory {text} is no amount of memory", hint="for example: --memory 512m or --memory 2g")
+        raise UsageError(
+            f"{option} {text} is not an amount of memory", hint=f"for example: {option} 512m or {option} 2g"
+        )
     return size_bytes
