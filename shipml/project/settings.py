@@ -84,6 +84,7 @@ def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
         alive=table.get("alive", False),
         command=tuple(command) if not isinstance(command, str) else _split(command),
         network=table.get("network", False),
+        env=tuple(table.get("env", ())),
         skip=table.get("skip", ""),
     )
 

@@ -73,7 +73,8 @@ def test_a_wheel_with_a_wrong_record_is_taken(ship: Run, project: Path) -> None:
     """Its digests are in hex, as some build tools write them; a note says so."""
     (project / "requirements.txt").write_text("odd==1.0\n")
     (project / "app.py").write_text(
-        "import odd\nfrom importlib.metadata import files\nprint([f.hash.value for f in files('odd') if f.name == 'odd.py'])\n"
+        "import odd\nfrom importlib.metadata import files\n"
+        "print([f.hash.value for f in files('odd') if f.name == 'odd.py'])\n"
     )
     (project / "shipml.toml").unlink()
     with serve_index() as index:
