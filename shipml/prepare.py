@@ -13,7 +13,7 @@ from shipml.bases.choose import hub_python, named_image, obstacles, pin
 from shipml.errors import ConfigurationError, ImportCheckError, PlanError
 from shipml.events import Notice
 from shipml.facts.plan import Base, Decision, ImageBasePin
-from shipml.facts.pythons import ImagePython
+from shipml.facts.pythons import ImagePython, Suite
 from shipml.facts.request import PlanRequest
 from shipml.facts.requirements import Correction
 from shipml.oci.manifest import Platform
@@ -122,7 +122,7 @@ def prepare(
     if not (request.strict or request.upgrade):
         lesson = Lesson.from_json(session.store.fact(_LESSON_FACT, lesson_key))
         project, candidates = heed(project, candidates, lesson)
-    pin_for = functools.partial(pin, session, project, platform=platform, image=image, with_shell=request.with_shell)
+    pin_for = functools.partial(pin, session, platform=platform, image=image, with_shell=request.with_shell)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="pin") as pool:
         # A lock that fits pins the base, too: then no list of packages is asked for.
         likely = None
@@ -146,7 +146,7 @@ def prepare(
         else:
             known = are_known(lock.wheels, session.store)
             with session.store.borrowing({} if known else last_facts(platform)):
-                extra = _system_packages(session, project, candidate, lock, platform, to_look=to_look)
+                extra = _system_packages(session, project, candidate, lock, image, to_look=to_look)
             base = likely.result() if likely and candidate is candidates[0] else None
             if base is None or extra != _named(project):
                 base = pin_for(candidate, extra=extra)
@@ -235,17 +235,21 @@ def _with_sources_named(lock: Lock) -> Lock:
 
 
 def _system_packages(
-    session: Session, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform, *, to_look: bool
+    session: Session,
+    project: Project,
+    candidate: PythonCandidate,
+    lock: Lock,
+    image: ImageBasePin | None,
+    *,
+    to_look: bool,
 ) -> Mapping[str, str]:
-    """What is needed beyond the base: name → why. An image as base has what it has."""
+    """What is needed beyond the base: name → why."""
     from shipml.bases.system_packages import find_system_packages
 
-    if isinstance(candidate.suite, ImagePython):
-        return _named(project)
-    found = find_system_packages(
-        project, lock, candidate.suite, platform, session=session, most_bytes=_READ_TO_LOOK_BYTES if to_look else None
-    )
-    return found.wanted
+    suite = candidate.suite
+    base = suite if isinstance(suite, Suite) else image or hub_python(session, suite, lock.platform)
+    most_bytes = _READ_TO_LOOK_BYTES if to_look else None
+    return find_system_packages(project, lock, base, session=session, most_bytes=most_bytes).wanted
 
 
 def _refuse_changes(changes: Sequence[Correction]) -> None:

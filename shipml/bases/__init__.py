@@ -82,9 +82,10 @@ def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
         BuildError, TryAgainError: a package cannot be had.
     """
     if isinstance(pin, ImageBasePin):
-        from shipml.bases import image_pin
+        from shipml.bases import image_packages, image_pin
 
-        return image_pin.image_layers(pin, session.store)
+        layers = image_pin.image_layers(pin, session.store)
+        return [*layers, image_packages.packages_layer(pin, session=session)] if pin.extra_packages else layers
     from shipml.debian import assemble
 
     def interpreter() -> Interpreter:
@@ -104,7 +105,9 @@ def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
 def are_layers_known(pin: Base, *, store: Store) -> bool:
     """Whether `base_layers` would neither fetch nor make anything."""
     if isinstance(pin, ImageBasePin):
-        return True
+        from shipml.bases import image_packages
+
+        return not pin.extra_packages or image_packages.is_layer_known(pin, store)
     from shipml.debian import assemble
 
     return assemble.are_known(pin, store)

@@ -32,7 +32,6 @@ def named_image(session: Session, request: PlanRequest, project: Project, platfo
 
 def pin(
     session: Session,
-    project: Project,
     candidate: PythonCandidate,
     platform: Platform,
     *,
@@ -44,7 +43,6 @@ def pin(
 
     Args:
         session: its store, clients and listener.
-        project: whose settings may name system packages.
         candidate: whose suite or image it is.
         platform: what is built for.
         image: the base that was asked for, where that is an image.
@@ -53,12 +51,9 @@ def pin(
     """
     suite = candidate.suite
     if isinstance(suite, ImagePython):
-        if project.settings.system_packages:
-            raise PlanError(
-                f"system-packages cannot be added to the base {suite.name} yet",
-                hint="choose a base of Debian's own, as debian:bookworm, or an image that has them",
-            )
-        return image or hub_python(session, suite, platform)
+        from shipml.bases.image_packages import with_packages
+
+        return with_packages(image or hub_python(session, suite, platform), extra, session=session)
     return bases.pin_base(suite, platform, extra=extra, with_shell=with_shell, session=session)
 
 

@@ -42,17 +42,19 @@ def close(
     *,
     given: Mapping[str, PackageRecord] | None = None,
     excluded: Mapping[str, str] | None = None,
+    may_upgrade: bool = False,
 ) -> dict[str, Chosen]:
     """All that `roots` need (Pre-Depends and Depends), by name, in the order in which it was found.
 
     A group of alternatives is met by what is chosen already, else by its first alternative that can be had, a real
     package before one that provides the name. Names in `excluded` (to the reason why) are left out, with all that only
-    they need; roots are never left out. What is `given` is there already and is not part of the result.
+    they need; roots are never left out. What is `given` is there already and is not part of the result, unless it
+    `may_upgrade` and something needs a newer version of it; then what was given and needs the old one is newer, too.
 
     Raises:
         PlanError: a root is unknown, or a dependency cannot be met; the message shows the chain to it.
     """
-    closure = _Closure(packages, given or {}, excluded or {})
+    closure = _Closure(packages, given or {}, excluded or {}, may_upgrade=may_upgrade)
     for root in roots:
         found = packages.find(root)
         if not found:
@@ -65,11 +67,19 @@ def close(
 class _Closure:
     """A closure while it grows."""
 
-    def __init__(self, packages: Packages, given: Mapping[str, PackageRecord], excluded: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        packages: Packages,
+        given: Mapping[str, PackageRecord],
+        excluded: Mapping[str, str],
+        *,
+        may_upgrade: bool,
+    ) -> None:
         self.chosen: dict[str, Chosen] = {}
         self._packages = packages
         self._given = given
         self._excluded = excluded
+        self._may_upgrade = may_upgrade
         self._provided: dict[str, list[PackageRecord]] = {}
         self._todo: deque[Chosen] = deque()
         for record in given.values():
@@ -77,7 +87,10 @@ class _Closure:
 
     def take(self, record: PackageRecord, chain: tuple[str, ...]) -> None:
         """Add a package, and look at what it needs later."""
-        if record.name not in self.chosen and record.name not in self._given:
+        old = self._given.get(record.name)
+        if record.name not in self.chosen and (old is None or (self._may_upgrade and old.version != record.version)):
+            if old is not None:
+                self._replace(old)
             self.chosen[record.name] = Chosen(record, (*chain, record.name))
             self._register(record)
             self._todo.append(self.chosen[record.name])
@@ -89,6 +102,18 @@ class _Closure:
             for group in current.record.depends:
                 if not _met(group, self._provided):
                     self._add_one_of(group, current)
+
+    def _replace(self, old: PackageRecord) -> None:
+        """Forget what is given for a newer version of it, and take newer ones of what needs this very version."""
+        for name in {old.name, *(item.name for item in old.provides)}:
+            self._provided[name].remove(old)
+        for user in self._given.values():
+            exact = any(
+                wanted.name == old.name and wanted.relation == "=" for group in user.depends for wanted in group
+            )
+            found = self._packages.find(user.name) if exact else []
+            if found and found[0].name == user.name:
+                self.take(found[0], (user.name,))
 
     def _add_one_of(self, group: tuple[Alternative, ...], current: Chosen) -> None:
         match = _first_possible(group, self._packages, self._excluded)

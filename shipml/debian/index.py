@@ -30,6 +30,7 @@ __all__ = [
     "UnfinishedUpdateError",
     "fetch_file",
     "fetch_index",
+    "parse_installed",
     "parse_relations",
     "parse_stanza",
 ]
@@ -270,6 +271,26 @@ def parse_stanza(text: str, *, archive: Archive) -> PackageRecord:
         raise UntrustedInputError(f"the package index has a broken entry ({error}): {text[:60]!r}") from error
 
 
+def parse_installed(text: str) -> PackageRecord | None:
+    """One stanza of dpkg's status (dpkg(1)); None where the package is not installed, or the stanza is broken.
+
+    The record has no file of its own: the package is there already.
+    """
+    fields = dict(_FIELD.findall(text))
+    if not fields.get("Status", "ok installed").endswith("ok installed") or not {"Package", "Version"} <= fields.keys():
+        return None
+    try:
+        depends = parse_relations(fields.get("Pre-Depends", "")) + parse_relations(fields.get("Depends", ""))
+        provides = tuple(group[0] for group in parse_relations(fields.get("Provides", "")))
+    except UntrustedInputError:
+        return None
+    architecture = fields.get("Architecture", "all")
+    nothing = Digest.of(b"")
+    return PackageRecord(
+        fields["Package"], fields["Version"], architecture, "", "debian", 0, nothing, depends=depends, provides=provides
+    )
+
+
 def parse_relations(text: str) -> tuple[tuple[Alternative, ...], ...]:
     """A relationship field (Debian Policy 7.1): groups, separated by commas, of alternatives, separated by `|`."""
     groups = []
@@ -278,7 +299,7 @@ def parse_relations(text: str) -> tuple[tuple[Alternative, ...], ...]:
         for alternative in group.split("|"):
             match = _RELATION.fullmatch(alternative.replace("\n", " "))
             if match is None:
-                raise UntrustedInputError(f"{alternative.strip()[:80]!r} is no dependency as Debian writes it")
+                raise UntrustedInputError(f"{alternative.strip()[:80]!r} is not a dependency as Debian writes it")
             alternatives.append(Alternative(match["name"], match["relation"] or "", match["version"] or ""))
         groups.append(tuple(alternatives))
     return tuple(groups)

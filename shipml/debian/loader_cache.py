@@ -12,13 +12,14 @@ import re
 import struct
 from collections.abc import Mapping
 
-__all__ = ["MULTIARCH", "cache_bytes", "is_library", "library_name"]
+__all__ = ["MULTIARCH", "cache_bytes", "is_library", "library_name", "read_cache"]
 
 MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 """Debian's name of the folder of libraries, by architecture."""
 
 _MAGIC = b"glibc-ld.so.cache1.1"
 _LITTLE_ENDIAN = 2
+_MOST_PATH_BYTES = 4096
 _HEADER = struct.Struct("<20sIIB3xI12x")
 _ENTRY = struct.Struct("<iIIIQ")
 _FLAGS = {"amd64": 0x0303, "arm64": 0x0A03}
@@ -62,6 +63,30 @@ def cache_bytes(libraries: Mapping[str, str], architecture: str) -> bytes:
             strings += text.encode() + b"\0"
         table += _ENTRY.pack(_FLAGS[architecture], places[0], places[1], 0, 0)
     return _HEADER.pack(_MAGIC, len(entries), len(strings), _LITTLE_ENDIAN, 0) + bytes(table + strings)
+
+
+def read_cache(data: bytes, architecture: str) -> dict[str, str]:
+    """The libraries of a cache that are for every CPU of the architecture: name → path; {} where it is none.
+
+    In caches of glibc before 2.32 the table lies behind one of an older format.
+    """
+    start = data.find(_MAGIC)
+    found: dict[str, str] = {}
+    if start < 0 or len(data) < start + _HEADER.size:
+        return found
+    count = _HEADER.unpack_from(data, start)[1]
+    for number in range(min(count, (len(data) - start - _HEADER.size) // _ENTRY.size)):
+        flags, name_at, path_at, _, capabilities = _ENTRY.unpack_from(data, start + _HEADER.size + number * _ENTRY.size)
+        if flags == _FLAGS[architecture] and not capabilities:
+            name, path = (_text_at(data, start + at) for at in (name_at, path_at))
+            if name and path.startswith("/"):
+                found.setdefault(name, path)
+    return found
+
+
+def _text_at(data: bytes, start: int) -> str:
+    end = data.find(b"\0", start, start + _MOST_PATH_BYTES)
+    return data[start:end].decode("utf-8", "replace") if end > start else ""
 
 
 def _compare(first: str, second: str) -> int:

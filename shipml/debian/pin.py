@@ -39,7 +39,15 @@ from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.store import Store
 
-__all__ = ["existing_packages", "package_source", "pin_base", "pin_package"]
+__all__ = [
+    "existing_packages",
+    "extra_pin",
+    "package_source",
+    "packages_from_json",
+    "packages_to_json",
+    "pin_base",
+    "pin_package",
+]
 
 _LISTS_FACT = "debian-lists-1"
 _PIN_FACT = "debian-pin-1"
@@ -143,8 +151,8 @@ def _choose(
         together = given | {name: chosen.record for name, chosen in beyond.items()}
         wanted = [name for name in SHELL_PACKAGES if name not in together]
         shell = close(source, wanted, given=together, excluded=excluded_in_extra(()))
-    extras = [_extra(chosen, extra[chosen.chain[0]]) for chosen in beyond.values()]
-    extras += [_extra(chosen, "asked for by --with-shell") for chosen in shell.values()]
+    extras = [extra_pin(chosen, extra[chosen.chain[0]]) for chosen in beyond.values()]
+    extras += [extra_pin(chosen, "asked for by --with-shell") for chosen in shell.values()]
     return BasePin(
         suite=suite.name,
         python=_python_version(base[f"python{suite.python}-minimal"].record),
@@ -154,7 +162,7 @@ def _choose(
     )
 
 
-def _extra(chosen: Chosen, root_reason: str) -> DebianPackagePin:
+def extra_pin(chosen: Chosen, root_reason: str) -> DebianPackagePin:
     """A package beyond the base."""
     return replace(pin_package(chosen.record, _because(chosen, root_reason)), root=len(chosen.chain) == 1)
 
@@ -241,42 +249,47 @@ def pin_package(record: PackageRecord, because: str) -> DebianPackagePin:
     )
 
 
-def _pin_to_json(pin: BasePin) -> dict[str, Any]:
-    def rows(packages: Sequence[DebianPackagePin]) -> list[list[Any]]:
-        return [
-            [
-                item.name,
-                item.version,
-                item.architecture,
-                item.path,
-                item.archive,
-                item.size_bytes,
-                item.digest.hex,
-                item.because,
-            ]
-            for item in packages
+def packages_to_json(packages: Sequence[DebianPackagePin]) -> list[list[Any]]:
+    """The pins of packages as rows."""
+    return [
+        [
+            item.name,
+            item.version,
+            item.architecture,
+            item.path,
+            item.archive,
+            item.size_bytes,
+            item.digest.hex,
+            item.because,
+            item.root,
         ]
+        for item in packages
+    ]
 
+
+def packages_from_json(rows: Sequence[Sequence[Any]]) -> tuple[DebianPackagePin, ...]:
+    """What `packages_to_json` made; rows of earlier releases lack the last field."""
+    return tuple(
+        DebianPackagePin(name, version, architecture, path, archive, size_bytes, Digest(digest), because, *root)
+        for name, version, architecture, path, archive, size_bytes, digest, because, *root in rows
+    )
+
+
+def _pin_to_json(pin: BasePin) -> dict[str, Any]:
     return {
         "suite": pin.suite,
         "python": pin.python,
         "platform": str(pin.platform),
-        "packages": rows(pin.packages),
-        "extra_packages": rows(pin.extra_packages),
+        "packages": packages_to_json(pin.packages),
+        "extra_packages": packages_to_json(pin.extra_packages),
     }
 
 
 def _pin_from_json(document: Mapping[str, Any]) -> BasePin:
-    def packages(rows: Sequence[Sequence[Any]]) -> tuple[DebianPackagePin, ...]:
-        return tuple(
-            DebianPackagePin(name, version, architecture, path, archive, size_bytes, Digest(digest), because)
-            for name, version, architecture, path, archive, size_bytes, digest, because in rows
-        )
-
     return BasePin(
         suite=document["suite"],
         python=document["python"],
         platform=Platform.parse(document["platform"]),
-        packages=packages(document["packages"]),
-        extra_packages=packages(document["extra_packages"]),
+        packages=packages_from_json(document["packages"]),
+        extra_packages=packages_from_json(document["extra_packages"]),
     )

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 __all__ = ["MissingLibrary", "NativeFacts", "missing_libraries"]
 
 _C_LIBRARY = re.compile(
-    r"ld-linux[\w.-]*\.so\.\d|lib(?:c|m|dl|rt|util|pthread|resolv|nsl|anl|crypt|mvec|thread_db|gcc_s|stdc\+\+|gomp|z)\.so\.\d+"
+    r"ld-linux[\w.-]*\.so\.\d|lib(?:c|m|dl|rt|util|pthread|resolv|nsl|anl|crypt|mvec|thread_db|gcc_s|stdc\+\+|z)\.so\.\d+"
 )
 """What every base has, or no base can: glibc's, GCC's run time, zlib."""
+_OF_OUR_BASE = re.compile(r"libgomp\.so\.1")
+"""What the base of Debian's packages has, and images of registries may lack."""
 _OF_THE_HOST = re.compile(
     r"lib(?:cuda|nvidia-[\w-]+|nvcuvid|nvidia_[\w]+)\.so\.\d+"
     r"|lib(?:cudart|cublas|cublasLt|cudnn\w*|cufft|curand|cusolver|cusolverMg|cusparse|cusparseLt|nccl|nvrtc[\w-]*|nvToolsExt|nvJitLink|cupti|cufile)\.so[\d.]*"
@@ -48,20 +50,22 @@ class MissingLibrary:
     """Of the wheel, that needs it."""
 
 
-def missing_libraries(facts: Mapping[str, NativeFacts]) -> Sequence[MissingLibrary]:
+def missing_libraries(facts: Mapping[str, NativeFacts], *, on_image: bool = False) -> Sequence[MissingLibrary]:
     """What the wheels, together, lack; by soname, once each.
 
     Args:
         facts: by the distribution's name.
+        on_image: whether the base is an image of a registry, which has not all that our own base has.
     """
     provided = {name for one in facts.values() for name in one.provided}
     found: dict[str, MissingLibrary] = {}
     for wheel, one in sorted(facts.items()):
         for soname, file in one.needed:
-            if soname not in provided and not _needs_no_package(soname):
+            if soname not in provided and not _needs_no_package(soname, on_image=on_image):
                 found.setdefault(soname, MissingLibrary(soname, wheel, file))
     return [found[soname] for soname in sorted(found)]
 
 
-def _needs_no_package(soname: str) -> bool:
-    return any(pattern.fullmatch(soname) for pattern in (_C_LIBRARY, _OF_THE_HOST, _OF_PYTHON, _OPTIONAL))
+def _needs_no_package(soname: str, *, on_image: bool) -> bool:
+    patterns = (_C_LIBRARY, _OF_THE_HOST, _OF_PYTHON, _OPTIONAL, *(() if on_image else (_OF_OUR_BASE,)))
+    return any(pattern.fullmatch(soname) for pattern in patterns)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import io
 import json
 import os
 import re
@@ -14,6 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import urllib3
 
@@ -37,8 +39,11 @@ _HERE = Path("/lib/x86_64-linux-gnu")
 _LOADER = "ld-linux-x86-64.so.2"
 
 
-def push_hub_python(registry: Registry, minor: str) -> str:
-    """Put `library/python:X.Y-slim` into a registry that stands in for Docker Hub; returns its short name."""
+def push_hub_python(registry: Registry, minor: str, *, more: Mapping[str, bytes] = MappingProxyType({})) -> str:
+    """Put `library/python:X.Y-slim` into a registry that stands in for Docker Hub; returns its short name.
+
+    The files `more` (path → content) are in a layer of their own on top.
+    """
     home = _pyenv(minor)
     writers: dict[str, Callable[[LayerWriter], None]] = {
         "system": _write_system,
@@ -48,9 +53,17 @@ def push_hub_python(registry: Registry, minor: str) -> str:
         kept(f"hub-python-{name}-1", functools.partial(_write_layer, write)).read_bytes()
         for name, write in writers.items()
     ]
+    tag = f"{minor}-slim"
+    if more:
+        out = io.BytesIO()
+        with LayerWriter(out) as layer:
+            for path, data in more.items():
+                layer.file(path, data)
+            layer.close()
+        blobs.append(out.getvalue())
     config = _config(home.name, [str(Digest.of(gzip.decompress(data))) for data in blobs])
-    push_docker_image(registry, "library/python", f"{minor}-slim", config, blobs)
-    return f"python:{minor}-slim"
+    push_docker_image(registry, "library/python", tag, config, blobs)
+    return f"python:{tag}"
 
 
 def push_docker_image(
