@@ -151,7 +151,7 @@ def prepare(
             if base is None or extra != _named(project):
                 base = pin_for(candidate, extra=extra)
     if base is None:
-        raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
+        raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
     return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
 
 

@@ -40,7 +40,7 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
         credentials: those that were used.
     """
     name = _name(reference.registry)
-    if found := _ADDRESS.search(error.message):
+    if found := _ADDRESS.search(error.said):
         return _firewall(name, found[1])
     if isinstance(error, TryAgainError):
         return _try_again(error, name)

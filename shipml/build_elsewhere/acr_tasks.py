@@ -132,7 +132,7 @@ class AcrTasksBuilder:
         if self._options.secrets or self._options.ssh or self._options.pull:
             raise UsageError(
                 "ACR Tasks have no --secret, --ssh or --pull",
-                hint="leave it away (bases are always pulled there), or build with: --builder docker",
+                hint="omit it (bases are always pulled there), or build with: --builder docker",
             )
         local = [wheel.filename for wheel in plan.wheels if wheel.url.startswith("file:")] if plan else []
         if local:

@@ -346,7 +346,7 @@ def _checked(project: Project, command: Command) -> Command:
         and (file is None or not file.executable or "/" not in first)
     ):
         raise PlanError(
-            f"the command starts with {first}, which is no program by itself",
+            f"the command starts with {first}, which is not a program by itself",
             hint=f'put python before it: command = "python {" ".join(command.arguments)}"',
         )
     return command
