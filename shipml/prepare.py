@@ -288,6 +288,7 @@ def _source_date_epoch_seconds() -> int | None:
         return None
     if not text.isdecimal():
         raise ConfigurationError(
-            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds", hint="export SOURCE_DATE_EPOCH=$(date +%s)"
+            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds",
+            hint="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)",
         )
     return int(text)

@@ -388,7 +388,7 @@ def test_no_logic_hangs_on_prose() -> None:
                 _is_prose(target) and not _is_own(target)
                 for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             )
-            if compared or read or assigned:
+            if isinstance(node, ast.stmt | ast.expr) and (compared or read or assigned):
                 wrong.append(f"{_where(path, node.lineno)}: {ast.unparse(node)[:80]}")
     assert wrong == []
 

@@ -219,7 +219,8 @@ def _timing(project: Project, options: PlanOptions) -> Timing:
 def _rfc3339(seconds: int) -> str:
     if not 0 <= seconds <= _LATEST_SECONDS:
         raise PlanError(
-            f"SOURCE_DATE_EPOCH={seconds} is not a time that an image can have", hint="use seconds since 1970"
+            f"SOURCE_DATE_EPOCH={seconds} is not a time that an image can have",
+            hint="use seconds since 1970: git log -1 --format=%ct",
         )
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

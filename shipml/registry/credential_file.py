@@ -79,7 +79,7 @@ def table_of(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str,
 
 
 def broken_file(path: Path, why: str) -> ConfigurationError:
-    """The error for a file that a person has to mend."""
+    """The error for a file that a person has to repair."""
     return ConfigurationError(
         f"the credentials in {path} cannot be read: {why}", hint="repair or delete the file, then log in"
     )
