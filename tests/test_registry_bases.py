@@ -14,7 +14,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import read_config
 from shipml.oci.validate import validate
 from shipml.pipeline import PlanRequest, Shipml
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from shipml.report import BuildReport
 from tests.package_index import PackageIndex, serve_index
 from tests.peers.engine import Engine
@@ -137,7 +137,7 @@ def test_a_hub_that_is_down_is_named_with_a_remedy(
 ) -> None:
     """The error says which Python is meant, and how to get it from elsewhere."""
     monkeypatch.setenv("SHIPML_HUB_MIRROR", "127.0.0.1:9")
-    machines[0].session._puller.pauses = Pauses(attempts=1)
+    machines[0].session._puller.retry = RetryPolicy(attempts=1)
     with pytest.raises(TryAgainError) as caught:
         machines[0].session.plan(PlanRequest(folder=folder, python="3.10"))
     assert "no suite of Debian has Python 3.10, and python:3.10-slim cannot be had" in caught.value.message

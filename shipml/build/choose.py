@@ -33,11 +33,11 @@ def decide_builder(
         name: as `--builder` takes it.
         folder: the project's.
         options: of the docker builder.
-        no_dockerfile: whether the project's Dockerfile is left aside.
+        no_dockerfile: whether the project's Dockerfile is ignored.
         engine_is_there: whether a Docker Engine runs here; only asked where it matters.
 
     Raises:
-        UsageError: there is no builder of that name, or it has not the options that were given.
+        UsageError: there is no builder of that name, or it does not take the options that were given.
     """
     if name not in ("auto", *BUILDERS):
         raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")

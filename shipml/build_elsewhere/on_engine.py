@@ -11,7 +11,7 @@ from shipml.build.builder import BuildContext
 from shipml.build_elsewhere.base_images import Credentials
 from shipml.build_elsewhere.built_image import BuiltImage
 from shipml.build_elsewhere.docker import DockerBuilder, DockerOptions
-from shipml.docker_engine import Engine, connect
+from shipml.docker_engine import Engine, NoEngineError, connect
 from shipml.errors import NotAllowedError, UnavailableError
 from shipml.events import Emit
 from shipml.facts.plan import Decision, Plan
@@ -114,7 +114,7 @@ def connect_to_build(decision: Decision) -> Engine:
     try:
         return connect()
     except (UnavailableError, NotAllowedError) as error:
-        hint = error.hint.partition(", or work without it")[0]
+        hint = "install or start Docker" if isinstance(error, NoEngineError) else error.hint
         raise type(error)(
             f"the docker builder was chosen, because {decision.because}; but {error.message}",
             hint=f"{hint}; or build without Docker, and without the Dockerfile: --builder embedded",

@@ -230,6 +230,8 @@ class SmokeCheck:
     """Instead of the image's own command; () runs that."""
     network: bool = False
     """Whether the program may reach the network while it is tested."""
+    env: tuple[str, ...] = ()
+    """Names of variables that the program gets from the environment of whoever tests it."""
     skip: str = ""
     """The reason why this image is not to be run here; "" runs it."""
     calls_nothing: bool = False

@@ -84,6 +84,7 @@ def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
         alive=table.get("alive", False),
         command=tuple(command) if not isinstance(command, str) else _split(command),
         network=table.get("network", False),
+        env=tuple(table.get("env", ())),
         skip=table.get("skip", ""),
     )
 
@@ -100,7 +101,11 @@ def _split(command: str) -> tuple[str, ...]:
 
 
 def _tables(tables: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-    return tuple(sorted((name, tuple(sorted(table.items()))) for name, table in tables.items()))
+    return tuple(
+        sorted(
+            (name, tuple(sorted((key, str(value)) for key, value in table.items()))) for name, table in tables.items()
+        )
+    )
 
 
 def _as_text(value: object) -> str:

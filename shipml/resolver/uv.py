@@ -24,6 +24,7 @@ from shipml.facts.requirements import Requirements
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
+from shipml.resolver.uv_building import is_from_index, refuse_building, without_building
 
 __all__ = ["Question", "Uv", "UvError", "dated_arguments", "python_arguments", "settings_of_uv"]
 
@@ -101,7 +102,13 @@ class Uv:
         return dict(_annotated(text))
 
     def files_of(self, lines: Sequence[str], options: Sequence[str], *arguments: str) -> dict[str, Any]:
-        """The files of these requirements, without what they depend on, as a pylock.toml document; nothing is built."""
+        """The files of these requirements, without what they depend on, as a pylock.toml document; nothing is built.
+
+        Raises:
+            UvError: there are none, or a line is not the name of a package.
+        """
+        if not all(is_from_index(line) for line in lines):
+            raise UvError("only packages of an index are looked at without building")
         text = "".join(f"{line}\n" for line in (*options, *lines))
         return _document(self._compile("-", text, "--no-deps", "--format", "pylock.toml", *arguments))
 
@@ -139,6 +146,7 @@ class Uv:
 
     def _compile(self, path: str, text: str, *arguments: str, pages: Sequence[str] = ()) -> bytes:
         """Run `uv pip compile` once; `pages` may hold credentials, so they are no arguments."""
+        refuse_building(self._folder, os.environ)
         done = subprocess.run(
             [
                 *(_program(), "pip", "compile", path, "--python", sys.executable, "--no-python-downloads"),
@@ -150,7 +158,7 @@ class Uv:
             env=self._environment(pages, text.splitlines()),
             capture_output=True,
             check=False,
-            input=text.encode(),
+            input=without_building(text).encode(),
         )
         if done.returncode != 0:
             raise UvError(done.stderr.decode("utf-8", "replace"))

@@ -41,7 +41,7 @@ class Place:
 
 
 def is_place(text: str) -> bool:
-    """Whether `text`, which is no PEP 508 requirement, names a URL or path."""
+    """Whether `text`, which is not a PEP 508 requirement, names a URL or path."""
     bare = _editable(text)
     if _CONDA_PACKAGE.fullmatch(bare):
         return False

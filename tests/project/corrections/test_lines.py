@@ -77,7 +77,7 @@ def test_what_a_line_means(written: str, meant: list[str]) -> None:
 )
 def test_what_is_not_certain_is_left_to_its_author(line: str, tmp_path: Path) -> None:
     """The error names file, line and text."""
-    with pytest.raises(ConfigurationError, match=r"requirements\.txt:7 is no requirement") as caught:
+    with pytest.raises(ConfigurationError, match=r"requirements\.txt:7 is not a requirement") as caught:
         correct([Line(line, "requirements.txt:7")], tmp_path, imported=(), has_indexes=False)
     assert "NAME==VERSION" in caught.value.hint
 

@@ -1,4 +1,4 @@
-"""Asking one registry: authorised, patiently, and following it to where its blobs are."""
+"""Asking one registry: authorised, with_retries, and following it to where its blobs are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from shipml.errors import UntrustedInputError
+from shipml.errors import ShipmlError, UntrustedInputError
 from shipml.http import redacted
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES
 from shipml.registry.address import Address
@@ -17,8 +17,8 @@ from shipml.registry.scopes import Access
 from shipml.registry.token_service import TokenRefusedError, parse_challenges
 from shipml.registry.tokens import Tokens
 from shipml.registry.transport import (
-    Answer,
     InterruptedRequestError,
+    Response,
     Transport,
     read_answer,
 )
@@ -26,7 +26,7 @@ from shipml.registry.transport import (
 if TYPE_CHECKING:
     import urllib3
 
-__all__ = ["Body", "Conversation", "Question"]
+__all__ = ["AuthorizedClient", "Body", "Request"]
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _REDIRECT_LIMIT = 5
@@ -34,11 +34,11 @@ _AUTHORIZATION_ROUNDS = 3
 """Nothing or a token that has expired; a fresh one; one by renewed credentials."""
 
 Body = bytes | Callable[[], Iterator[bytes]] | None
-"""Of a request; a function begins it anew for every attempt."""
+"""Of a request; a function makes it again for every attempt."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Request:
     """One request."""
 
     method: str
@@ -52,7 +52,7 @@ class Question:
     """By how much longer than usual the answer may take to begin."""
 
 
-class Conversation:
+class AuthorizedClient:
     """Requests to one registry; safe to share between threads."""
 
     def __init__(self, address: Address, transport: Transport, tokens: Tokens) -> None:
@@ -60,7 +60,7 @@ class Conversation:
         self.transport = transport
         self.tokens = tokens
 
-    def ask(self, question: Question, *fine: int, limit_bytes: int = DOCUMENT_LIMIT_BYTES) -> Answer:
+    def ask(self, request: Request, *fine: int, limit_bytes: int = DOCUMENT_LIMIT_BYTES) -> Response:
         """The answer, with one of the `fine` statuses.
 
         Raises:
@@ -69,63 +69,76 @@ class Conversation:
             UntrustedInputError: the answer is too large, or leads where it must not.
             ShipmlError: another status, explained.
         """
-        return self.transport.patiently(lambda: self.ask_once(question, fine, limit_bytes))
+        return self.transport.with_retries(lambda: self.ask_once(request, fine, limit_bytes))
 
-    def ask_once(self, question: Question, fine: Collection[int], limit_bytes: int = DOCUMENT_LIMIT_BYTES) -> Answer:
+    def ask_once(self, request: Request, fine: Collection[int], limit_bytes: int = DOCUMENT_LIMIT_BYTES) -> Response:
         """As `ask`, but an interruption is raised at once."""
-        response, url = self.open(question)
+        response, url = self.open(request)
         answer = read_answer(response, url, limit_bytes)
         if answer.status not in fine:
-            raise explained(answer, self.address.registry, question.what, self._credentials(question))
+            raise self.explain(answer, request)
         return answer
 
-    def open(self, question: Question) -> tuple[urllib3.BaseHTTPResponse, str]:
+    def explain(
+        self, answer: Response, request: Request, *, wrong_login: bool = False, because: str = ""
+    ) -> ShipmlError:
+        """The error for an answer that is none of those that were hoped for; see `registry.errors.explained`."""
+        return explained(
+            answer,
+            self.address.registry,
+            request.what,
+            self._credentials(request),
+            reads=request.access.reads,
+            wrong_login=wrong_login,
+            because=because,
+        )
+
+    def open(self, request: Request) -> tuple[urllib3.BaseHTTPResponse, str]:
         """The answer of any status but 401, its body unread, and the URL that gave it: asked once."""
-        url = question.url
+        url = request.url
         for _ in range(_REDIRECT_LIMIT):
-            response = self._authorised(question, url)
+            response = self._authorised(request, url)
             location = response.headers.get("Location")
-            if response.status not in _REDIRECTS or not location or question.method not in ("GET", "HEAD"):
+            if response.status not in _REDIRECTS or not location or request.method not in ("GET", "HEAD"):
                 return response, url
             read_answer(response, url)
             url = self.address.follow(location, url, "where its content is")
-        raise UntrustedInputError(f"{redacted(question.url)} redirects more than {_REDIRECT_LIMIT} times")
+        raise UntrustedInputError(f"{redacted(request.url)} redirects more than {_REDIRECT_LIMIT} times")
 
-    def _authorised(self, question: Question, url: str) -> urllib3.BaseHTTPResponse:
+    def _authorised(self, request: Request, url: str) -> urllib3.BaseHTTPResponse:
         if not self.address.is_own(url):
-            return self._send(question, url, "")
+            return self._send(request, url, "")
         for number in range(_AUTHORIZATION_ROUNDS):
-            header = self._header(question)
-            response = self._send(question, url, header)
+            header = self._header(request)
+            response = self._send(request, url, header)
             if response.status != HTTPStatus.UNAUTHORIZED:
                 return response
             answer = read_answer(response, url)
             challenges = parse_challenges(response.headers.getlist("WWW-Authenticate"))
             last = number == _AUTHORIZATION_ROUNDS - 1
             fresh = number > 0
-            if last or not self.tokens.refused(question.access, header, challenges, fresh=fresh):
+            if last or not self.tokens.refused(request.access, header, challenges, fresh=fresh):
                 break
-        raise explained(answer, self.address.registry, question.what, self._credentials(question))
+        only_passwords = bool(challenges) and all(one.scheme == "basic" for one in challenges)
+        raise self.explain(answer, request, wrong_login=only_passwords)
 
-    def _header(self, question: Question) -> str:
+    def _header(self, request: Request) -> str:
         try:
-            return self.tokens.header(question.access)
+            return self.tokens.header(request.access)
         except TokenRefusedError as error:
-            answer = Answer(HTTPStatus.UNAUTHORIZED, {}, b"", question.url)
-            wrong = explained(answer, self.address.registry, question.what, self._credentials(question))
-            wrong.message = f"{wrong.message}; {error.message}"
-            raise wrong from error
+            answer = Response(HTTPStatus.UNAUTHORIZED, {}, b"", request.url)
+            raise self.explain(answer, request, wrong_login=True, because=error.message) from error
 
-    def _send(self, question: Question, url: str, authorization: str) -> urllib3.BaseHTTPResponse:
-        headers = {**question.headers, "Authorization": authorization} if authorization else question.headers
-        body = question.body() if callable(question.body) else question.body
+    def _send(self, request: Request, url: str, authorization: str) -> urllib3.BaseHTTPResponse:
+        headers = {**request.headers, "Authorization": authorization} if authorization else request.headers
+        body = request.body() if callable(request.body) else request.body
         try:
-            return self.transport.send(question.method, url, headers, body, patience=question.patience)
+            return self.transport.send(request.method, url, headers, body, patience=request.patience)
         except InterruptedRequestError as error:
             if error.status == HTTPStatus.TOO_MANY_REQUESTS:
-                used = self._credentials(question)
-                error.message = f"{error.message}; credentials used for {self.address.registry}: {used}"
+                used = self._credentials(request)
+                raise error.with_credentials(f"credentials used for {self.address.registry}: {used}") from error
             raise
 
-    def _credentials(self, question: Question) -> Credentials:
-        return self.tokens.credentials(question.access.repository)
+    def _credentials(self, request: Request) -> Credentials:
+        return self.tokens.credentials(request.access.repository)
