@@ -22,7 +22,7 @@ _PYTHONS = ("3.14", "3.9")
 
 
 def resolved(uv: Uv, question: Question) -> tuple[Question, dict[str, Any]]:
-    """uv's answer, and the question with the names for which a pre-release may be taken.
+    """Uv's answer, and the question with the names for which a pre-release may be taken.
 
     Raises:
         UvError, ResolutionError, UnavailableError: as `Uv.resolve`.
