@@ -12,15 +12,14 @@ import pytest
 
 from shipml.errors import BuildError, ResolutionError, UnavailableError
 from shipml.events import Event, Notice, StepFinished
-from shipml.facts.plan import LockedSource, LockedWheel
+from shipml.facts.plan import LockedSource, LockedWheel, Plan
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import suite_named
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
-from shipml.facts.plan import Plan
-from shipml.prepare import plan_of, prepare
 from shipml.pipeline import PlanRequest, Shipml
+from shipml.prepare import plan_of, prepare
 from shipml.session import Session
 from shipml.source_builds import build_wheels
 from shipml.source_builds.building import Building
@@ -42,11 +41,6 @@ FILES = {
     "tiny-1.0.dist-info/METADATA": b"Metadata-Version: 2.1\\nName: tiny\\nVersion: 1.0\\n",
     "tiny-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
 }
-
-
-def _planned(session: Shipml, request: PlanRequest) -> Plan:
-    """The plan that a build makes: with its sources built."""
-    return plan_of(request, prepare(session.session, request))
 
 
 def build_wheel(folder, settings=None, metadata=None):
@@ -73,6 +67,11 @@ IN_TREE = {
     "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
     "backend.py": BACKEND,
 }
+
+
+def _planned(session: Shipml, request: PlanRequest) -> Plan:
+    """The plan that a build makes: with its sources built."""
+    return plan_of(request, prepare(session.session, request))
 
 
 @pytest.fixture(scope="module")
