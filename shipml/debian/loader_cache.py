@@ -7,12 +7,11 @@ Format: glibc, sysdeps/generic/dl-cache.h ("glibc-ld.so.cache1.1"), little-endia
 from __future__ import annotations
 
 import functools
-import io
 import re
 import struct
 from collections.abc import Mapping
 
-__all__ = ["MULTIARCH", "cache_bytes", "is_library", "library_name", "read_cache"]
+__all__ = ["MULTIARCH", "cache_bytes", "is_library", "read_cache"]
 
 MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 """Debian's name of the folder of libraries, by architecture."""
@@ -31,23 +30,6 @@ def is_library(path: str, architecture: str) -> bool:
     """Whether ldconfig would look at `path` (relative to the root)."""
     folder, _, name = path.rpartition("/")
     return folder in (f"usr/lib/{MULTIARCH[architecture]}", "usr/lib", "usr/lib64") and bool(_NAME.match(name))
-
-
-def library_name(data: bytes) -> str | None:
-    """The SONAME of an ELF shared object; "" where it has none, None where it is no such thing."""
-    if not data.startswith(b"\x7fELF"):
-        return None
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.dynamic import DynamicSection
-    from elftools.elf.elffile import ELFFile
-
-    try:
-        section = ELFFile(io.BytesIO(data)).get_section_by_name(".dynamic")
-        if not isinstance(section, DynamicSection):
-            return None
-        return next((str(tag.soname) for tag in section.iter_tags("DT_SONAME")), "")  # type: ignore[attr-defined]  # set by name
-    except ELFError:
-        return None
 
 
 def cache_bytes(libraries: Mapping[str, str], architecture: str) -> bytes:

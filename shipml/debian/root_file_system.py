@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from shipml.debian.deb import DebMember
-from shipml.debian.loader_cache import is_library, library_name
+from shipml.debian.loader_cache import is_library
 from shipml.errors import UntrustedInputError
+from shipml.wheels.elf import soname_of
 
 __all__ = ["FolderWriter", "RootFileSystem", "Sink"]
 
@@ -78,7 +79,7 @@ class RootFileSystem:
             self._register_library(path, member.data)
 
     def _register_library(self, path: str, data: bytes) -> None:
-        if is_library(path, self._architecture) and (name := library_name(data)) is not None:
+        if is_library(path, self._architecture) and (name := soname_of(data)) is not None:
             folder, _, file_name = path.rpartition("/")
             self.libraries.setdefault(name or file_name, f"/{folder.removeprefix('usr/')}/{name or file_name}")
 

@@ -10,10 +10,11 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Protocol
 
 from shipml.wheels.archive import Archive, Entry
 
-__all__ = ["MACHINES", "ElfFile", "elf_files"]
+__all__ = ["MACHINES", "ElfFile", "elf_files", "soname_of"]
 
 MACHINES = MappingProxyType({62: "amd64", 183: "arm64", 21: "ppc64le", 243: "riscv64"})
 """Architecture (Go's name) by e_machine."""
@@ -65,6 +66,33 @@ def elf_files(archive: Archive) -> Iterator[ElfFile]:
             yield ElfFile(entry.name, name, *found)
 
 
+def soname_of(data: bytes) -> str | None:
+    """What a shared object calls itself; "" where it has no name of its own, None where it is not one."""
+    if len(data) < _HEADER.size or not data.startswith(_MAGIC) or data[4:6] != _64_BIT_LITTLE_ENDIAN:
+        return None
+    if _HEADER.unpack_from(data)[1] not in _LOADED_KINDS:
+        return None
+    found = _dynamic(_Bytes(data), data[: _HEADER.size])
+    return None if found is None else found[0]
+
+
+class _Content(Protocol):
+    """Of an ELF file."""
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """At most `size_bytes` bytes from `offset`; fewer at the file's end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bytes:
+    """Content that is in memory."""
+
+    data: bytes
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        return self.data[offset : offset + size_bytes]
+
+
 class _Ranges:
     """Reads ranges of an entry's content, forward at no extra cost, backward by inflating again."""
 
@@ -98,7 +126,7 @@ class _Ranges:
         return self._window[begin : begin + size_bytes]
 
 
-def _dynamic(content: _Ranges, start: bytes) -> tuple[str, tuple[str, ...]] | None:
+def _dynamic(content: _Content, start: bytes) -> tuple[str, tuple[str, ...]] | None:
     """Soname and needed libraries; None where the file is broken."""
     _, _, _, _, segments_offset, _, _, _, segment_bytes, count = _HEADER.unpack(start)
     if segment_bytes != _SEGMENT.size or not 0 < count <= _MAX_SEGMENTS:

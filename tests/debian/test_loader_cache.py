@@ -14,8 +14,10 @@ from shipml.debian.loader_cache import (
     _compare,
     cache_bytes,
     is_library,
-    library_name,
+    read_cache,
 )
+from shipml.wheels.elf import soname_of
+from tests.debian.making import elf_bytes
 
 
 def _ldconfig() -> str:
@@ -71,6 +73,19 @@ def test_soname_is_read_from_elf() -> None:
     libc = next(Path("/lib").glob("*-linux-gnu/libc.so.6"), None)
     if libc is None:
         pytest.skip("no glibc here")
-    assert library_name(libc.read_bytes()) == "libc.so.6"
-    assert library_name(b"/* GNU ld script */") is None
-    assert library_name(b"\x7fELF" + b"\0" * 60) is None
+    assert soname_of(libc.read_bytes()) == "libc.so.6"
+    assert soname_of(elf_bytes("libx.so.1", ["liby.so.2"])) == "libx.so.1"
+    assert soname_of(elf_bytes()) == ""
+    assert soname_of(b"/* GNU ld script */") is None
+    assert soname_of(b"\x7fELF" + b"\0" * 60) is None
+
+
+@pytest.mark.parametrize("before", [b"", b"ld.so-1.7.0" + bytes(37)], ids=["today's", "glibc before 2.32"])
+def test_a_cache_is_read_back(before: bytes) -> None:
+    """Also where it lies behind a table of the older format; what is cut short or no cache gives what can be read."""
+    libraries = {"liba.so.1": "/lib/liba.so.1", "libb.so.2": "/usr/local/lib/libb.so.2"}
+    cache = before + cache_bytes(libraries, "amd64")
+    assert read_cache(cache, "amd64") == libraries
+    assert read_cache(cache, "arm64") == {}
+    assert read_cache(cache[:-60], "amd64").items() <= libraries.items()
+    assert read_cache(b"no cache", "amd64") == {}
