@@ -89,13 +89,14 @@ def facts_of_tree(root: Path, environment: Mapping[str, str], what: str) -> Imag
     if glibc is None:
         raise PlanError(
             f"{what} has no GNU C library (Alpine's musl runs other wheels)",
-            hint="choose an image made from Debian or Ubuntu, as python:3.12-slim",
+            hint="choose an image made from Debian or Ubuntu, such as python:3.12-slim",
         )
     program = _python_on_path(root, environment.get("PATH") or _DEFAULT_PATH)
     version = _version_of(root, program) if program else None
     if program is None or version is None:
         raise PlanError(
-            f"{what} has no Python 3 on its PATH", hint="choose an image that has one, as python:3.12-slim, or a suite"
+            f"{what} has no Python 3 on its PATH",
+            hint="choose an image that has one, such as python:3.12-slim, or a suite",
         )
     return ImageFacts(version, f"/{program}", glibc, _suite_of_release(root))
 

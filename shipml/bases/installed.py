@@ -88,8 +88,8 @@ def _libraries_of_folders(root: Path, architecture: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for folder in (f"lib/{MULTIARCH[architecture]}", "lib", "lib64"):
         for place in (inside(root, folder), inside(root, f"usr/{folder}")):
-            names = [] if place is None or not (root / place).is_dir() else os.scandir(root / place)
-            for name in sorted(entry.name for entry in names):
+            names = os.listdir(root / place) if place is not None and (root / place).is_dir() else []  # noqa: PTH208
+            for name in sorted(names):
                 if is_library(f"usr/{folder}/{name}", architecture) and inside(root, f"{place}/{name}") is not None:
                     found.setdefault(name, f"/{folder}/{name}")
     return found

@@ -54,7 +54,7 @@ def _from_environment(variable: str) -> str | None:
     if not value.startswith(_SCHEMES):
         raise ConfigurationError(
             f"{variable} is {value!r}, which is not an http, https or file URL",
-            hint=f"set it to the folder that holds dists/ and pool/, as in {_DEFAULT}",
+            hint=f"set it to the folder that holds dists/ and pool/, such as {_DEFAULT}",
         )
     return value.rstrip("/")
 

@@ -27,7 +27,8 @@ _TAG = struct.Struct("<QQ")
 _LOAD, _DYNAMIC = 1, 2
 _NEEDED, _STRING_TABLE, _SONAME = 1, 5, 14
 _64_BIT_LITTLE_ENDIAN = b"\2\1"
-_LOADED_KINDS = (2, 3)
+_SHARED_OBJECT = 3
+_LOADED_KINDS = (2, _SHARED_OBJECT)
 """Programs and shared objects; what a linker or debugger reads needs no library."""
 _MAX_SEGMENTS, _MAX_DYNAMIC_BYTES, _MAX_NAME_BYTES = 256, 1 << 20, 256
 
@@ -70,7 +71,7 @@ def soname_of(data: bytes) -> str | None:
     """What a shared object calls itself; "" where it has no name of its own, None where it is not one."""
     if len(data) < _HEADER.size or not data.startswith(_MAGIC) or data[4:6] != _64_BIT_LITTLE_ENDIAN:
         return None
-    if _HEADER.unpack_from(data)[1] not in _LOADED_KINDS:
+    if _HEADER.unpack_from(data)[0] != _SHARED_OBJECT:
         return None
     found = _dynamic(_Bytes(data), data[: _HEADER.size])
     return None if found is None else found[0]
