@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,7 @@ from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.session import Session
+from shipml.text import size_text
 from shipml.wheels.facts import are_known
 
 __all__ = ["PlanRequest", "Prepared", "learn", "plan_of", "prepare"]
@@ -47,6 +49,7 @@ __all__ = ["PlanRequest", "Prepared", "learn", "plan_of", "prepare"]
 _READ_TO_LOOK_BYTES = 128 << 20
 """What a plan downloads at most to see which libraries wheels need; a build reads all."""
 _LESSON_FACT = "lesson-1"
+_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ def prepare(
     session = session.asked(request)
     require_project_folder(request.folder)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
+    _require_content(session, project, request)
     project, all_added = complete(project)
     for added in all_added:
         session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
@@ -153,6 +157,27 @@ def prepare(
     if base is None:
         raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
     return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
+
+
+def _require_content(session: Session, project: Project, request: PlanRequest) -> None:
+    """Say which files are pointers of Git LFS; an image is not made of them.
+
+    Raises:
+        PlanError: there are some, and an image is made.
+    """
+    if not project.lfs_pointers:
+        return
+    missing = [
+        f"{one.path} is a git-lfs pointer, {size_text(one.size_bytes)} are missing"
+        + (f" ({one.reader} names it)" if one.reader else "")
+        for one in project.lfs_pointers
+    ]
+    paths = ", ".join(json.dumps(one.path) for one in project.lfs_pointers[:_SHOWN])
+    hint = f"fetch the content: git lfs pull; or leave it out, in shipml.toml: exclude = [{paths}]"
+    message = f"{'; '.join(missing[:_SHOWN])}{f' and {len(missing) - _SHOWN} more' * (len(missing) > _SHOWN)}"
+    if request.must_follow:
+        raise PlanError(message, hint=hint)
+    session.emit(Notice(f"{message}: build refuses that; {hint}", "warning"))
 
 
 def _say_doubt(session: Session, command: Command, request: PlanRequest) -> None:

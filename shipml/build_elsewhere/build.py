@@ -85,7 +85,9 @@ def _on_engine(
 ) -> BuildReport:
     with connect_to_build(work) as engine:
         _tell_idle(session, request, has_dockerfile=work.has_dockerfile)
-        image, report = work.run(engine, session.store, session.emit, lambda: make_plan(request))
+        image, report = work.run(
+            engine, session.store, session.emit, lambda: make_plan(replace(request, must_follow=True))
+        )
         write_outputs(image, targets, work.references, session.emit)
     return report
 
@@ -94,7 +96,7 @@ def _in_azure(
     session: Session, make_plan: MakePlan, work: AzureBuild, request: PlanRequest, targets: Sequence[Output]
 ) -> BuildReport:
     _tell_idle(session, request, has_dockerfile=work.has_dockerfile)
-    report = work.run(session.azure, session.store, session.emit, lambda: make_plan(request))
+    report = work.run(session.azure, session.store, session.emit, lambda: make_plan(replace(request, must_follow=True)))
     names = [Reference.parse(reference) for reference in report.references]
     write_outputs(session.store.image(report.digest), targets, names, session.emit)
     return report

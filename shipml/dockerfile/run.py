@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shipml.dockerfile.pip_install import read_pip_install, without_redirections
 from shipml.facts.dockerfile import DockerfileUser
 
 __all__ = ["Ran", "RunError", "understand_run"]
@@ -22,26 +23,6 @@ _USER_VALUES = frozenset(
 )
 _INSTALLERS = frozenset({"pip", "wheel"})
 """What a program does not need: it was there to install others."""
-_PIP_FLAGS = frozenset(
-    {"--no-cache-dir", "--no-cache", "--upgrade", "-U", "-q", "--quiet", "--system", "--user", "-v", "--verbose"}
-    | {"--break-system-packages", "--prefer-binary", "--disable-pip-version-check", "--no-input", "--compile"}
-    | {"--ignore-installed", "-I", "--force-reinstall", "--root-user-action=ignore", "--no-warn-script-location"}
-    | {"--no-build-isolation", "--pre", "--use-deprecated=legacy-resolver", "--no-progress-bar", "-y"}
-)
-_PIP_VALUES = frozenset(
-    {"--trusted-host", "--timeout", "--default-timeout", "--retries", "--progress-bar", "--root-user-action", "--cert"}
-    | {"--cache-dir", "--only-binary", "--no-binary", "--python", "-p", "--link-mode", "--resume-retries"}
-)
-_PIP_FILES = frozenset({"-r", "--requirement", "--requirements"})
-_PIP_INDEX = {
-    "-i": "--index-url",
-    "--index-url": "--index-url",
-    "--default-index": "--index-url",
-    "--extra-index-url": "--extra-index-url",
-    "--index": "--extra-index-url",
-    "-f": "--find-links",
-    "--find-links": "--find-links",
-}
 _HARMLESS = frozenset({"true", ":", "echo", "set", "ldconfig"})
 _CLEANS = re.compile(
     r"/var/lib/apt/lists.*|/var/cache/.*|/tmp/.*|/root/\.cache.*|~/\.cache.*|/var/tmp/.*|/usr/share/(?:doc|man).*"
@@ -81,7 +62,7 @@ def understand_run(text: str, users: Sequence[DockerfileUser] = (), groups: Mapp
         RunError: one of them is not known.
     """
     ran = Ran(known_users=tuple(users), groups={**_GROUPS, **(groups or {})})
-    for words in _commands(text):
+    for words in _commands(without_redirections(text)):
         _understand(words, ran)
     return ran
 
@@ -137,33 +118,18 @@ def _pip(words: Sequence[str], ran: Ran) -> None:
         return
     if action != "install":
         raise RunError(f"pip {action} is not understood")
-    named: list[str] = []
-    queue = [*words[:rest], *words[rest + 1 :]]
-    while queue:
-        word = queue.pop(0)
-        if word.startswith("-"):
-            _pip_option(word, queue, ran)
-        elif word.startswith((".", "/")) or word.endswith((".whl", ".tar.gz", ".zip")):
-            raise RunError(f"pip install {word}: what lies in the project is not understood")
-        else:
-            named.append(word)
-    ran.requirements += [one for one in named if re.split(r"[<>=!~\[ ]", one)[0].lower() not in _INSTALLERS]
-
-
-def _pip_option(word: str, queue: list[str], ran: Ran) -> None:
-    """One option of `pip install`; its value, where it stands apart, is taken from `queue`."""
-    if word in _PIP_FLAGS:
-        return
-    name, has_value, value = word.partition("=") if word.startswith("--") else (word[:2], word[2:], word[2:])
-    if name not in _PIP_FILES and name not in _PIP_INDEX and name not in _PIP_VALUES:
-        raise RunError(f"pip install {word} is not understood")
-    if not has_value and not queue:
-        raise RunError(f"pip install {name} lacks its value")
-    given = value if has_value else queue.pop(0)
-    if name in _PIP_FILES:
-        ran.requirement_files.append(given)
-    elif name in _PIP_INDEX:
-        ran.index_options.append(f"{_PIP_INDEX[name]} {given}")
+    asked = read_pip_install([*words[:rest], *words[rest + 1 :]])
+    if asked.lacking:
+        raise RunError(f"pip install {asked.lacking} lacks its value")
+    for one in (*asked.others, *(f"-c {path}" for path in asked.constraints)):
+        raise RunError(f"pip install {one} is not understood")
+    for one in (*asked.places, *(f"-e {place}" for place in asked.editable)):
+        raise RunError(f"pip install {one}: what lies in the project is not understood")
+    ran.requirement_files += asked.files
+    ran.index_options += asked.index_options
+    ran.requirements += [
+        one for one in asked.requirements if re.split(r"[<>=!~\[ ]", one)[0].lower() not in _INSTALLERS
+    ]
 
 
 def _apt(words: Sequence[str], ran: Ran) -> None:

@@ -27,6 +27,7 @@ from shipml.oci.manifest import Platform
 __all__ = [
     "Distribution",
     "GpuUse",
+    "LfsPointer",
     "Lock",
     "LockFile",
     "ModelFile",
@@ -132,8 +133,17 @@ class ModelFile:
     path: str
     made_with: tuple[tuple[str, str], ...] = ()
     """(distribution, version) of the libraries that made it: ("scikit-learn", "1.2.1"), sorted."""
-    is_pointer: bool = False
-    """Whether it is not there: a pointer of Git LFS stands in its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class LfsPointer:
+    """A file of the project that is not there: a pointer of Git LFS stands in its place."""
+
+    path: str
+    size_bytes: int
+    """Of what is missing."""
+    reader: str = ""
+    """`FILE:LINE` of code that names it; "" where none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +216,9 @@ class Project:
     secrets: tuple[FoundSecret, ...] = ()
     """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
     models: tuple[ModelFile, ...] = ()
-    """The trained models that say what made them, and those that are missing; sorted by path."""
+    """The trained models that say what made them, sorted by path."""
+    lfs_pointers: tuple[LfsPointer, ...] = ()
+    """Among the files that the image gets; sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
     system_packages: tuple[SystemPackage, ...] = ()
     """Of apt.txt, Aptfile and packages.txt."""

@@ -32,7 +32,7 @@ class PlanRequest:
     no_dockerfile: bool = False
     """Leave the project's Dockerfile aside."""
     must_follow: bool = False
-    """Fail where the project's Dockerfile is not understood."""
+    """An image is made of it: fail where the project's Dockerfile is not understood, or files are missing."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", Path(self.folder))

@@ -136,6 +136,10 @@ def _files(project: Project) -> Iterator[Decision]:
         f"{len(files)} file{'s' * (len(files) != 1)}, {_size(size_bytes)}",
         ".dockerignore and the safe excludes let them through",
     )
+    for one in project.lfs_pointers:
+        reader = f"; {one.reader} names it" if one.reader else ""
+        because = f"it is a git-lfs pointer, {_size(one.size_bytes)} are missing: git lfs pull{reader}"
+        yield Decision("missing", _shown_path(one.path), because)
     by_reason: dict[str, list[str]] = {}
     for path, reason in project.left_out:
         by_reason.setdefault(reason, []).append(_shown_path(path))

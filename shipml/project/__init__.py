@@ -30,6 +30,7 @@ from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
+from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.streamlit_setup import find_streamlit_setups
@@ -131,7 +132,7 @@ def read_project(
         lock_file=LockFile(LOCK_NAME, lock_text) if lock_text is not None else None,
     )
     project = follow_dockerfile(project) if follows else project
-    project = replace(project, secrets=_secrets(project))
+    project = replace(project, secrets=_secrets(project), lfs_pointers=find_lfs_pointers(folder, project.files))
     for one in project.secrets:
         emit(Notice(f"{one.source} holds a secret ({one.kind}): push refuses the image", "warning"))
     return project

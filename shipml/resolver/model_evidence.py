@@ -78,9 +78,6 @@ def added_requirements(project: Project) -> Iterator[tuple[DeclaredRequirement, 
 def contradictions(project: Project) -> Iterator[Decision]:
     """Models that the project's own pins cannot load, or load into something else; and models that are not there."""
     for model in project.models:
-        if model.is_pointer:
-            because = "it is a pointer of Git LFS, not the file itself; fetch it: git lfs pull"
-            yield Decision("model file", f"{model.path} is missing", because, "warning")
         for name, version in model.made_with:
             one = _declared(project, name)
             if one is not None and one.version and by_number(one.version)[:2] != by_number(version)[:2]:

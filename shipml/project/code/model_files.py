@@ -29,15 +29,12 @@ RECIPE = 1
 """Part of the key under which what was found is kept."""
 _SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav", ".p", ".dat", ".mdl", ".model", ".h5", ".hdf5", ".keras", ".ubj")
 _SUFFIXES_PACKED = (".gz", ".z", ".bz2", ".xz", ".lzma")
-_WEIGHTS = (".pt", ".pth", ".onnx", ".safetensors", ".bin", ".npy", ".npz", ".pb", ".tflite", ".ckpt", ".parquet")
-_POINTER_BYTES = 1024
-"""A Git LFS pointer is shorter (its specification)."""
+_HEAD_BYTES = 16
 _MOST_FILES = 64
 _LIMIT_BYTES = 1 << 30
 """Of one file, unpacked: what lies beyond is not read."""
 _CHUNK_BYTES = 1 << 22
 _OVERLAP_BYTES = 256
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\n"
 
 _KEY = re.compile(rb"_sklearn_version(?:\x94|q.|r.{4}|\np\d+\n)?", re.DOTALL)
 _LINE = re.compile(rb"[VS]'?(?P<text>[^\n']*)'?\n")
@@ -52,7 +49,7 @@ _VERSION = re.compile(r"\d+\.\d+\.\d+(?:-tf)?")
 
 
 def read_model_files(folder: Path, files: Iterable[ApplicationFile], store: Store | None) -> tuple[ModelFile, ...]:
-    """The model files that say what made them, and those that are Git LFS pointers; sorted by path.
+    """The model files that say what made them, sorted by path.
 
     Args:
         folder: the project's root.
@@ -62,9 +59,9 @@ def read_model_files(folder: Path, files: Iterable[ApplicationFile], store: Stor
     found = []
     for file in [one for one in files if _may_be_model(one)][:_MOST_FILES]:
         kept = _remembered(folder, file, store)
-        if kept["pointer"] or kept["made_with"]:
+        if kept["made_with"]:
             made_with = tuple((str(name), str(version)) for name, version in kept["made_with"])
-            found.append(ModelFile(file.path, made_with, is_pointer=bool(kept["pointer"])))
+            found.append(ModelFile(file.path, made_with))
     return tuple(found)
 
 
@@ -72,15 +69,14 @@ def _may_be_model(file: ApplicationFile) -> bool:
     name = file.path.lower()
     for packed in _SUFFIXES_PACKED:
         name = name.removesuffix(packed) if name.count(".") > 1 else name
-    small = file.size_bytes <= _POINTER_BYTES and name.endswith(_WEIGHTS)
-    return file.kind == "file" and (small or name.endswith((*_SUFFIXES, *_SUFFIXES_PACKED)))
+    return file.kind == "file" and name.endswith((*_SUFFIXES, *_SUFFIXES_PACKED))
 
 
 def _remembered(folder: Path, file: ApplicationFile, store: Store | None) -> dict[str, Any]:
     key = f"{RECIPE} {file.digest}"
     if store is not None and file.digest is not None:
         known = store.fact("model", key)
-        if isinstance(known, dict) and {"pointer", "made_with"} <= set(known):
+        if isinstance(known, dict) and "made_with" in known:
             return known
     found = _read(folder / file.path)
     if store is not None and file.digest is not None:
@@ -92,14 +88,12 @@ def _read(path: Path) -> dict[str, Any]:
     """A file that cannot be read says nothing: whoever packs it explains that."""
     try:
         with path.open("rb") as stream:
-            head = stream.read(len(_LFS_POINTER))
-            if head == _LFS_POINTER:
-                return {"pointer": True, "made_with": []}
+            head = stream.read(_HEAD_BYTES)
             stream.seek(0)
             found = dict(_made_with(stream, head))
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, KeyError):
         found = {}
-    return {"pointer": False, "made_with": sorted([name, version] for name, version in found.items())}
+    return {"made_with": sorted([name, version] for name, version in found.items())}
 
 
 def _made_with(stream: IO[bytes], head: bytes) -> Iterator[tuple[str, str]]:

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shipml.dockerfile.pip_install import find_pip_installs
 from shipml.errors import ConfigurationError
 from shipml.project.text import read_any_text
 
 __all__ = ["Notebook", "read_notebook"]
 
-_PIP = re.compile(r"\s*[!%]\s*(?:(?:\{?sys\.executable\}?|python[\d.]*)\s+-m\s+)?(?:uv\s+)?pip[\d.]*\s+install\s.*")
+_SHELL = re.compile(r"\s*[!%]\s*\S")
 _MAGIC = re.compile(r"\s*(?:[!?]|%(?!\s*\())|.*\?\s*$|\s*\w+\s*=\s*[!%]")
 _OTHER_LANGUAGE = re.compile(r"\s*%%(?:bash|sh|html|javascript|js|latex|markdown|writefile|script|perl|ruby|R|sql)\b")
 
@@ -49,7 +50,7 @@ def read_notebook(folder: Path, path: str) -> Notebook | None:
         if source is None or _OTHER_LANGUAGE.match(source):
             continue
         lines = source.splitlines()
-        installs += [(number, line.strip()) for line in lines if _PIP.fullmatch(line)]
+        installs += [(number, line.strip()) for line in lines if _SHELL.match(line) and find_pip_installs(line)]
         cells.append((number, "\n".join(_blank(line) if _MAGIC.match(line) else line for line in lines)))
     return Notebook(tuple(cells), tuple(installs), str(_inner(metadata, "language_info", "version") or ""))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from shipml.dockerfile.pip_install import find_pip_installs
 from shipml.project.data import conda_names, module_names, normalised
 
 __all__ = ["Repair", "is_requirement", "repair"]
@@ -25,25 +26,6 @@ class Repair:
 
 _NAME = r"(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)(?P<extras>\s*\[[^\]]*\])?"
 _VERSION = r"(?P<version>v?\d\w*(?:[.!-]\w+)*(?:\+[\w.]+)?(?:\.\*)?)"
-_INSTALL = re.compile(
-    r"(?:RUN\s+)?[$!%>]*\s*(?:sudo\s+(?:-H\s+)?)?(?:(?:python|py)[\d.]*\s+(?:-3\s+)?-m\s+)?(?:uv\s+)?(?:pip[\d.]*|conda|mamba)\s+"
-    r"(?:install|add)\s+(?P<rest>.+)",
-    re.IGNORECASE,
-)
-_WITH_VALUE = {
-    "-i",
-    "-f",
-    "-r",
-    "-c",
-    "-t",
-    "-n",
-    "--index-url",
-    "--extra-index-url",
-    "--find-links",
-    "--requirement",
-    "--target",
-}
-_WITH_VALUE |= {"--channel", "--name", "--prefix", "--trusted-host", "--constraint", "--timeout"}
 _RULER = re.compile(r"[\W_]*")
 _TABLE_HEAD = re.compile(r"package\s+version(?:\s+.*)?", re.IGNORECASE)
 _CONDA = re.compile(rf"(?P<name>[\w.-]+)={_VERSION}=(?P<build>[\w.]+)")
@@ -102,15 +84,9 @@ def _nothing(text: str) -> Repair | None:
 
 def _installation(text: str) -> Repair | None:
     """`pip install a b==1`."""
-    match = _INSTALL.fullmatch(text)
-    if match is None:
-        return None
-    words, skip = [], False
-    for word in re.split(r"\s+", match["rest"].split("&&")[0].split("|")[0].strip()):
-        if not skip and not word.startswith("-"):
-            words.append(word.strip("\"'"))
-        skip = word in _WITH_VALUE
-    return _all(words, "it is a command: what it installs is taken")
+    found = find_pip_installs(text)
+    words = [word for one in found for word in (*one.requirements, *one.editable, *one.places)]
+    return _all(words, "it is a command: what it installs is taken") if found else None
 
 
 def _all(words: list[str], because: str) -> Repair | None:

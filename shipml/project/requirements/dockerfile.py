@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from shipml.dockerfile.names import find_dockerfile
+from shipml.dockerfile.pip_install import find_pip_installs
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import ConfigurationError
 from shipml.facts.dockerfile import FollowedDockerfile
@@ -49,10 +49,6 @@ def read_dockerfile(folder: Folder, dockerfile: FollowedDockerfile) -> Found | N
     return replace(found, requirements=(*found.requirements, *lines), options=(*found.options, *options))
 
 
-_COMMAND = re.compile(r"(?:python[\d.]*\s+-m\s+)?(?:uv\s+)?pip[\d.]*\s+install\s+(?P<rest>.+)")
-_OPTION = re.compile(
-    r"(?:-r|-c|-f|-i|--requirement|--index-url|--extra-index-url|--find-links)[ =]\s*\S+|-{1,2}[\w-]+(?:=\S+)?"
-)
 _INSTALLERS = {"pip", "setuptools", "wheel", "uv"}
 
 
@@ -79,8 +75,6 @@ def _text(folder: Folder, name: str) -> str:
 def _lines(file: str, text: str) -> Iterator[Line]:
     """Each command that installs packages by name."""
     for instruction in parse_dockerfile(text).instructions:
-        for command in re.split(r"&&|;|\|\|", instruction.rest) if instruction.keyword == "RUN" else ():
-            match = _COMMAND.fullmatch(command.strip())
-            packages = _OPTION.sub(" ", match["rest"]).split() if match else []
-            if set(packages) - _INSTALLERS and "$" not in command and packages != ["."]:
-                yield Line(command.strip(), f"{file}:{instruction.first_line + 1}")
+        for one in find_pip_installs(instruction.rest) if instruction.keyword == "RUN" else ():
+            if set(one.requirements) - _INSTALLERS and "$" not in one.text:
+                yield Line(one.text, f"{file}:{instruction.first_line + 1}")

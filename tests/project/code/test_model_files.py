@@ -105,14 +105,6 @@ def test_a_broken_file_says_nothing(tmp_path: Path, data: bytes) -> None:
     assert made_with(tmp_path, "m.pkl", data) == []
 
 
-def test_a_pointer_of_git_lfs_is_known(tmp_path: Path) -> None:
-    """The model itself is not there."""
-    data = b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 5\n"
-    (tmp_path / "m.pt").write_bytes(data)
-    (model,) = read_model_files(tmp_path, [ApplicationFile("m.pt", "file", len(data))], None)
-    assert model.is_pointer
-
-
 def test_nothing_is_unpickled(tmp_path: Path) -> None:
     """A pickle that would run a program when loaded does not."""
     target = tmp_path / "ran"

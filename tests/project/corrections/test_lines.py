@@ -112,3 +112,10 @@ def test_long_lines_are_refused_in_no_time(text: str, tmp_path: Path) -> None:
     """No pattern takes more than a moment, whatever it is given (the suite's own time limit would tell)."""
     with pytest.raises(ConfigurationError):
         correct([Line(text, "r.txt:1")], tmp_path, imported=(), has_indexes=False)
+
+
+def test_a_command_of_a_notebook_may_be_silenced(tmp_path: Path) -> None:
+    """Redirections, chains and comments are not requirements."""
+    text = "!pip install -q six 'idna>=3' > /dev/null 2>&1 && pip install attrs  # all"
+    found = correct([Line(text, "a.ipynb:1")], tmp_path, imported=(), has_indexes=False)
+    assert [item.text for item in found.items] == ["six", "idna>=3", "attrs"]
