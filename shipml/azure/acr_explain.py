@@ -35,12 +35,12 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
     """What to do after a refusal by a registry; "" where nothing more is known.
 
     Args:
-        error: the refusal; what the registry said is in its message.
+        error: the refusal, with what the registry `said`.
         reference: what was asked for; its repository is "" for a login.
         credentials: those that were used.
     """
     name = _name(reference.registry)
-    if found := _ADDRESS.search(error.message):
+    if found := _ADDRESS.search(error.said):
         return _firewall(name, found[1])
     if isinstance(error, TryAgainError):
         return _try_again(error, name)

@@ -111,7 +111,8 @@ class Publisher:
             keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
-        require_no_secrets(self._store, subject.digest, subject.name)
+        for digest in (subject.digest, *(image.digest for image in subject.other_images)):
+            require_no_secrets(self._store, digest, subject.name)
         with self._pusher(subject, via, keychain) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
@@ -122,7 +123,7 @@ class Publisher:
             is_asked = pusher.name == "client" or resolved.is_immutable
             before = self._meanings(references, keychain) if is_asked else {}
             if resolved.is_immutable:
-                refuse_to_move(before, subject.digest)
+                refuse_to_move(before, subject.named_digest)
             pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
         tell_moved(before, pushed.digest, self._emit)
         self._keep_evidence(subject, pushed)
