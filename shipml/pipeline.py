@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -186,6 +187,7 @@ class Shipml:
         adjust: Callable[[SmokeCheck], SmokeCheck] = lambda check: check,
         environment: Mapping[str, str] | None = None,
         memory_bytes: int | None = None,
+        shared_memory_bytes: int | None = None,
         cpus: float | None = None,
         gpus: str = "",
         volumes: Sequence[str] = (),
@@ -197,14 +199,17 @@ class Shipml:
             target: a name, digest or folder; None is the last image built from the current folder.
             runtime: as `--runtime` takes it.
             adjust: changes the check before it is used.
-            environment: variables added to the image's own.
+            environment: variables added to the image's own; no output shows their values.
             memory_bytes: limit; None for none.
+            shared_memory_bytes: size of /dev/shm; None for Docker's 64 MB.
             cpus: limit of CPU time; as what follows, a matter of Docker Engines.
             gpus: as `docker run --gpus` takes it.
             volumes: as `docker run --volume` takes them.
             ports: published on 127.0.0.1.
         """
         wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
+        if shared_memory_bytes:
+            wanted = replace(wanted, shared_memory_bytes=shared_memory_bytes)
         if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
         return run(self.session, _text(target), wanted, runtime, adjust)
@@ -233,12 +238,14 @@ class Shipml:
         *,
         smoke: bool = True,
         via: Via = "auto",
+        environment: Mapping[str, str] | None = None,
     ) -> Pushed:
-        """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
+        """Push an image that has passed its smoke test, which gets `environment`; see `publish.push.Publisher.push`."""
         target = _text(target)
         if target and Path(target).is_dir() and not newest_on_engine(self.store, target):
             require_current(self.store, target)
-        return self._publisher().push(target, destination or Destination(), smoke=smoke, via=via)
+        publisher = self._publisher(environment)
+        return publisher.push(target, destination or Destination(), smoke=smoke, via=via)
 
     def promote(
         self,
@@ -280,6 +287,7 @@ class Shipml:
         smoke: bool = True,
         builder: str = "auto",
         docker: DockerOptions | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Build, run, push: the first that fails ends it, and what came before stays as it is.
 
@@ -291,6 +299,7 @@ class Shipml:
             smoke: False pushes without a smoke test.
             builder: as `--builder` takes it.
             docker: what only the docker builder understands.
+            environment: variables for the smoke test, beside the image's own.
         """
         started_at, request = time.monotonic(), _request(request)
         name = image_name(read_outline(request.folder), request.name)[0]
@@ -299,7 +308,7 @@ class Shipml:
         resolved = self._publisher().agree(resolved, last)
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
-        pushed = self._publisher().push(target, resolved.destination, smoke=smoke, resolved=resolved)
+        pushed = self._publisher(environment).push(target, resolved.destination, smoke=smoke, resolved=resolved)
         shown = self.last_run(pushed.digest) or self.last_run(built.digest)
         return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)
 
@@ -349,8 +358,8 @@ class Shipml:
         """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
         return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run)
 
-    def _publisher(self) -> Publisher:
-        return Publisher(self.session, self.run)
+    def _publisher(self, environment: Mapping[str, str] | None = None) -> Publisher:
+        return Publisher(self.session, functools.partial(self.run, environment=environment))
 
     def _has_engine(self) -> bool:
         engine = docker_engine.find(emit=self.session.emit)

@@ -152,7 +152,7 @@ def prepare(
             if base is None or extra != _named(project):
                 base = pin_for(candidate, extra=extra)
     if base is None:
-        raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
+        raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
     return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
 
 
@@ -312,6 +312,7 @@ def _source_date_epoch_seconds() -> int | None:
         return None
     if not text.isdecimal():
         raise ConfigurationError(
-            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds", hint="export SOURCE_DATE_EPOCH=$(date +%s)"
+            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds",
+            hint="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)",
         )
     return int(text)

@@ -53,7 +53,8 @@ def make_wheel(
     texts[f"{stem}.dist-info/RECORD"] = f"{rows}{stem}.dist-info/RECORD,,\n" if record is None else record
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, content in (*texts.items(), *files.items()):
+        contents: dict[str, str | bytes] = {**texts, **files}
+        for path, content in contents.items():
             archive.writestr(zipfile.ZipInfo(path), content)
         if ballast_bytes:
             archive.writestr(zipfile.ZipInfo(f"{stem}.dist-info/ballast"), bytes(ballast_bytes), zipfile.ZIP_STORED)

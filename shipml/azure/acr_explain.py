@@ -35,7 +35,7 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
     """What to do after a refusal by a registry; "" where nothing more is known.
 
     Args:
-        error: the refusal, with what the registry `said`.
+        error: the refusal; what the registry said is its `said`.
         reference: what was asked for; its repository is "" for a login.
         credentials: those that were used.
     """

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
+from shipml.dockerfile.names import ignore_files
 from shipml.errors import BuildError, ConfigurationError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Plan
@@ -64,7 +65,7 @@ def ignore_rules(folder: Path, dockerfile: Path) -> IgnorePatterns:
     Raises:
         ConfigurationError: a pattern that Docker refuses too, or a file that cannot be read.
     """
-    for path in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), folder / ".dockerignore"):
+    for path in ignore_files(folder, dockerfile):
         if path.is_file():
             try:
                 text = path.read_text(encoding="utf-8", errors="surrogateescape")

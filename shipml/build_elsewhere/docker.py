@@ -37,6 +37,7 @@ from shipml.build_elsewhere.failures import explain_failure
 from shipml.build_elsewhere.host_access import host_access, host_image, with_host_access
 from shipml.docker_engine import Engine
 from shipml.docker_engine.explain import EngineGoneError
+from shipml.dockerfile.names import find_dockerfile
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import (
     BuildError,
@@ -118,7 +119,7 @@ class DockerBuilder:
         Raises:
             ShipmlError: as `build`.
         """
-        path = self._options.file or context.folder / "Dockerfile"
+        path = self._options.file or find_dockerfile(context.folder) or context.folder / "Dockerfile"
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -251,7 +251,7 @@ def parse_ports(items: Sequence[str]) -> tuple[PublishedPort, ...]:
     return ports
 
 
-def memory_bytes(text: str) -> int:
+def memory_bytes(text: str, option: str = "--memory") -> int:
     """Read `512m` or `2g` as docker does: units of 1024.
 
     Raises:
@@ -261,6 +261,6 @@ def memory_bytes(text: str) -> int:
     size_bytes = int(float(found[1]) * 1024 ** _UNITS[found[2].lower()]) if found else 0
     if size_bytes <= 0:
         raise UsageError(
-            f"--memory {text} is not an amount of memory", hint="for example: --memory 512m or --memory 2g"
+            f"{option} {text} is not an amount of memory", hint=f"for example: {option} 512m or {option} 2g"
         )
     return size_bytes

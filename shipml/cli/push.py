@@ -22,6 +22,7 @@ from shipml.cli.options import (
     RepositoryName,
     Tags,
 )
+from shipml.cli.variables import Variables
 from shipml.text import seconds_text, size_text
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def push(
     azure: AzureSignIn,
     new: AzureRegistry,
     account: Account,
+    variables: Variables,
     image: ImageName = None,
     reference: Annotated[
         str | None,
@@ -75,7 +77,7 @@ def push(
     destination = Destination(reference or "", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
-        pushed = session.push(image, destination, smoke=not no_smoke, via=via)
+        pushed = session.push(image, destination, smoke=not no_smoke, via=via, environment=variables.environment())
         smoke = session.last_run(pushed.digest)
         tell_github(Outcome(smoke=smoke.to_json() if smoke else None, pushed=pushed), console)
     if console.as_json:

@@ -25,6 +25,7 @@ from shipml.cli.options import (
     RepositoryName,
     Tags,
 )
+from shipml.cli.variables import Variables
 from shipml.text import counted, seconds_text, size_text
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def ship(
     new: AzureRegistry,
     account: Account,
     docker: DockerBuild,
+    variables: Variables,
     folder: Folder = Path(),
     registry: RegistryWord = "",
     repository: RepositoryName = "",
@@ -69,7 +71,14 @@ def ship(
     destination = Destination("", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
-        outcome = session.ship(request, destination, smoke=not no_smoke, builder=builder, docker=docker.options())
+        outcome = session.ship(
+            request,
+            destination,
+            smoke=not no_smoke,
+            builder=builder,
+            docker=docker.options(),
+            environment=variables.environment(),
+        )
     tell_github(outcome, console)
     if console.as_json:
         console.document(outcome.to_json())

@@ -278,7 +278,7 @@ def parse_relations(text: str) -> tuple[tuple[Alternative, ...], ...]:
         for alternative in group.split("|"):
             match = _RELATION.fullmatch(alternative.replace("\n", " "))
             if match is None:
-                raise UntrustedInputError(f"{alternative.strip()[:80]!r} is no dependency as Debian writes it")
+                raise UntrustedInputError(f"{alternative.strip()[:80]!r} is not a dependency as Debian writes it")
             alternatives.append(Alternative(match["name"], match["relation"] or "", match["version"] or ""))
         groups.append(tuple(alternatives))
     return tuple(groups)

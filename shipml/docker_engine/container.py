@@ -56,6 +56,8 @@ class ContainerOptions:
     ports: tuple[PublishedPort, ...] = ()
     """Published on 127.0.0.1 of the engine's machine; only with the network "bridge"."""
     memory_bytes: int | None = None
+    shared_memory_bytes: int = 64 << 20
+    """Size of /dev/shm."""
     cpus: float | None = None
     gpus: str = ""
     """"all", a number, or "device=0,1", as `docker run --gpus` takes it; "" for none."""
@@ -123,6 +125,7 @@ class Container:
                 port_bindings=bindings or None,
                 mem_limit=options.memory_bytes,
                 memswap_limit=options.memory_bytes,  # no swap on top
+                shm_size=options.shared_memory_bytes,
                 nano_cpus=round(options.cpus * _NANO) if options.cpus else None,
                 device_requests=[_gpu_request(options.gpus)] if options.gpus else None,
                 binds=list(options.volumes) or None,

@@ -14,6 +14,8 @@ __all__ = ["require_project_folder"]
 _DECLARATIONS = frozenset(
     {
         "Dockerfile",
+        "dockerfile",
+        "Containerfile",
         "Pipfile",
         "Procfile",
         "environment.yaml",

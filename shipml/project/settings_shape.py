@@ -132,6 +132,9 @@ _SMOKE = Table(
         "alive": _BOOLEAN.described("Whether still running at the time limit passes."),
         "command": _COMMAND.described("Run this instead of the image's own command."),
         "network": _BOOLEAN.described("Whether the program may reach the network while it is tested."),
+        "env": _list_of(
+            _text("the name of a variable", r"^[A-Za-z_][A-Za-z0-9_]*" + _END), "a list of names of variables"
+        ).described("Variables that the program gets from the environment of `shipml run`, `push` and `ship`."),
         "skip": _FILLED.described("The reason why this image is not to be run."),
     },
     "What `shipml run` demands of the image.",

@@ -78,7 +78,7 @@ def test_nobody_logged_in_is_not_allowed(azure_cloud: AzureCloud, shipml: Run, t
     assert done.stdout == ""
     assert done.stderr.startswith("error: nobody is logged in to Azure here (")
     assert len(done.stderr.splitlines()) == 2
-    assert "az login" in done.stderr
+    assert "shipml login acr" in done.stderr
 
 
 def test_several_registries_are_listed_where_nobody_can_choose(

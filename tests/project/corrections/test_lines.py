@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shipml.errors import ConfigurationError
@@ -94,6 +94,7 @@ _WORDS = st.sampled_from([*_PIECES.split("|"), "git+https://example.org/a#egg=a"
 
 
 @given(st.one_of(st.lists(_WORDS, max_size=8).map("".join), st.text(max_size=40)))
+@example(". git+https://example.org/a#egg=a")
 def test_any_line_is_understood_or_refused(text: str) -> None:
     """Nothing but our own error comes out of a line, and what was corrected needs no correction again."""
     try:
