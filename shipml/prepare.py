@@ -105,7 +105,7 @@ def prepare(
     for added in all_added:
         session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
     logins = index_logins(project.requirements, project.folder)
-    session.http.logins.learn(logins, keyring=asked_keyring(project.folder))
+    session.http.logins.learn(logins, keyring=asked_keyring())
     accelerator = choose_accelerator(project, request.accelerator)
     project = without_gpu(project, accelerator)
     if hint := gpu_hint(project, accelerator.name):

@@ -136,7 +136,7 @@ class Publisher:
             NotAllowedError: only the settings name it, and nobody agreed.
             ConfigurationError: a file with credentials is broken.
         """
-        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose)
+        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose, emit=self._emit)
         known.credentials(first)
         return replace(resolved, is_agreed=True)
 
@@ -191,7 +191,7 @@ class Publisher:
     def _keychain(self, resolved: ResolvedDestination, first: Reference, target: str) -> Keychain:
         """What docker's files and the environment know, else Azure for its own registries."""
         is_typed = resolved.is_typed or target.startswith(f"{first.registry}/")
-        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose)
+        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose, emit=self._emit)
         return ChainKeychain(known, self._azure.keychain())
 
     def _meanings(self, references: Sequence[Reference], keychain: Keychain) -> dict[Reference, Digest | None]:

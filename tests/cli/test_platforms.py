@@ -137,6 +137,18 @@ def test_promote_copies_both(ship: Run, registry: Registry) -> None:
     assert promoted["digest"] == shipped["digest"]
 
 
+def test_an_image_with_a_secret_is_not_promoted(ship: Run, project: Path, registry: Registry, tmp_path: Path) -> None:
+    """What another program pushed of an image that was built here is refused as `push` refuses it."""
+    (project / "app.py").write_text(f"{FILES['app.py']}key = 'AKIA{'QWERTZUIOPASDFGH'}'\n")
+    layout, first = tmp_path / "layout", new_name()
+    assert ship("build", "tiny", "--output", f"oci:{layout}").returncode == 0
+    place = f"{registry.host}/{first}:1"
+    run(["skopeo", "copy", "--all", "--dest-tls-verify=false", f"oci:{layout}", f"docker://{place}"])
+    refused = ship("promote", place, "--to", f"{registry.host}/{new_name()}:1", "--no-smoke", "--json")
+    error = json.loads(refused.stdout)["error"]
+    assert (error["kind"], refused.returncode) == ("secret", 1)
+
+
 def test_what_cannot_run_here_alone_is_not_pushed(ship: Run, registry: Registry) -> None:
     """An image for another machine alone has passed nothing: it takes --no-smoke."""
     assert ship("build", "tiny", "-t", "other:1", "--platform", OTHER).returncode == 0
