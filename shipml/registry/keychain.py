@@ -70,7 +70,7 @@ class DockerKeychain:
         )
 
     def renew(self, reference: Reference, refused: Credentials) -> Credentials | None:
-        """What stands there now, if it is not what was refused: helpers mint, and users log in again meanwhile."""
+        """What is there now, if it is not what was refused: helpers mint, and users log in again meanwhile."""
         found = self.credentials(reference)
         return found if found and not _same_secret(found, refused) else None
 
