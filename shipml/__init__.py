@@ -33,11 +33,12 @@ if TYPE_CHECKING:
     from shipml.facts.request import DockerOptions, PlanRequest
     from shipml.oci.digest import Digest
     from shipml.oci.reference import Reference
+    from shipml.outcome import Outcome
     from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
     from shipml.publish.promotion import Promoted
     from shipml.publish.pushed import Pushed
-    from shipml.report import BuildReport, ImageDescription, ImageSummary, LayerReport, Outcome
+    from shipml.report import BuildReport, ImageDescription, ImageSummary, LayerReport
     from shipml.runtimes.base import SmokeResult
     from shipml.store import PruneReport, StoreInfo
 
@@ -97,7 +98,8 @@ _HOMES = {
     "publish.destination": ("Destination",),
     "publish.promotion": ("Promoted",),
     "publish.pushed": ("Pushed",),
-    "report": ("BuildReport", "ImageDescription", "ImageSummary", "LayerReport", "Outcome"),
+    "outcome": ("Outcome",),
+    "report": ("BuildReport", "ImageDescription", "ImageSummary", "LayerReport"),
     "runtimes.base": ("SmokeResult",),
     "store": ("PruneReport", "StoreInfo"),
 }

@@ -17,6 +17,7 @@ from shipml.errors import StoreError, UsageError
 from shipml.events import Emit, Notice, step
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, platform_of, read_config
+from shipml.oci.index import ImageIndex
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.oci.source import Source
@@ -63,14 +64,19 @@ def find_image(session: Session, target: str | None) -> FoundImage:
         named = target if target and not elsewhere and not found.id.hex.startswith(target) else ""
         labels = found.config.get("Labels") or {}
         return FoundImage(found.id, None, named or next(iter(found.references), ""), labels)
-    return FoundImage(image.digest, image, stored_image(session.store, target).reference, _labels(image))
+    stored = stored_image(session.store, target)
+    return FoundImage(image.digest, image, stored.reference, _labels(image), index=session.store.index(stored.digest))
 
 
 def _read(session: Session, source: Source) -> FoundImage:
     with step(session.emit, "read", str(source)):
         found = source.read()
-        image = session.store.image(session.store.keep_image(found))
-    return FoundImage(image.digest, image, source.name_of(found), _labels(image))
+        if isinstance(found, ImageIndex):
+            index = session.store.index(session.store.keep_index(found))
+            image = session.store.image(found.digest)
+        else:
+            index, image = None, session.store.image(session.store.keep_image(found))
+    return FoundImage(image.digest, image, source.name_of(found.digest), _labels(image), index=index)
 
 
 def stored_image(store: Store, target: str | None) -> StoredImage:
@@ -249,3 +255,15 @@ class FoundImage:
     """As people know it; "" where it has no name."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Of its config."""
+    index: ImageIndex | None = None
+    """What the image is one of, where the name means several platforms; `image` is then the one that runs here."""
+
+    @property
+    def named_digest(self) -> Digest:
+        """What its names mean: the index where there is one, else the image itself."""
+        return self.digest if self.index is None else self.index.digest
+
+    @property
+    def other_images(self) -> tuple[Image, ...]:
+        """The images for other platforms."""
+        return tuple(one for one in (self.index.images if self.index else ()) if one.digest != self.digest)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from shipml import docker_engine
 from shipml.azure.session import AzureSession
 from shipml.build.choose import EMBEDDED, DockerOptions, decide_builder
-from shipml.build.here import build_here
+from shipml.build.each_platform import build_platforms
 from shipml.build.last_image import Puller
 from shipml.docker_engine.loading import load_image
 from shipml.docker_engine.ports import PublishedPort
@@ -28,9 +28,10 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.reference import Reference, has_registry
 from shipml.oci.source import Output, write_outputs
+from shipml.outcome import Outcome
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
-from shipml.prepare import plan_of, prepare
+from shipml.prepare import each_platform, plan_of, prepare
 from shipml.project import read_outline, read_secrets, reading_once
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
@@ -49,9 +50,7 @@ from shipml.report import (
     BuildReport,
     ImageDescription,
     ImageSummary,
-    Outcome,
     describe_image,
-    report_build,
     summarise_image,
 )
 from shipml.runtimes.base import RunOptions, SmokeResult
@@ -87,9 +86,14 @@ class Shipml:
 
     @reading_once()
     def plan(self, request: Request) -> Plan:
-        """What would be built, and why; nothing is built, and little is downloaded."""
+        """What would be built for one platform, and why; nothing is built, and little is downloaded."""
         request = _request(request)
         return plan_of(request, prepare(self.session, request, to_look=True))
+
+    @reading_once()
+    def plans(self, request: Request) -> tuple[Plan, ...]:
+        """As `plan`, for each platform that the request or the settings name."""
+        return tuple(map(self.plan, each_platform(_request(request))))
 
     def lock(self, request: Request) -> Path:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
@@ -165,17 +169,15 @@ class Shipml:
             keep_secrets(self.store, report.digest, read_secrets(request.folder, self.store), self.session.emit)
             return report
         asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
-        built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
-        plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
-        write_outputs(image, targets, names, self.session.emit)
-        name_image(self.session, image.digest, names, request.folder)
-        files = {file.path: (file.size_bytes, file.digest) for file in plan.application if file.digest}
-        keep_built_files(self.store, request.folder, image.digest, files)
-        if load or (load is None and built.is_here):
-            self._load(image, names, must=load is True)
-        elapsed_seconds = time.monotonic() - started_at
-        plan = replace(plan, decisions=(decision, *plan.decisions))
-        return report_build(plan, image, names, builder=EMBEDDED, known=built.known, elapsed_seconds=elapsed_seconds)
+        built = build_platforms(self.session, self._puller, request, asked, load=load is None, check=check)
+        here, names = built.here, names or [Reference.parse(built.here.plan.name)]
+        write_outputs(built.image, targets, names, self.session.emit)
+        name_image(self.session, built.image.digest, names, request.folder)
+        files = {file.path: (file.size_bytes, file.digest) for file in here.plan.application if file.digest}
+        keep_built_files(self.store, request.folder, built.image.digest, files)
+        if load or (load is None and here.is_here):
+            self._load(here.image, names, must=load is True)
+        return built.report(names, decision, time.monotonic() - started_at)
 
     def run(
         self,
@@ -225,9 +227,9 @@ class Shipml:
                 engine.tag(str(subject.digest), name)
             self.store.untag(str(name))  # the name now means what the engine has
         else:
-            self.store.tag(str(name), subject.digest)
+            self.store.tag(str(name), subject.named_digest)
             self._load(subject.image, [name], must=False)
-        return name, subject.digest
+        return name, subject.named_digest
 
     def push(
         self,
@@ -307,7 +309,7 @@ class Shipml:
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
         pushed = self._publisher(environment).push(target, resolved.destination, smoke=smoke, resolved=resolved)
-        shown = self.last_run(built.digest)
+        shown = self.last_run(pushed.digest) or self.last_run(built.digest)
         return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)
 
     def last_run(self, digest: Digest) -> SmokeResult | None:
@@ -331,7 +333,8 @@ class Shipml:
         found = []
         for stored in self.store.images():
             try:
-                found.append(summarise_image(stored, self.store.image(stored.digest)))
+                image = self.store.index(stored.digest) or self.store.image(stored.digest)
+                found.append(summarise_image(stored, image))
             except StoreError:
                 continue
         return found
@@ -341,7 +344,9 @@ class Shipml:
         stored = stored_image(self.store, _text(target))
         tell_choice(self.session.emit, _text(target), stored)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
-        return describe_image(self.store.image(stored.digest), names, smoke=self.last_run(stored.digest))
+        image = self.store.image(stored.digest)
+        smoke = self.last_run(image.digest)
+        return describe_image(image, names, smoke=smoke, index=self.store.index(stored.digest))
 
     def cache_info(self, *, verify: bool = False) -> StoreInfo:
         """What the store holds; with `verify` every blob is read and compared with its digest."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from shipml.bases.choose import hub_python, named_image, obstacles, pin
-from shipml.errors import ConfigurationError, ImportCheckError, PlanError
+from shipml.errors import ConfigurationError, ImportCheckError, PlanError, UsageError
 from shipml.events import Notice
 from shipml.facts.plan import Base, Decision, ImageBasePin
 from shipml.facts.pythons import ImagePython, Suite
@@ -36,15 +36,15 @@ from shipml.plan.lessons import (
     Lesson,
     heed,
 )
-from shipml.project import read_project
+from shipml.project import Settings, read_outline, read_project
 from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.session import Session
-from shipml.text import size_text
+from shipml.text import counted, size_text
 from shipml.wheels.facts import are_known
 
-__all__ = ["PlanRequest", "Prepared", "learn", "plan_of", "prepare"]
+__all__ = ["PlanRequest", "Prepared", "each_platform", "learn", "plan_of", "platforms_of", "prepare"]
 
 _READ_TO_LOOK_BYTES = 128 << 20
 """What a plan downloads at most to see which libraries wheels need; a build reads all."""
@@ -108,7 +108,7 @@ def prepare(
     for added in all_added:
         session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
     logins = index_logins(project.requirements, project.folder)
-    session.http.logins.learn(logins, keyring=asked_keyring(project.folder))
+    session.http.logins.learn(logins, keyring=asked_keyring())
     accelerator = choose_accelerator(project, request.accelerator)
     project = without_gpu(project, accelerator)
     if hint := gpu_hint(project, accelerator.name):
@@ -119,7 +119,7 @@ def prepare(
     _say_doubt(session, command, request)
     if needs_shell(project):
         request = replace(request, with_shell=True)
-    platform = _platform(request, project)
+    platform = _only_platform(request, project.settings)
     image = named_image(session, request, project, platform)
     candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
     lesson_key = str(inputs_digest(project, platform, accelerator))
@@ -190,6 +190,37 @@ def _say_doubt(session: Session, command: Command, request: PlanRequest) -> None
     if request.strict:
         raise PlanError(command.doubt, hint=hint)
     session.emit(Notice(f"{command.doubt}; {hint}", "warning"))
+
+
+def platforms_of(request: PlanRequest, settings: Settings) -> tuple[Platform, ...]:
+    """The platforms that are asked for, each once: of the request, else of the settings, else this machine's.
+
+    Raises:
+        UsageError: shipml does not build for one of them.
+    """
+    words = request.platform.split(",") if request.platform else settings.platforms
+    return tuple(dict.fromkeys(Platform.parse(word.strip()) for word in words)) or (Platform.of_this_machine(),)
+
+
+def _only_platform(request: PlanRequest, settings: Settings) -> Platform:
+    first, *others = platforms_of(request, settings)
+    if others:
+        raise UsageError(
+            f"this is made for one platform, and {counted(1 + len(others), 'platform')} are asked for",
+            hint=f"name one: --platform {first}",
+        )
+    return first
+
+
+def each_platform(request: PlanRequest) -> tuple[PlanRequest, ...]:
+    """The request as one for each platform that it asks for.
+
+    Raises:
+        UsageError: shipml does not build for one of them.
+    """
+    require_project_folder(request.folder)
+    platforms = platforms_of(request, read_outline(request.folder).settings)
+    return tuple(replace(request, platform=str(platform)) for platform in platforms)
 
 
 def learn(session: Session, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
@@ -289,14 +320,6 @@ def _refuse_changes(changes: Sequence[Correction]) -> None:
             f"--strict refuses {len(changes)} change{'s' * (len(changes) != 1)} of what the project asks for: {listed}",
             hint="make the changes in the files that are named, or leave --strict away",
         )
-
-
-def _platform(request: PlanRequest, project: Project) -> Platform:
-    if request.platform:
-        return Platform.parse(request.platform)
-    if project.settings.platforms:
-        return Platform.parse(project.settings.platforms[0])
-    return Platform.of_this_machine()
 
 
 def _named(project: Project) -> Mapping[str, str]:

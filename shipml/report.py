@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shipml.facts.plan import Decision, Plan
@@ -16,9 +14,9 @@ from shipml.oci.image import (
     platform_of,
     read_config,
 )
+from shipml.oci.index import ImageIndex
 from shipml.oci.manifest import KIND, SOURCE, Platform
 from shipml.oci.reference import Reference
-from shipml.publish.pushed import Pushed
 from shipml.store import StoredImage
 from shipml.store.evidence import SmokeResult
 
@@ -27,10 +25,9 @@ __all__ = [
     "ImageDescription",
     "ImageSummary",
     "LayerReport",
-    "Outcome",
     "describe_image",
-    "output_file_text",
     "report_build",
+    "report_index",
     "summarise_image",
 ]
 
@@ -85,6 +82,14 @@ class BuildReport:
     """Oldest (base) first."""
     decisions: tuple[Decision, ...]
     elapsed_seconds: float
+    images: tuple[BuildReport, ...] = ()
+    """One for each platform of an index; base, Python, platform and layers are then those of the image that runs here,
+    else of the first. Empty for a single image."""
+
+    @property
+    def platforms(self) -> tuple[str, ...]:
+        """`linux/amd64`, …: all that the digest stands for."""
+        return tuple(image.platform for image in self.images) or (self.platform,)
 
     @property
     def reused_layers(self) -> int:
@@ -101,9 +106,11 @@ class BuildReport:
             "base": self.base,
             "python": self.python,
             "platform": self.platform,
+            "platforms": list(self.platforms),
             "layers": [layer.to_json() for layer in self.layers],
             "decisions": [decision.to_json() for decision in self.decisions],
             "elapsed_seconds": round(self.elapsed_seconds, 3),
+            **({"images": [image.to_json() for image in self.images]} if self.images else {}),
         }
 
 
@@ -113,9 +120,10 @@ class ImageSummary:
 
     reference: str
     digest: Digest
-    platform: Platform
+    """Of the manifest, or of the index where there are several platforms."""
+    platforms: tuple[Platform, ...]
     size_bytes: int
-    """What a registry would hold: manifest, config and compressed layers."""
+    """What a registry would hold: manifests, configs and compressed layers."""
     created_at_seconds: float
     """When the name was last given (POSIX time)."""
     source: str
@@ -126,20 +134,25 @@ class ImageSummary:
         return {
             "reference": self.reference,
             "digest": str(self.digest),
-            "platform": str(self.platform),
+            "platform": ",".join(map(str, self.platforms)),
+            "platforms": [str(platform) for platform in self.platforms],
             "size_bytes": self.size_bytes,
             "created_at_seconds": self.created_at_seconds,
             "source": self.source,
         }
 
 
-def summarise_image(stored: StoredImage, image: Image) -> ImageSummary:
+def summarise_image(stored: StoredImage, image: Image | ImageIndex) -> ImageSummary:
     """The line of `shipml images` for one name."""
+    if isinstance(image, ImageIndex):
+        platforms, size_bytes = image.platforms, _index_size_bytes(image)
+    else:
+        platforms, size_bytes = (platform_of(image),), _size_bytes(image)
     return ImageSummary(
         stored.reference,
         stored.digest,
-        platform_of(image),
-        _size_bytes(image),
+        platforms,
+        size_bytes,
         stored.created_at_seconds,
         stored.source,
     )
@@ -163,6 +176,8 @@ class ImageDescription:
     """The image's config as it stands (OCI image-spec, config.md)."""
     smoke: SmokeResult | None
     """Its last smoke test."""
+    index: ImageIndex | None = None
+    """What it is one of, where its names mean several platforms."""
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml inspect` prints it."""
@@ -175,11 +190,21 @@ class ImageDescription:
             "layers": [layer.to_json(reused=False) for layer in self.layers],
             "config": self.config,
             "smoke": self.smoke.to_json() if self.smoke else None,
+            **({"index": _index_json(self.index)} if self.index else {}),
         }
 
 
-def describe_image(image: Image, references: Sequence[str], *, smoke: SmokeResult | None = None) -> ImageDescription:
-    """The description of an image that has these names and passed or failed `smoke`."""
+def _index_json(index: ImageIndex) -> dict[str, Any]:
+    return {
+        "digest": str(index.digest),
+        "images": [{"digest": str(image.digest), "platform": str(platform_of(image))} for image in index.images],
+    }
+
+
+def describe_image(
+    image: Image, references: Sequence[str], *, smoke: SmokeResult | None = None, index: ImageIndex | None = None
+) -> ImageDescription:
+    """The description of an image that has these names and passed or failed `smoke`, and is one of `index`."""
     return ImageDescription(
         image.digest,
         tuple(references),
@@ -189,11 +214,32 @@ def describe_image(image: Image, references: Sequence[str], *, smoke: SmokeResul
         tuple(_report_layer(layer, ()) for layer in image.layers),
         read_config(image),
         smoke,
+        index,
     )
 
 
 def _size_bytes(image: Image) -> int:
     return len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in image.layers)
+
+
+def _index_size_bytes(index: ImageIndex) -> int:
+    """What a registry would hold: each blob once."""
+    blobs = {layer.digest: layer.size_bytes for image in index.images for layer in image.layers}
+    documents = sum(len(image.manifest) + len(image.config) for image in index.images)
+    return len(index.manifest) + documents + sum(blobs.values())
+
+
+def report_index(reports: Sequence[BuildReport], index: ImageIndex, elapsed_seconds: float) -> BuildReport:
+    """The report of a build for several platforms, from one report for each."""
+    here = index.image_for(Platform.of_this_machine()).digest
+    shown = next(report for report in reports if report.digest == here)
+    return replace(
+        shown,
+        digest=index.digest,
+        size_bytes=_index_size_bytes(index),
+        images=tuple(reports),
+        elapsed_seconds=elapsed_seconds,
+    )
 
 
 def report_build(
@@ -239,153 +285,3 @@ def _report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
         source=layer.annotations.get(SOURCE, ""),
         reused=layer.digest in known,
     )
-
-
-_LARGEST_LAYERS = 10
-_KILO, _MEGA = 1_000, 1_000_000
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What `build`, `push` or `ship` came to; what was not done is None."""
-
-    built: BuildReport | None = None
-    smoke: Mapping[str, Any] | None = None
-    """As `SmokeResult.to_json` has it, of this run or an earlier one of the same digest."""
-    pushed: Pushed | None = None
-    elapsed_seconds: float = 0.0
-
-    @property
-    def measures(self) -> dict[str, float]:
-        """What the smoke test measured, without what is no number."""
-        measures = (self.smoke or {}).get("measures")
-        found = measures.items() if isinstance(measures, Mapping) else ()
-        return {str(name): value for name, value in found if isinstance(value, (int, float))}
-
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml ship --json` prints it: what counts at the top, each command's own document below."""
-        pushed, built = self.pushed, self.built
-        made = pushed or built
-        return {
-            "reference": pushed.pinned if pushed else None,
-            "digest": str(made.digest) if made else None,
-            "size_bytes": built.size_bytes if built else None,
-            "measures": self.measures,
-            "build": built.to_json() if built else None,
-            "run": dict(self.smoke) if self.smoke else None,
-            "push": pushed.to_json() if pushed else None,
-            "elapsed_seconds": round(self.elapsed_seconds, 3),
-        }
-
-    def outputs(self) -> dict[str, str]:
-        """For the next steps of a workflow; a measure that is called like another output has `measure_` before it.
-
-        `digest`, `reference` (with digest), `references` (one a line), `size_bytes`, `passed`, and each measure.
-        """
-        found: dict[str, str] = {}
-        if self.built is not None:
-            found |= {
-                "digest": str(self.built.digest),
-                "references": "\n".join(self.built.references),
-                "size_bytes": str(self.built.size_bytes),
-            }
-        if self.pushed is not None:
-            found |= {
-                "digest": str(self.pushed.digest),
-                "reference": self.pushed.pinned,
-                "references": "\n".join(str(reference) for reference in self.pushed.references),
-            }
-        if self.smoke is not None:
-            found["passed"] = json.dumps(bool(self.smoke.get("passed")))
-        for name, value in self.measures.items():
-            key = re.sub(r"[^A-Za-z0-9_]+", "_", name)
-            key = key if re.match(r"[A-Za-z_]", key) and key not in _RESERVED else f"measure_{key}"
-            found.setdefault(key, f"{value:g}")
-        return found
-
-    def markdown(self) -> str:
-        """The summary of a job."""
-        title = ", ".join(_code(name) for name in self._names()) or "an image"
-        lines = [f"### {title}", "", "| | |", "|---|---|"]
-        lines += [f"| {name} | {value} |" for name, value in self._rows() if value]
-        if self.built is not None:
-            lines += ["", *_layer_table(self.built)]
-        return "\n".join(lines) + "\n"
-
-    def _names(self) -> tuple[str, ...]:
-        if self.pushed is not None:
-            return tuple(str(reference) for reference in self.pushed.references)
-        return self.built.references if self.built is not None else ()
-
-    def _rows(self) -> list[tuple[str, str]]:
-        rows = []
-        if self.pushed is not None:
-            rows.append(("deploy", _code(self.pushed.pinned)))
-        elif self.built is not None:
-            rows.append(("digest", _code(str(self.built.digest))))
-        if self.built is not None:
-            rows += [
-                ("size", f"{_size(self.built.size_bytes)} in {len(self.built.layers)} layers"),
-                ("reused", f"{self.built.reused_layers} of {len(self.built.layers)} layers"),
-                ("base", _words(self.built.base)),
-                ("Python", _words(self.built.python)),
-                ("platform", _words(self.built.platform)),
-            ]
-        if self.smoke is not None:
-            rows.append(("smoke test", _words(str(self.smoke.get("because") or "passed"))))
-        elif self.pushed is not None:
-            rows.append(("smoke test", _words(self.pushed.smoke)))
-        rows += [(_words(name), f"{value:g}") for name, value in self.measures.items()]
-        if self.pushed is not None and self.pushed.uploaded_bytes is not None:
-            rows.append(("uploaded", _size(self.pushed.uploaded_bytes)))
-        return [*rows, ("time", f"{self.elapsed_seconds:.1f} s" if self.elapsed_seconds else "")]
-
-
-_RESERVED = frozenset({"digest", "passed", "reference", "references", "size_bytes"})
-
-
-def output_file_text(outputs: Mapping[str, str], delimiter: str) -> str:
-    """What is appended to the file that GITHUB_OUTPUT names, for values of any number of lines.
-
-    Args:
-        outputs: by name.
-        delimiter: a line that no value may hold: a value that could end its own block could set any output.
-
-    Raises:
-        ValueError: a value holds the delimiter.
-    """
-    if any(delimiter in value for value in outputs.values()):
-        raise ValueError(delimiter)
-    return "".join(f"{name}<<{delimiter}\n{value}\n{delimiter}\n" for name, value in outputs.items())
-
-
-def _layer_table(built: BuildReport) -> list[str]:
-    largest = sorted(built.layers, key=lambda layer: -layer.size_bytes)[:_LARGEST_LAYERS]
-    return [
-        "<details><summary>Largest layers</summary>",
-        "",
-        "| layer | size | |",
-        "|---|---:|---|",
-        *(
-            f"| {_words(layer.source or layer.kind or layer.digest.short)} | {_size(layer.size_bytes)}"
-            f" | {'reused' if layer.reused else 'new'} |"
-            for layer in largest
-        ),
-        "",
-        "</details>",
-    ]
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / _MEGA:.1f} MB" if size_bytes >= _MEGA else f"{size_bytes / _KILO:.1f} kB"
-
-
-def _words(text: str) -> str:
-    """Text from outside as it stands: neither a table's cell nor a page can be broken by it."""
-    return _MARKDOWN.sub(r"\\\1", _CONTROL.sub(" ", text)[:300])
-
-
-def _code(text: str) -> str:
-    return "`" + _CONTROL.sub(" ", text).replace("`", "'").replace("|", "/") + "`"

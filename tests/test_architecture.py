@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),
     ("report", "source_builds"),
-    ("prepare",),
+    ("outcome", "prepare"),
     ("build",),
     ("build_elsewhere",),
     ("pipeline",),

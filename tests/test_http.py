@@ -29,6 +29,7 @@ from shipml.errors import (
 from shipml.http import HttpClient, redacted
 from shipml.oci.digest import Digest
 from shipml.store import Store
+from tests.peers.stand_in_tls import Authority
 
 BODY = bytes(range(256)) * 12_000
 """3 MB."""
@@ -403,6 +404,26 @@ def test_redirects_are_followed_without_credentials(client: HttpClient) -> None:
         client.read(server.url, limit_bytes=10)
 
 
+def test_no_redirect_leaves_tls(client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From https to http is refused before anything is asked there, after other redirects too; http to https is not."""
+    authority = Authority(tmp_path)
+    certificate = tmp_path / "server-and-key.pem"
+    certificate.write_bytes((tmp_path / "server.pem").read_bytes() + (tmp_path / "server.key").read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    with serve(give(b"there")) as plain:
+        leave = give(b"", status=302, Location=f"{plain.url}/y")
+        with serve(give(b"", status=302, Location="/next"), leave, certificate=certificate) as server:
+            with pytest.raises(UntrustedInputError):
+                client.read(server.url, limit_bytes=10)
+            assert [path for path, _ in server.asked] == ["/", "/next"]
+        assert plain.asked == []
+    with (
+        serve(give(b"there"), certificate=certificate) as server,
+        serve(give(b"", status=302, Location=f"{server.url}/y")) as plain,
+    ):
+        assert client.read(plain.url, limit_bytes=10) == b"there"
+
+
 # Credentials
 
 
@@ -453,6 +474,27 @@ def test_netrc_gives_credentials_for_its_host(
             monkeypatch.setenv("NETRC", str(tmp_path / name))
             client.read(server.url, limit_bytes=10)
     assert [headers.get("authorization") for _, headers in server.asked] == [_basic("me:pw"), None, None, None]
+
+
+def test_the_default_of_netrc_is_for_servers_that_ask(
+    client: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes to nobody at first, then once to a server that answers 401 itself, and not to one for another."""
+    (tmp_path / "netrc").write_text("machine example.org login x password x\ndefault login me password pw\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with serve(give(b"", status=401), give(b"ok")) as server:
+        assert client.read(server.url, limit_bytes=10) == b"ok"
+    assert [headers.get("authorization") for _, headers in server.asked] == [None, _basic("me:pw")]
+    with serve(give(b"", status=401)) as refusing, pytest.raises(NotAllowedError):
+        client.read(refusing.url, limit_bytes=10)
+    assert len(refusing.asked) == 2
+    with (
+        serve(give(b"", status=401)) as other,
+        serve(give(b"", status=302, Location=other.url)) as first,
+        pytest.raises(NotAllowedError),
+    ):
+        client.read(first.url, limit_bytes=10)
+    assert {headers.get("authorization") for _, headers in (*other.asked, *first.asked)} == {None}
 
 
 # Proxies

@@ -48,6 +48,7 @@ def test_a_report_says_what_was_made_and_what_was_there(make_image: MakeImage) -
         "base": "debian:bookworm",
         "python": "3.11",
         "platform": "linux/arm64",
+        "platforms": ["linux/arm64"],
         "layers": document["layers"],
         "decisions": [{"what": "python", "value": "3.11", "because": "the project says so"}],
         "elapsed_seconds": 1.235,

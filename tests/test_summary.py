@@ -17,8 +17,9 @@ from shipml.cli.github import tell_github
 from shipml.errors import UsageError
 from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference
+from shipml.outcome import Outcome, output_file_text
 from shipml.publish.pushed import Pushed
-from shipml.report import BuildReport, LayerReport, Outcome, output_file_text
+from shipml.report import BuildReport, LayerReport
 from tests.peers.engine import run
 from tests.peers.registry import Registry
 

@@ -79,7 +79,7 @@ class Identity:
 
     @property
     def name(self) -> str:
-        """Which credential it is, as "Azure (az CLI)"; which of several is known once one has got a token."""
+        """Which credential it is, such as "Azure (az CLI)"; which of several is known once one has got a token."""
         # The chain has no public word for it; without, the name is just less telling.
         used = getattr(self._credential, "_successful_credential", None) or self._credential
         return credential_name(type(used).__name__)
@@ -164,7 +164,7 @@ def _is_github(environment: Mapping[str, str]) -> bool:
 
 
 def _github_assertion(environment: Mapping[str, str], session: requests.Session) -> str:
-    """What GitHub says about this workflow; it is good for minutes, so every acquisition asks anew.
+    """What GitHub says about this workflow; it is good for minutes, so every acquisition asks again.
 
     Raises:
         NotAllowedError: GitHub gives none.

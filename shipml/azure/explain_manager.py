@@ -1,4 +1,4 @@
-"""Why the Azure Resource Manager refused, and the az command that mends it. Pure: what it said in, errors out."""
+"""Why the Azure Resource Manager refused, and the az command that fixes it. Pure: what it said in, errors out."""
 
 from __future__ import annotations
 

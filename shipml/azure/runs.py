@@ -70,7 +70,7 @@ class Run:
         """Read ARM's JSON.
 
         Raises:
-            UntrustedInputError: it is no run.
+            UntrustedInputError: it is not a run.
         """
         try:
             properties = document["properties"]

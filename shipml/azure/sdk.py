@@ -40,9 +40,14 @@ def make_session() -> requests.Session:
             return super().proxy_manager_for(*arguments, **options, ssl_context=context)
 
     session = requests.Session()
+    session.auth = _as_it_is  # else requests puts what ~/.netrc has, its default too, in the place of Azure's tokens
     for scheme in ("https://", "http://"):
         session.mount(scheme, Trusting())
     return session
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def make_transport(session: requests.Session) -> RequestsTransport:

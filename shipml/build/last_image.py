@@ -79,12 +79,15 @@ class Puller:
         self._emit = emit
         self._azure = azure or AzureSession(emit=emit)
         self._clients: dict[bool, Registries] = {}
-        self._destinations: set[str] = set()
+        self._destination = ""
         self._down: dict[str, TryAgainError] = {}
 
     def trust(self, references: Iterable[Reference]) -> None:
-        """These are where the user pushes to: what is meant for pushing may be used to read there, too."""
-        self._destinations |= {reference.registry for reference in references}
+        """The registry of the first is where the user pushes to: what is meant for pushing may be used to read there.
+
+        Of others, such as those of --cache-from, it is not known that the two variables are for them.
+        """
+        self._destination = next((reference.registry for reference in references), "")
 
     def open_image(self, reference: Reference, platform: Platform) -> Image:
         """The image of a registry, for a platform; its layers are fetched when they are opened."""
@@ -96,7 +99,7 @@ class Puller:
             self._down[reference.registry] = error
             raise
         except NotAllowedError:
-            if reference.registry not in self._destinations:
+            if reference.registry != self._destination:
                 raise
             return self._registries(pushing=True).open_image(reference, platform)
 
@@ -105,7 +108,7 @@ class Puller:
         from shipml.registry.errors import NotFoundError
 
         reference = Reference.parse(repository)
-        pushing = reference.registry in self._destinations
+        pushing = reference.registry == self._destination
         try:
             client = self._registries(pushing=pushing).client_to_pull(reference)
             return client.open_blob(reference.repository, descriptor)
@@ -160,7 +163,11 @@ class Puller:
         return self._clients[pushing]
 
     def _keychain(self, *, with_environment: bool = True) -> Keychain:
-        docker = DockerKeychain(with_environment=with_environment)
+        docker = DockerKeychain(
+            with_environment=with_environment and bool(self._destination),
+            environment_for=self._destination,
+            emit=self._emit,
+        )
         return ChainKeychain(docker, self._azure.keychain(required=False))
 
 

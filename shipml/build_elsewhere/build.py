@@ -9,19 +9,21 @@ from typing import TypeAlias
 from shipml.build.choose import ACR, DockerOptions
 from shipml.build_elsewhere.in_azure import AzureBuild
 from shipml.build_elsewhere.on_engine import EngineBuild, connect_to_build
+from shipml.errors import UsageError
 from shipml.events import Notice
 from shipml.facts.plan import Decision
 from shipml.facts.request import PlanRequest
 from shipml.facts.smoke_label import SMOKE_LABEL, smoke_label
-from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.oci.source import Output, write_outputs
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
+from shipml.prepare import platforms_of
 from shipml.project import read_outline
 from shipml.registry.credentials import find_credentials
 from shipml.report import BuildReport
 from shipml.session import Session
+from shipml.text import listed
 
 __all__ = ["build_elsewhere"]
 
@@ -53,11 +55,17 @@ def build_elsewhere(
     project = read_outline(request.folder)
     are_typed = bool(names)
     names = names or [Reference.parse(image_name(project, request.name)[0])]
-    platform = request.platform or next(iter(project.settings.platforms), None)
+    platforms = platforms_of(request, project.settings) if request.platform or project.settings.platforms else ()
+    if len(platforms) > 1:
+        raise UsageError(
+            f"the builder {decision.value} makes images for one platform, not for"
+            f" {listed([str(platform) for platform in platforms])}",
+            hint=f"name one: --platform {platforms[0]}; or build all of them without a Dockerfile: --no-dockerfile",
+        )
     label = smoke_label(project.settings.smoke)
     options = replace(
         options,
-        platform=Platform.parse(platform) if platform else None,
+        platform=next(iter(platforms), None),
         labels=((SMOKE_LABEL, label),) if label else (),
     )
     if decision.value == ACR:

@@ -23,6 +23,7 @@ from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.project import Settings
+from shipml.publish.consent import variables_host
 from shipml.publish.kinds import explained
 from shipml.publish.locations import locate
 from shipml.registry.keychain import ChainKeychain, DockerKeychain
@@ -114,7 +115,9 @@ class AzureBuild:
     def _keep(self, built: CloudBuild, azure: AzureSession, store: Store, emit: Emit) -> Image:
         """Read manifest and config; the layers stay in the registry until someone needs them."""
         first = built.references[0]
-        keychain = ChainKeychain(DockerKeychain(), azure.keychain(hosts=(first.registry,)))
+        is_meant = self.are_typed or variables_host() == first.registry  # a project's settings alone say nothing
+        known = DockerKeychain(with_environment=is_meant, environment_for=first.registry)
+        keychain = ChainKeychain(known, azure.keychain(hosts=(first.registry,)))
         with explained(first, keychain):
             pinned = replace(first, tag=None, digest=built.digest)
             image = Registries(keychain, emit).open_image(pinned, self._platform)

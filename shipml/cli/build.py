@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -19,7 +19,7 @@ from shipml.cli.options import Folder, Planning, parse_environment
 from shipml.cli.text import columns
 from shipml.errors import BuildError, UsageError
 from shipml.events import Event, OutputReceived
-from shipml.text import counted, seconds_text, size_text
+from shipml.text import counted, listed, seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.build.choose import DockerOptions
@@ -144,6 +144,7 @@ def build(
       shipml build ./churn -t churn:1.0 -t churn:latest
       shipml build --base python:3.12-slim          on an image that has Python
       shipml build --platform linux/arm64           for another kind of machine, without emulation
+      shipml build --platform linux/amd64,linux/arm64    for both, under one name
       shipml build --output oci:./image             for skopeo, podman, crane
       shipml build --output - | docker load
       shipml build --builder docker --no-cache      by the Docker Engine, without its cache
@@ -153,10 +154,10 @@ def build(
 
     def make(outputs: Sequence[str]) -> BuildReport:
         from shipml.cli.command import keep_flat
-        from shipml.pipeline import PlanRequest, Shipml
+        from shipml.pipeline import Shipml
 
         keep_flat()
-        request = PlanRequest(folder=folder, **asdict(planning))
+        request = planning.request(folder)
         to_azure = open_azure(console, azure.options())
         with Shipml(emit=partial(_emit, console), azure=to_azure) as session:
             return session.build(
@@ -200,7 +201,7 @@ def _emit(console: Console, event: Event) -> None:
 
 
 def _show(report: BuildReport, console: Console) -> None:
-    from shipml.report import Outcome
+    from shipml.outcome import Outcome
 
     tell_github(Outcome(built=report, elapsed_seconds=report.elapsed_seconds), console)
     if console.as_json:
@@ -228,12 +229,12 @@ def _summarise(report: BuildReport, console: Console) -> None:
     console.say(
         f"built {', '.join(report.references)}: {size_text(report.size_bytes)} in "
         f"{counted(len(report.layers), 'layer')}, "
-        f"{report.reused_layers} reused, for {report.platform}{base}, "
+        f"{report.reused_layers} reused, for {listed(report.platforms)}{base}, "
         f"in {seconds_text(report.elapsed_seconds)}"
     )
     from shipml.oci.manifest import Platform
 
-    if report.platform != str(Platform.of_this_machine()):
+    if str(Platform.of_this_machine()) not in report.platforms:
         console.say(f"next: run it on a {report.platform} machine; this one is {Platform.of_this_machine()}", bold=True)
         return
     console.say(f"next: shipml run {shlex.quote(report.references[0].removesuffix(':latest'))}", bold=True)

@@ -11,7 +11,7 @@ from shipml.cli.console import Console
 from shipml.events import Notice
 
 if TYPE_CHECKING:
-    from shipml.report import Outcome
+    from shipml.outcome import Outcome
 
 __all__ = ["tell_github"]
 
@@ -26,7 +26,7 @@ def tell_github(outcome: Outcome, console: Console) -> None:
     if summary := os.environ.get(_SUMMARY):
         _append(summary, outcome.markdown() + "\n", _SUMMARY, console)
     if output := os.environ.get(_OUTPUT):
-        from shipml.report import output_file_text
+        from shipml.outcome import output_file_text
 
         text = output_file_text(outcome.outputs(), f"shipml_{secrets.token_hex(16)}")
         _append(output, text, _OUTPUT, console)

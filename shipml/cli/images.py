@@ -39,7 +39,7 @@ def images(console: Console) -> None:
             (
                 printable(image.reference),
                 str(image.digest)[:_SHORT_DIGEST],
-                str(image.platform),
+                ", ".join(map(str, image.platforms)),
                 size_text(image.size_bytes),
                 time.strftime("%Y-%m-%d %H:%M", time.localtime(image.created_at_seconds)),
             )

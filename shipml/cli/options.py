@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from shipml.errors import UsageError
 
 if TYPE_CHECKING:  # completion needs none of it
     from shipml.docker_engine.ports import PublishedPort
+    from shipml.facts.request import PlanRequest
 
 __all__ = [
     "Account",
@@ -144,7 +146,12 @@ class Choices:
         ),
     ] = None
     platform: Annotated[
-        str | None, typer.Option(metavar="OS/ARCH", help="linux/amd64 or linux/arm64", show_default="this machine's")
+        list[str] | None,
+        typer.Option(
+            metavar="OS/ARCH",
+            help="linux/amd64, linux/arm64, or both with a comma; repeatable",
+            show_default="this machine's",
+        ),
     ] = None
     accelerator: Annotated[
         Literal["cpu", "cuda"] | None,
@@ -173,6 +180,13 @@ class Choices:
         bool,
         typer.Option("--allow-older", help="Accept Debian package lists that are older than those used before"),
     ] = False
+
+    def request(self, folder: Path) -> PlanRequest:
+        """What the library takes, for the project in a folder."""
+        from shipml.facts.request import PlanRequest
+
+        given = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        return PlanRequest(folder=folder, **given | {"platform": ",".join(self.platform or ()) or None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,18 +34,25 @@ def plan(
       shipml plan --lock              write pylock.toml, so that every machine builds the same
       shipml plan --json | jq .decisions
     """
-    from shipml.pipeline import PlanRequest, Shipml
+    from shipml.pipeline import Shipml
 
-    request = PlanRequest(folder=folder, **asdict(planning))
+    request = planning.request(folder)
     with Shipml(emit=console.emit) as session:
         written = session.lock(request) if lock else None
-        planned = session.plan(request)
+        planned = session.plans(request)
     if console.as_json:
-        console.document({**planned.to_json(), **({"lock": str(written)} if written else {})})
+        console.document({**_plans_json(planned), **({"lock": str(written)} if written else {})})
     else:
-        console.data("\n".join(plan_lines(planned, verbose=console.verbose)))
+        console.data("\n\n".join("\n".join(plan_lines(plan, verbose=console.verbose)) for plan in planned))
     if written:
         console.say(f"wrote {written}")
+
+
+def _plans_json(plans: Sequence[Plan]) -> dict[str, Any]:
+    """The plan; of several, all of them by platform."""
+    if len(plans) == 1:
+        return plans[0].to_json()
+    return {"platforms": {str(plan.platform): plan.to_json() for plan in plans}}
 
 
 def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path()) -> None:
@@ -56,10 +62,10 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
       shipml dockerfile > Dockerfile
       shipml dockerfile ./churn --python 3.11 | docker build -f - ./churn
     """
-    from shipml.pipeline import PlanRequest, Shipml
+    from shipml.pipeline import Shipml
 
     with Shipml(emit=console.emit) as session:
-        text = session.dockerfile(PlanRequest(folder=folder, **asdict(planning)))
+        text = session.dockerfile(planning.request(folder))
     if console.as_json:
         console.document({"dockerfile": text})
     else:

@@ -70,9 +70,9 @@ def push(
       shipml push ./churn --registry acr --account mlprod
       shipml push username/ml-docker-app --json | jq -r .reference
     """
+    from shipml.outcome import Outcome
     from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
-    from shipml.report import Outcome
 
     destination = Destination(reference or "", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,7 +29,7 @@ from shipml.cli.variables import Variables
 from shipml.text import counted, seconds_text, size_text
 
 if TYPE_CHECKING:
-    from shipml.report import Outcome
+    from shipml.outcome import Outcome
 
 __all__ = ["ship"]
 
@@ -64,11 +63,11 @@ def ship(
       image=$(shipml ship -q)               where the settings have one [registries.NAME]
     """
     from shipml.cli.command import keep_flat
-    from shipml.pipeline import PlanRequest, Shipml
+    from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
 
     keep_flat()
-    request = PlanRequest(folder=folder, **asdict(choices))
+    request = choices.request(folder)
     destination = Destination("", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:

@@ -22,6 +22,7 @@ class PlanRequest:
     python: str | None = None
     base: str | None = None
     platform: str | None = None
+    """As `--platform` takes it: one, or several with commas between them."""
     accelerator: str | None = None
     locked: bool = False
     strict: bool = False

@@ -26,7 +26,6 @@ __all__ = ["HttpClient"]
 _TIMEOUT_SECONDS = 30.0
 _CHUNK_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 18
-_REDIRECTS = 5
 
 
 class HttpClient:
@@ -46,7 +45,7 @@ class HttpClient:
             UnavailableError: its certificate is by an authority that is not trusted here.
             NotAllowedError: the server demands credentials.
             BuildError: there is nothing at this address.
-            UntrustedInputError: the body is larger than the limit.
+            UntrustedInputError: the body is larger than the limit, or a redirect leaves https.
         """
         body = bytearray()
 
@@ -146,13 +145,12 @@ class HttpClient:
         """Ask once; returns what went wrong if another attempt may help."""
         import urllib3
 
-        only_redirects = urllib3.Retry(
-            _REDIRECTS, connect=0, read=0, status=0, other=0, redirect=_REDIRECTS, respect_retry_after_header=False
-        )
+        from shipml.http.redirects import OnlyRedirects
+
         download.pause_seconds = 0.0
         try:
             response = self._pools.pool_for(download.url).request(
-                "GET", download.url, headers=download.headers(), retries=only_redirects, preload_content=False
+                "GET", download.url, headers=download.headers(), retries=OnlyRedirects.few(), preload_content=False
             )
             try:
                 return download.receive(response)

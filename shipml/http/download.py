@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+import urllib.parse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from shipml.errors import (
@@ -70,6 +72,8 @@ class Download:
 
     def receive(self, response: urllib3.BaseHTTPResponse) -> TryAgainError | None:
         """Take a response's body; returns what went wrong if another attempt may help."""
+        if response.status == HTTPStatus.UNAUTHORIZED and self._asks(response):
+            return TryAgainError(f"{redacted(self.url)} answered 401", hint="put its host into ~/.netrc")
         if response.status in RETRIED:
             self.pause_seconds = retry_after_seconds(response.headers)
             asked = f", and asks to wait {self.pause_seconds:.0f} s" if self.pause_seconds else ""
@@ -97,6 +101,14 @@ class Download:
                     hint="run the same command again later, or name another mirror or index",
                 )
         return None
+
+    def _asks(self, response: urllib3.BaseHTTPResponse) -> bool:
+        """Whether the server itself demands credentials, and the default entry of ~/.netrc has some to try once."""
+        answered_by = urllib.parse.urlsplit(urllib.parse.urljoin(self.url, response.geturl() or "")).netloc
+        if self._credentials or answered_by != urllib.parse.urlsplit(self.url).netloc:
+            return False
+        self._credentials = netrc_credentials(self.url, with_default=True)
+        return bool(self._credentials)
 
     def _forget(self) -> None:
         if self._received_bytes:

@@ -6,14 +6,13 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shipml.errors import BuildError, ConfigurationError
+from shipml.errors import BuildError, ConfigurationError, UntrustedInputError
 from shipml.http.logins import Logins
 from shipml.http.pools import Pools
 from shipml.http.settings import netrc_credentials, split_credentials
 
 __all__ = ["Answer", "head"]
 
-_REDIRECTS = 3
 _LONGEST = 160
 
 
@@ -33,16 +32,17 @@ def head(pools: Pools, url: str, logins: Logins) -> Answer:
     """Ask once, without a second attempt. `url` may hold credentials; else `logins` and ~/.netrc are looked into."""
     import urllib3
 
+    from shipml.http.redirects import OnlyRedirects
+
     try:
         bare, credentials = split_credentials(url)
         headers = {"User-Agent": "shipml", "Accept": "text/html, */*;q=0.5", "Accept-Encoding": "identity"}
         if credentials := credentials or logins.authorization(bare) or netrc_credentials(bare):
             headers["Authorization"] = credentials
-        once = urllib3.Retry(_REDIRECTS, connect=0, read=0, status=0, other=0, redirect=_REDIRECTS)
-        answer = pools.pool_for(bare).request("HEAD", bare, headers=headers, retries=once)
+        answer = pools.pool_for(bare).request("HEAD", bare, headers=headers, retries=OnlyRedirects.few())
     except urllib3.exceptions.HTTPError as error:
         return Answer(0, f"{urllib.parse.urlsplit(bare).hostname}: {_cause(error)}")
-    except (BuildError, ConfigurationError) as error:
+    except (BuildError, ConfigurationError, UntrustedInputError) as error:
         return Answer(0, error.message)
     return Answer(answer.status, size_bytes=_length(answer.headers))
 

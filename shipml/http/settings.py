@@ -62,12 +62,18 @@ def split_credentials(url: str) -> tuple[str, str]:
     return bare, basic(user, password) if user or password else ""
 
 
-def netrc_credentials(url: str) -> str:
-    """Those of the URL's host in the file that NETRC names, else ~/.netrc; a broken file counts as none."""
+def netrc_credentials(url: str, *, with_default: bool = False) -> str:
+    """Those of the URL's host in the file that NETRC names, else ~/.netrc; a broken file counts as none.
+
+    Its `default` entry fits every host, also one that only a project names: it is for hosts that have asked (401).
+    """
     with contextlib.suppress(OSError, netrc.NetrcParseError, ValueError, RuntimeError):
         path = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
-        found = netrc.netrc(str(path)).authenticators(urllib.parse.urlsplit(url).hostname or "")
-        if found:
+        hosts = netrc.netrc(str(path)).hosts
+        found = hosts.get(urllib.parse.urlsplit(url).hostname or "")
+        if found is None and with_default:
+            found = hosts.get("default")
+        if found is not None:
             return basic(found[0] or found[1], found[2] or "")
     return ""
 

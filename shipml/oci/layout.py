@@ -25,6 +25,7 @@ from shipml.oci.documents import (
     read_document,
 )
 from shipml.oci.image import Image, platform_of
+from shipml.oci.index import ImageIndex, open_index
 from shipml.oci.manifest import (
     INDEX_MEDIA_TYPE,
     Descriptor,
@@ -42,6 +43,7 @@ __all__ = [
     "image_entries",
     "read_layout",
     "read_layout_from",
+    "read_whole_layout",
     "write_layout",
 ]
 
@@ -69,22 +71,21 @@ def blob_name(digest: Digest) -> str:
     return f"blobs/sha256/{digest.hex}"
 
 
-def image_entries(image: Image, references: Sequence[Reference]) -> list[dict[str, Any]]:
-    """The entries of index.json for an image: one for each reference, or one without name."""
+def image_entries(image: Image | ImageIndex, references: Sequence[Reference]) -> list[dict[str, Any]]:
+    """The entries of index.json for an image or index: one for each reference, or one without name."""
+    platform = None if isinstance(image, ImageIndex) else platform_of(image)
     entries = []
     for reference in references or (None,):
         annotations = {}
         if reference is not None:
             annotations = {_REF_NAME: reference.tag or str(image.digest), CONTAINERD_NAME: reference.canonical}
-        descriptor = Descriptor(
-            image.media_type, image.digest, len(image.manifest), annotations, platform=platform_of(image)
-        )
+        descriptor = Descriptor(image.media_type, image.digest, len(image.manifest), annotations, platform=platform)
         entries.append(descriptor.to_json())
     return entries
 
 
-def write_layout(image: Image, folder: Path, references: Sequence[Reference] = ()) -> None:
-    """Write an image as an OCI layout; a layout that is there already gets the image beside its others.
+def write_layout(image: Image | ImageIndex, folder: Path, references: Sequence[Reference] = ()) -> None:
+    """Write an image, or all of an index, as an OCI layout; a layout that is there already gets it beside its others.
 
     A new folder appears by rename once it is whole; in an old one the index is renamed last.
 
@@ -125,12 +126,8 @@ def read_layout_from(
     source: BlobSource, what: str, reference: str | None = None, *, platform: Platform | None = None
 ) -> Image:
     """As `read_layout`, from anything that has a layout's files; `what` names it in errors."""
-    marker = parse_document(_small(source, LAYOUT_FILE), f"{LAYOUT_FILE} of {what}")
-    if marker.get("imageLayoutVersion") != "1.0.0":
-        raise UntrustedInputError(f"{what} is a layout of a version that shipml does not know")
-    entries = parse_index(_small(source, "index.json"), f"index.json of {what}")
     platform = platform or Platform.of_this_machine()
-    entry = _choose(entries, reference, platform, what)
+    entry = _choose(_entries(source, what), reference, platform, what)
 
     def open_blob(descriptor: Descriptor) -> BinaryIO:
         return source.open(blob_name(descriptor.digest))
@@ -142,6 +139,37 @@ def read_layout_from(
             return open_image(data, open_blob, media_type=entry.media_type)
         entry = choose_manifest(parse_index(data), platform, what)
     raise UntrustedInputError(f"{what} has indexes inside indexes, more than {_NESTED_INDEXES} deep")
+
+
+def read_whole_layout(folder: Path, reference: str | None = None) -> Image | ImageIndex:
+    """As `read_layout`, but where a name means several platforms it is the index with all of them.
+
+    Raises:
+        UsageError: there is no such image, or no telling which is meant.
+        UntrustedInputError: the layout is broken, or lacks the image of a platform.
+    """
+    source, what = _Folder(folder), str(folder)
+    entry = _choose(_entries(source, what), reference, Platform.of_this_machine(), what)
+
+    def open_blob(descriptor: Descriptor) -> BinaryIO:
+        return source.open(blob_name(descriptor.digest))
+
+    def document(descriptor: Descriptor) -> bytes:
+        with open_blob(descriptor) as stream:
+            return read_document(stream, descriptor)
+
+    data = document(entry)
+    index = open_index(
+        data, lambda one: open_image(document(one), open_blob, media_type=one.media_type), media_type=entry.media_type
+    )
+    return index or open_image(data, open_blob, media_type=entry.media_type)
+
+
+def _entries(source: BlobSource, what: str) -> tuple[Descriptor, ...]:
+    marker = parse_document(_small(source, LAYOUT_FILE), f"{LAYOUT_FILE} of {what}")
+    if marker.get("imageLayoutVersion") != "1.0.0":
+        raise UntrustedInputError(f"{what} is a layout of a version that shipml does not know")
+    return parse_index(_small(source, "index.json"), f"index.json of {what}")
 
 
 def _choose(entries: Sequence[Descriptor], reference: str | None, platform: Platform, what: str) -> Descriptor:
@@ -211,25 +239,38 @@ def _is_new(folder: Path) -> bool:
     return True
 
 
-def _fill(folder: Path, image: Image, references: Sequence[Reference]) -> None:
+def _fill(folder: Path, image: Image | ImageIndex, references: Sequence[Reference]) -> None:
     """Blobs first, the index last: a reader never sees an entry whose blobs are missing."""
     blobs = folder / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
-    for layer in image.layers:
-        path = blobs / layer.digest.hex
-        if path.is_file() and path.stat().st_size == layer.size_bytes:
-            continue
-        with layer.open() as source, _appearing(path) as target:
-            copy_blob(source, target.write, layer.digest, layer.size_bytes, what="layer")
-    for document in (image.config, image.manifest):
-        with _appearing(blobs / Digest.of(document).hex) as target:
-            target.write(document)
+    if isinstance(image, ImageIndex):
+        for one in image.images:
+            _write_blobs(blobs, one)
+        _write_documents(blobs, image.manifest)
+    else:
+        _write_blobs(blobs, image)
     entries = image_entries(image, references)
     entries = [entry for entry in _old_entries(folder) if not _is_replaced(entry, entries)] + entries
     with _appearing(folder / "index.json") as target:
         target.write(canonical_json({"schemaVersion": 2, "mediaType": INDEX_MEDIA_TYPE, "manifests": entries}))
     with _appearing(folder / LAYOUT_FILE) as target:
         target.write(LAYOUT_MARKER)
+
+
+def _write_blobs(blobs: Path, image: Image) -> None:
+    for layer in image.layers:
+        path = blobs / layer.digest.hex
+        if path.is_file() and path.stat().st_size == layer.size_bytes:
+            continue
+        with layer.open() as source, _appearing(path) as target:
+            copy_blob(source, target.write, layer.digest, layer.size_bytes, what="layer")
+    _write_documents(blobs, image.config, image.manifest)
+
+
+def _write_documents(blobs: Path, *documents: bytes) -> None:
+    for document in documents:
+        with _appearing(blobs / Digest.of(document).hex) as target:
+            target.write(document)
 
 
 def _old_entries(folder: Path) -> list[dict[str, Any]]:

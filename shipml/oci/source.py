@@ -12,9 +12,12 @@ from typing import Any, Literal
 from shipml.errors import UsageError
 from shipml.events import Emit, step
 from shipml.oci.archive import read_archive, write_docker_archive
+from shipml.oci.digest import Digest
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES
 from shipml.oci.image import Image
-from shipml.oci.layout import CONTAINERD_NAME, read_layout, write_layout
+from shipml.oci.index import ImageIndex
+from shipml.oci.layout import CONTAINERD_NAME, read_whole_layout, write_layout
+from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 
 __all__ = ["Output", "Source", "write_outputs"]
@@ -54,23 +57,24 @@ class Source:
             )
         return cls("oci" if kind == "oci" else "docker-archive", Path(place), reference or None)
 
-    def read(self) -> Image:
-        """The image; its layers are read when asked for.
+    def read(self) -> Image | ImageIndex:
+        """The image, or the index of a layout that has several platforms; layers are read when asked for.
 
         Raises:
             UsageError: there is no such image, or no telling which is meant.
             UntrustedInputError: what is there is broken.
         """
-        read = read_layout if self.kind == "oci" else read_archive
-        return read(self.path, self.reference)
+        if self.kind == "oci":
+            return read_whole_layout(self.path, self.reference)
+        return read_archive(self.path, self.reference)
 
-    def name_of(self, image: Image) -> str:
-        """The first name that an image which was read has there; "" for none that can be read."""
+    def name_of(self, digest: Digest) -> str:
+        """The first name that what was read, by its digest, has there; "" for none that can be read."""
         try:
             index, manifest = (self._document(name) for name in (_INDEX, _DOCKER_MANIFEST))
         except (OSError, tarfile.TarError, KeyError, ValueError, RecursionError):
             return ""
-        for name in (*_names_in_index(index, str(image.digest)), *_names_in_manifest(manifest)):
+        for name in (*_names_in_index(index, str(digest)), *_names_in_manifest(manifest)):
             try:
                 return str(Reference.parse(name))
             except UsageError:
@@ -124,18 +128,22 @@ class Output:
             raise UsageError(f"cannot write an image to {text!r}", hint="use oci:DIR or docker-archive:FILE")
         return cls("oci" if kind == "oci" else "docker-archive", Path(path))
 
-    def write(self, image: Image, references: Sequence[Reference]) -> None:
-        """Write `image` under these names.
+    def write(self, image: Image | ImageIndex, references: Sequence[Reference]) -> None:
+        """Write `image` under these names; of an index, an archive gets the image for this machine alone.
 
         Raises:
             UsageError: the target exists and is something else.
             StoreError: the disk is full.
         """
-        write = write_layout if self.kind == "oci" else write_docker_archive
-        write(image, self.path, references)
+        if self.kind == "oci":
+            write_layout(image, self.path, references)
+            return
+        if isinstance(image, ImageIndex):
+            image = image.image_for(Platform.of_this_machine())
+        write_docker_archive(image, self.path, references)
 
 
-def write_outputs(image: Image, targets: Sequence[Output], names: Sequence[Reference], emit: Emit) -> None:
+def write_outputs(image: Image | ImageIndex, targets: Sequence[Output], names: Sequence[Reference], emit: Emit) -> None:
     """Write an image to each of the targets, under its names."""
     for target in targets:
         with step(emit, "write", str(target)):

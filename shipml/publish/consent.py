@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 from shipml.errors import NotAllowedError
+from shipml.events import Emit, ignore
 from shipml.publish.kinds import host_of
 from shipml.registry.keychain import REGISTRY_VARIABLE, DockerKeychain
 
@@ -33,6 +34,7 @@ def keychain_for(
     *,
     is_typed: bool,
     ask: Callable[[str, Sequence[str]], int] | None = None,
+    emit: Emit = ignore,
     environment: Mapping[str, str] = os.environ,
 ) -> DockerKeychain:
     """What docker's files know, and the two variables if they are for `host`.
@@ -44,6 +46,7 @@ def keychain_for(
         host: where images go.
         is_typed: whether the command line names it.
         ask: asks a person which of several answers is right; None where nobody can be asked.
+        emit: hears of a credential helper that is waited for.
         environment: where variables are looked up.
 
     Raises:
@@ -57,4 +60,4 @@ def keychain_for(
                 f"SHIPML_USERNAME and SHIPML_PASSWORD are not sent to {host}, which only the project's settings name",
                 hint=f"if they are meant for it: export {REGISTRY_VARIABLE}={host}",
             )
-    return DockerKeychain(environment_for=bound or host)
+    return DockerKeychain(environment_for=bound or host, emit=emit)

@@ -42,6 +42,7 @@ from shipml.registry.errors import NotFoundError
 from shipml.registry.keychain import ChainKeychain, Keychain
 from shipml.registry.remote import Registries
 from shipml.runtimes.base import SmokeResult
+from shipml.secrets.evidence import require_no_secrets
 from shipml.session import Session
 
 __all__ = ["Promoter"]
@@ -90,6 +91,7 @@ class Promoter:
         self._log_in(references[0], is_typed=is_typed(target, settings))
         with explained(source, self._keychain):
             manifest = self._resolve(source)
+        self._refuse_secrets(source, manifest)
         with explained(references[0], self._keychain):
             before = self._meanings(references)
         if no_overwrite or is_immutable(target, settings):
@@ -171,7 +173,7 @@ class Promoter:
 
     def _log_in(self, target: Reference, *, is_typed: bool) -> None:
         """SHIPML_USERNAME and SHIPML_PASSWORD are for where images go, and for no other registry."""
-        known = keychain_for(target.registry, is_typed=is_typed, ask=self._azure.choose)
+        known = keychain_for(target.registry, is_typed=is_typed, ask=self._azure.choose, emit=self._emit)
         self._keychain = ChainKeychain(known, self._azure.keychain())
         with explained(target, self._keychain):
             self._keychain.credentials(target)  # a broken file is an error before the first byte is sent
@@ -199,6 +201,14 @@ class Promoter:
             found = client.manifest(source.repository, wanted)
             running.detail = f"{source} is {found.digest.short}"
             return found
+
+    def _refuse_secrets(self, source: Reference, manifest: RemoteManifest) -> None:
+        """Of images that were built here it is known what they hold; of others nothing is."""
+        digests = [manifest.digest]
+        if is_index(manifest.media_type, parse_document(manifest.data, f"the manifest of {source}")):
+            digests += [entry.digest for entry in parse_index(manifest.data)]
+        for digest in digests:
+            require_no_secrets(self._store, digest, str(source), verb="promoted")
 
     def _meanings(self, references: Sequence[Reference]) -> dict[Reference, Digest | None]:
         client = self._registries.client(references[0])

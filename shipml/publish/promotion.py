@@ -213,7 +213,7 @@ class Copier:
         self._import_image = import_image
 
     def copy(self, source: Reference, target: Reference, manifest: RemoteManifest) -> Copied:
-        """Let the repository of `target` have `manifest`, which stands in the repository of `source`.
+        """Let the repository of `target` have `manifest`, which is in the repository of `source`.
 
         Raises:
             ShipmlError: as `copy_image`.

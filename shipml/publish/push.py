@@ -111,7 +111,8 @@ class Publisher:
             keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
-        require_no_secrets(self._store, subject.digest, subject.name)
+        for digest in (subject.digest, *(image.digest for image in subject.other_images)):
+            require_no_secrets(self._store, digest, subject.name)
         with self._pusher(subject, via, keychain) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
@@ -122,7 +123,7 @@ class Publisher:
             is_asked = pusher.name == "client" or resolved.is_immutable
             before = self._meanings(references, keychain) if is_asked else {}
             if resolved.is_immutable:
-                refuse_to_move(before, subject.digest)
+                refuse_to_move(before, subject.named_digest)
             pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
         tell_moved(before, pushed.digest, self._emit)
         self._keep_evidence(subject, pushed)
@@ -135,7 +136,7 @@ class Publisher:
             NotAllowedError: only the settings name it, and nobody agreed.
             ConfigurationError: a file with credentials is broken.
         """
-        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose)
+        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose, emit=self._emit)
         known.credentials(first)
         return replace(resolved, is_agreed=True)
 
@@ -190,7 +191,7 @@ class Publisher:
     def _keychain(self, resolved: ResolvedDestination, first: Reference, target: str) -> Keychain:
         """What docker's files and the environment know, else Azure for its own registries."""
         is_typed = resolved.is_typed or target.startswith(f"{first.registry}/")
-        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose)
+        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose, emit=self._emit)
         return ChainKeychain(known, self._azure.keychain())
 
     def _meanings(self, references: Sequence[Reference], keychain: Keychain) -> dict[Reference, Digest | None]:

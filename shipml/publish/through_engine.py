@@ -1,6 +1,6 @@
 """Pushes through the user's Docker Engine: its network, its certificates, its mirrors; the only way for what it built.
 
-An engine with a graph driver's store compresses the layers anew, so that the registry gets another manifest than the
+An engine with a graph driver's store compresses the layers again, so that the registry gets another manifest than the
 store has; config and diff ids are the same. containerd's store sends the very bytes.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from shipml.docker_engine import Engine, manifests_in
 from shipml.docker_engine.loading import load_image
-from shipml.errors import NotAllowedError, TryAgainError
+from shipml.errors import NotAllowedError, TryAgainError, UsageError
 from shipml.events import Emit
 from shipml.images import FoundImage
 from shipml.oci.digest import Digest
@@ -20,6 +20,7 @@ from shipml.publish.kinds import kind_of_host
 from shipml.publish.pushed import Pushed
 from shipml.registry.credentials import Credentials, find_credentials, login_command
 from shipml.store import Store
+from shipml.text import listed
 
 __all__ = ["EnginePusher"]
 
@@ -39,6 +40,12 @@ class EnginePusher:
     def push(self, subject: FoundImage, references: Sequence[Reference], emit: Emit) -> Pushed:
         """See `registries.base.Pusher.push`; the engine has the image under these names afterwards."""
         started_at = time.monotonic()
+        if subject.index is not None:
+            raise UsageError(
+                f"the Docker Engine pushes one platform, and {subject.name} is for"
+                f" {listed([str(platform) for platform in subject.index.platforms])}",
+                hint="let shipml push all of them: --via client",
+            )
         found = self._credentials(references[0])
         image_id = self._name_in_engine(subject, references, emit)
         digests = {self._push(reference, found, emit) for reference in references}

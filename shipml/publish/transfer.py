@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import BinaryIO
 
 from shipml.errors import NotAllowedError, TryAgainError, UsageError
@@ -24,6 +25,7 @@ from shipml.events import (
 from shipml.images import FoundImage
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
+from shipml.oci.index import ImageIndex
 from shipml.oci.reference import Reference
 from shipml.publish.kinds import explained
 from shipml.publish.pushed import Pushed
@@ -44,10 +46,10 @@ _FOREIGN = ("nondistributable", ".foreign.")
 
 @dataclass(frozen=True, slots=True)
 class Transferred:
-    """What a copy did. The three amounts add up to all bytes of layers, config and manifest."""
+    """What a copy did. The three amounts add up to all bytes of layers, configs, manifests and index."""
 
     digest: Digest
-    """Of the manifest, as the registry confirmed it."""
+    """Of the manifest or index, as the registry confirmed it."""
     uploaded_bytes: int
     mounted_bytes: int
     """Of blobs that another repository of the registry gave."""
@@ -56,7 +58,7 @@ class Transferred:
 
 
 def copy_image(
-    image: Image,
+    image: Image | ImageIndex,
     references: Sequence[Reference],
     client: RegistryClient,
     *,
@@ -68,7 +70,7 @@ def copy_image(
     """Make a repository have an image, under all references; layers that it has are not opened.
 
     Args:
-        image: what to copy.
+        image: what to copy; of an index, the images arrive before it.
         references: of one repository; with tags, or pinned only.
         client: of their registry.
         mount_from: repositories of that registry which may have any of the blobs.
@@ -116,9 +118,9 @@ class _Tally:
 
 
 class _Copy:
-    """One image on its way into one repository."""
+    """One image, or all of an index, on the way into one repository."""
 
-    def __init__(self, image: Image, repository: str, client: RegistryClient, running: Step) -> None:
+    def __init__(self, image: Image | ImageIndex, repository: str, client: RegistryClient, running: Step) -> None:
         self._image = image
         self._repository = repository
         self._client = client
@@ -134,25 +136,33 @@ class _Copy:
         workers: WorkerGroup[_Blob] = WorkerGroup(
             lambda: max(1, at_once >> (self._client.throttled - throttled_before))
         )
-        workers.work(_blobs_of(self._image), self._look)
+        workers.work(_blobs_of(_images_of(self._image)), self._look)
         self._missing.sort(key=lambda blob: (-blob.size_bytes, blob.digest))
         self._total_bytes = sum(blob.size_bytes for blob in self._missing)
         workers.work(self._missing, lambda blob: self._bring(blob, homes(blob.digest), workers.check))
 
     def name(self, references: Sequence[Reference]) -> None:
-        """Put the manifest under each tag that does not have it yet, or under its digest where there are no tags."""
-        digest = self._image.digest
-        for name in dict.fromkeys(reference.tag or str(digest) for reference in references):
-            if self._client.head_manifest(self._repository, name) == digest:
-                self.tally.skipped += len(self._image.manifest)
-                continue
-            confirmed = self._client.put_manifest(self._repository, name, self._image.manifest, self._image.media_type)
-            if confirmed != digest:
-                raise TryAgainError(
-                    f"{self._client.registry} confirmed {confirmed} for {self._repository}:{name}, not {digest}",
-                    hint="push again; if it happens again, something between here and the registry changes requests",
-                )
-            self.tally.uploaded += len(self._image.manifest)
+        """Put the manifest under each tag that does not have it yet, or under its digest where there are no tags.
+
+        An index follows the manifests that it lists, each of which goes under its own digest.
+        """
+        if isinstance(self._image, ImageIndex):
+            for image in self._image.images:
+                self._put(image, str(image.digest))
+        for name in dict.fromkeys(reference.tag or str(self._image.digest) for reference in references):
+            self._put(self._image, name)
+
+    def _put(self, image: Image | ImageIndex, name: str) -> None:
+        if self._client.head_manifest(self._repository, name) == image.digest:
+            self.tally.skipped += len(image.manifest)
+            return
+        confirmed = self._client.put_manifest(self._repository, name, image.manifest, image.media_type)
+        if confirmed != image.digest:
+            raise TryAgainError(
+                f"{self._client.registry} confirmed {confirmed} for {self._repository}:{name}, not {image.digest}",
+                hint="push again; if it happens again, something between here and the registry changes requests",
+            )
+        self.tally.uploaded += len(image.manifest)
 
     def _look(self, blob: _Blob) -> None:
         there = self._client.has_blob(self._repository, blob.digest)
@@ -200,13 +210,19 @@ class _Copy:
             self._running.progress(self._done_bytes, self._total_bytes)
 
 
-def _blobs_of(image: Image) -> list[_Blob]:
-    """Layers and config, each digest once."""
-    layers = [layer for layer in image.layers if not any(word in layer.media_type for word in _FOREIGN)]
+def _images_of(image: Image | ImageIndex) -> Sequence[Image]:
+    return image.images if isinstance(image, ImageIndex) else (image,)
+
+
+def _blobs_of(images: Sequence[Image]) -> list[_Blob]:
+    """Layers and configs, each digest once."""
+    layers = [
+        layer for image in images for layer in image.layers if not any(word in layer.media_type for word in _FOREIGN)
+    ]
     blobs = {layer.digest: _Blob(layer.digest, layer.size_bytes, layer.open) for layer in layers}
-    config = image.config
-    digest = Digest.of(config)
-    blobs[digest] = _Blob(digest, len(config), lambda: io.BytesIO(config))
+    for config in (image.config for image in images):
+        digest = Digest.of(config)
+        blobs[digest] = _Blob(digest, len(config), partial(io.BytesIO, config))
     return sorted(blobs.values(), key=lambda blob: (-blob.size_bytes, blob.digest))
 
 
@@ -232,10 +248,11 @@ class ClientPusher:
         first = references[0]
         with explained(first, self._keychain):
             client = self._registries.client(first)
+            image = subject.index or subject.image
             done = copy_image(
-                subject.image, references, client, homes_of=lambda digest: self._homes_of(digest, first), emit=emit
+                image, references, client, homes_of=lambda digest: self._homes_of(digest, first), emit=emit
             )
-            self._note_homes(subject.image, first)
+            self._note_homes(_images_of(image), first)
             return Pushed(
                 digest=done.digest,
                 references=tuple(references),
@@ -254,7 +271,7 @@ class ClientPusher:
         homes = self._store.remote_homes(digest)
         return [home.removeprefix(prefix) for home in homes if home.startswith(prefix)]
 
-    def _note_homes(self, image: Image, target: Reference) -> None:
+    def _note_homes(self, images: Sequence[Image], target: Reference) -> None:
         repository = f"{target.registry}/{target.repository}"
-        for digest in {Digest.of(image.config), *(layer.digest for layer in image.layers)}:
-            self._store.note_remote(digest, repository)
+        for blob in _blobs_of(images):
+            self._store.note_remote(blob.digest, repository)

@@ -84,7 +84,7 @@ class Address:
         try:
             scheme, hostname, _ = _origin(url)
         except ValueError as error:
-            raise UntrustedInputError(f"{self.registry} names {redacted(url)} as {what}, which is no URL") from error
+            raise UntrustedInputError(f"{self.registry} names {redacted(url)} as {what}, which is not a URL") from error
         host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
         if scheme == "http" and not (self.scheme == "http" and (is_loopback(hostname) or host in self.insecure)):
             raise UntrustedInputError(
@@ -137,7 +137,7 @@ def hub_mirror(environment: Mapping[str, str] = os.environ) -> str:
             return host
     raise ConfigurationError(
         f"{HUB_MIRROR} is {value.rpartition('@')[2]}, which is not a registry",
-        hint="let it name a host alone, as mirror.example.org or localhost:5000",
+        hint="let it name a host alone, such as mirror.example.org or localhost:5000",
     )
 
 
@@ -149,7 +149,7 @@ def _origin(url: str) -> tuple[str, str, int]:
     """Scheme, host name and port.
 
     Raises:
-        ValueError: it is no absolute http or https URL.
+        ValueError: it is not an absolute http or https URL.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in _PORTS or not parts.hostname:

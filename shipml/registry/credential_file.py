@@ -46,7 +46,7 @@ def read_file(path: Path, tool: str) -> dict[str, Any]:
     """The document in `path`; an empty one where there is no file.
 
     Raises:
-        ConfigurationError: it cannot be read, or is no JSON object. Nothing of it is quoted.
+        ConfigurationError: it cannot be read, or is not a JSON object. Nothing of it is quoted.
     """
     try:
         with path.open("rb") as stream:
@@ -60,9 +60,9 @@ def read_file(path: Path, tool: str) -> dict[str, Any]:
     try:
         document = json.loads(data or b"{}")
     except ValueError:  # its text may quote a secret
-        raise broken_file(path, "it is no JSON") from None
+        raise broken_file(path, "it is not JSON") from None
     if not isinstance(document, dict):
-        raise broken_file(path, "it is no JSON object")
+        raise broken_file(path, "it is not a JSON object")
     return document
 
 
@@ -74,7 +74,7 @@ def table_of(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str,
     """
     table = document.get(name) or {}
     if not isinstance(table, dict):
-        raise broken_file(path, f"`{name}` is no object")
+        raise broken_file(path, f"`{name}` is not an object")
     return table
 
 

@@ -6,6 +6,7 @@ Secrets go through its stdin and stdout, never through its arguments, which ever
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,12 +14,17 @@ import shutil
 import signal
 import subprocess
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from shipml.events import Emit, Notice, ignore
 
 __all__ = ["TOKEN_USER", "HelperAnswer", "ask_helper", "erase_with_helper", "has_helper", "store_with_helper"]
 
 TOKEN_USER = "<token>"  # noqa: S105  (the name by which helpers say that the secret is an identity token)
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _TIMEOUT_SECONDS = 30.0
+_SILENT_SECONDS = 3.0
+"""How long a helper is waited for without a word."""
 _NONE = "credentials not found"
 """What every helper says that has none (docker-credential-helpers, credentials/error.go)."""
 
@@ -37,9 +43,14 @@ def has_helper(name: str) -> bool:
     return _program(name) is not None
 
 
-def ask_helper(name: str, server: str, *, timeout_seconds: float = _TIMEOUT_SECONDS) -> HelperAnswer:
-    """`docker-credential-NAME get`; what goes wrong is in the answer, without anything that the helper printed."""
-    answer = _run(name, "get", server.encode(), timeout_seconds)
+def ask_helper(
+    name: str, server: str, *, timeout_seconds: float = _TIMEOUT_SECONDS, emit: Emit = ignore
+) -> HelperAnswer:
+    """`docker-credential-NAME get`; what goes wrong is in the answer, without anything that the helper printed.
+
+    `emit` hears of a helper that is waited for: it may want a person to unlock something, in a window not seen here.
+    """
+    answer = _run(name, "get", server.encode(), timeout_seconds, emit)
     return answer if isinstance(answer, HelperAnswer) else _read(answer)
 
 
@@ -62,7 +73,7 @@ def _program(name: str) -> str | None:
     return shutil.which(f"docker-credential-{name}") if _NAME.fullmatch(name) else None
 
 
-def _run(name: str, verb: str, words: bytes, timeout_seconds: float) -> bytes | HelperAnswer:
+def _run(name: str, verb: str, words: bytes, timeout_seconds: float, emit: Emit = ignore) -> bytes | HelperAnswer:
     """What the helper prints; an answer where it has none, or fails."""
     program = _program(name)
     if program is None:
@@ -79,7 +90,7 @@ def _run(name: str, verb: str, words: bytes, timeout_seconds: float) -> bytes | 
         return HelperAnswer(problem=f"it cannot be started: {error.strerror}")
     with process:
         try:
-            out, err = process.communicate(words, timeout=timeout_seconds)
+            out, err = _output(process, words, timeout_seconds, emit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)  # its children hold our pipes, too
             return HelperAnswer(problem=f"it gave no answer within {timeout_seconds:g} s")
@@ -88,6 +99,17 @@ def _run(name: str, verb: str, words: bytes, timeout_seconds: float) -> bytes | 
     if _NONE in (out + err).decode(errors="replace").lower():
         return HelperAnswer()
     return HelperAnswer(problem=f"it failed with exit code {process.returncode}")
+
+
+def _output(process: subprocess.Popen[bytes], words: bytes, timeout_seconds: float, emit: Emit) -> tuple[bytes, bytes]:
+    patient_seconds = min(_SILENT_SECONDS, timeout_seconds)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return process.communicate(words, timeout=patient_seconds)
+    left_seconds = timeout_seconds - patient_seconds
+    if left_seconds > 0:
+        name = Path(str(process.args[0] if isinstance(process.args, list) else process.args)).name
+        emit(Notice(f"waiting for the credential helper {name}, for {left_seconds:.0f} s at most"))
+    return process.communicate(timeout=left_seconds)
 
 
 def _read(out: bytes) -> HelperAnswer:

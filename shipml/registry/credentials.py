@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import ConfigurationError
+from shipml.events import Emit, ignore
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.registry.credential_file import (
     broken_file,
@@ -70,6 +71,7 @@ def find_credentials(
     environment: Mapping[str, str] = os.environ,
     home: Path | None = None,
     with_environment: bool = True,
+    emit: Emit = ignore,
 ) -> Credentials:
     """What is known for the registry of `reference`.
 
@@ -82,6 +84,7 @@ def find_credentials(
         home: the user's home folder.
         with_environment: whether SHIPML_USERNAME and SHIPML_PASSWORD count. They are meant for where the user
             pushes, and must not be sent to wherever a base comes from.
+        emit: hears of a helper that is waited for.
 
     Raises:
         ConfigurationError: a file is broken, or one of the two variables is missing.
@@ -90,7 +93,7 @@ def find_credentials(
         return found
     problems = []
     for path, tool in _files(environment, home or Path.home()):
-        for found in _from_file(path, tool, reference):
+        for found in _from_file(path, tool, reference, emit):
             if found:
                 return found
             problems.append(found.problem)
@@ -123,7 +126,7 @@ def _files(environment: Mapping[str, str], home: Path) -> Iterator[tuple[Path, s
     yield (Path(config) if config else home / ".config") / "containers" / "auth.json", "podman"
 
 
-def _from_file(path: Path, tool: str, reference: Reference) -> Iterator[Credentials]:
+def _from_file(path: Path, tool: str, reference: Reference, emit: Emit) -> Iterator[Credentials]:
     """What a file says, the most specific first: a helper for the registry, the helper for all, the file itself."""
     document = read_file(path, tool)
     keys = _keys(reference)
@@ -131,7 +134,7 @@ def _from_file(path: Path, tool: str, reference: Reference) -> Iterator[Credenti
     stores = [str(helpers[key]) for key in keys if helpers.get(key)]
     if store := document.get("credsStore"):
         stores.append(str(store))
-    yield from (_from_helper(name, server_name(reference.registry), path) for name in dict.fromkeys(stores))
+    yield from (_from_helper(name, server_name(reference.registry), path, emit) for name in dict.fromkeys(stores))
     auths = table_of(document, "auths", path)
     for key in keys:
         if isinstance(entry := auths.get(key), dict):
@@ -146,9 +149,9 @@ def _keys(reference: Reference) -> list[str]:
     return [*hosts[:1], *scopes, *hosts[1:]] if reference.registry == DOCKER_HUB else [*scopes, *hosts]
 
 
-def _from_helper(name: str, server: str, path: Path) -> Credentials:
+def _from_helper(name: str, server: str, path: Path, emit: Emit) -> Credentials:
     source = f"the credential helper docker-credential-{name}, which {path} names"
-    answer = ask_helper(name, server)
+    answer = ask_helper(name, server, emit=emit)
     if answer.problem:
         return Credentials(problem=f"{source}: {answer.problem}")
     if answer.username == TOKEN_USER:

@@ -128,7 +128,7 @@ class Response:
 
 
 def error_codes(answer: Response) -> tuple[str, ...]:
-    """The codes of the answer's errors, as `DENIED`."""
+    """The codes of the answer's errors, such as `DENIED`."""
     return tuple(str(error.get("code", "")) for error in _errors(answer))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from shipml.events import Emit, ignore
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.registry.credentials import Credentials, find_credentials
 
@@ -51,6 +52,8 @@ class DockerKeychain:
     home: Path | None = None
     environment_for: str = ""
     """The one registry that these variables are for, where several are asked; "" for any."""
+    emit: Emit = field(default=ignore, repr=False, compare=False)
+    """Hears of a credential helper that is waited for."""
 
     def credentials(self, reference: Reference) -> Credentials:
         """See `find_credentials`."""
@@ -59,11 +62,15 @@ class DockerKeychain:
         bound = DOCKER_HUB if bound == "hub" else bound
         with_environment = with_environment and bound in {"", reference.registry}
         return find_credentials(
-            reference, environment=self.environment, home=self.home, with_environment=with_environment
+            reference,
+            environment=self.environment,
+            home=self.home,
+            with_environment=with_environment,
+            emit=self.emit,
         )
 
     def renew(self, reference: Reference, refused: Credentials) -> Credentials | None:
-        """What stands there now, if it is not what was refused: helpers mint, and users log in again meanwhile."""
+        """What is there now, if it is not what was refused: helpers mint, and users log in again meanwhile."""
         found = self.credentials(reference)
         return found if found and not _same_secret(found, refused) else None
 

@@ -95,7 +95,7 @@ def find_lock(
     if declared is None:
         raise ResolutionError("nothing is asked for")
     client = http or HttpClient()
-    client.logins.learn(index_logins(declared, project.folder), keyring=asked_keyring(project.folder))
+    client.logins.learn(index_logins(declared, project.folder), keyring=asked_keyring())
     work = Work(project, declared, candidates, platform, inputs, uv, store, client, emit, obstacle)
     work.accelerator = accelerator
     apply_models(work)

@@ -66,10 +66,10 @@ def without_known_logins(text: str, declared: Requirements | None, environment: 
     return text
 
 
-def asked_keyring(folder: Path, environment: Mapping[str, str] = os.environ) -> Keyring | None:
-    """The keyring program, where uv is told to ask it."""
+def asked_keyring(environment: Mapping[str, str] = os.environ) -> Keyring | None:
+    """The keyring program, where the user's own variable or settings of uv say to ask it; a project cannot."""
     said = environment.get("UV_KEYRING_PROVIDER", "")
-    for settings in _settings(folder, environment):
+    for settings in _settings(None, environment):
         pip = settings.get("pip")
         said = said or str(settings.get("keyring-provider") or "")
         said = said or str((pip if isinstance(pip, dict) else {}).get("keyring-provider") or "")
@@ -97,16 +97,19 @@ def _of_settings(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield from (("", url) for url in urls if isinstance(url, str))
 
 
-def _settings(folder: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
-    """The settings of uv, those of the project first; files that cannot be read say nothing, as uv will say why."""
+def _settings(folder: Path | None, environment: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
+    """The settings of uv, those of the project first; files that cannot be read say nothing, as uv will say why.
+
+    None for `folder` leaves out the project and the folders above it.
+    """
     if environment.get("UV_NO_CONFIG", "").lower() in ("1", "true", "yes"):
         return
-    top = folder.absolute()
+    tops = (folder.absolute(), *folder.absolute().parents) if folder is not None else ()
     if named := environment.get("UV_CONFIG_FILE"):
         paths = [Path(named)]
     else:
         user = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
-        near = [parent / name for parent in (top, *top.parents) for name in ("uv.toml", "pyproject.toml")]
+        near = [parent / name for parent in tops for name in ("uv.toml", "pyproject.toml")]
         paths = [*near, user, Path("/etc/uv/uv.toml")]
     for path in paths:
         try:

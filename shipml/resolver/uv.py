@@ -23,6 +23,7 @@ from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Requirements
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.resolver.index_logins import asked_keyring
 from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
 from shipml.resolver.uv_building import is_from_index, refuse_building, without_building
 
@@ -171,6 +172,8 @@ class Uv:
         if pages:
             links = [one for one in (kept.get("UV_FIND_LINKS"), *pages) if one]
             kept["UV_FIND_LINKS"] = ",".join(links)
+        # Said either way, so that a project's own settings cannot make uv ask the user's keyring.
+        kept["UV_KEYRING_PROVIDER"] = "subprocess" if asked_keyring() else "disabled"
         return {"UV_CACHE_DIR": str(self._cache), **kept}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from shipml.errors import SecretError
 from shipml.events import Emit, Notice, ignore
@@ -24,7 +25,9 @@ def keep_secrets(store: Store, digest: Digest, secrets: Sequence[FoundSecret], e
         store.keep_fact(_FACT, str(digest), [one.to_json() for one in secrets])
 
 
-def require_no_secrets(store: Store, digest: Digest, name: str) -> None:
+def require_no_secrets(
+    store: Store, digest: Digest, name: str, *, verb: Literal["pushed", "promoted"] = "pushed"
+) -> None:
     """Nothing, for an image in which no build of this machine found a secret.
 
     Raises:
@@ -36,7 +39,7 @@ def require_no_secrets(store: Store, digest: Digest, name: str) -> None:
         return
     places = listed([f"{one.source} ({one.kind})" for one in found])
     raise SecretError(
-        f"{name or digest.short} is not pushed: it holds what looks like a secret: {places}",
+        f"{name or digest.short} is not {verb}: it holds what looks like a secret: {places}",
         hint="remove it, replace it at its service, and build again; where it is none, add to shipml.toml: "
         f'[secrets] allow = ["{found[0].source}"], and build again',
     )

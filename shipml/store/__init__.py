@@ -6,6 +6,7 @@ from pathlib import Path
 
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
+from shipml.oci.index import ImageIndex
 from shipml.store import images, upkeep
 from shipml.store.files import (
     Draft,
@@ -39,10 +40,24 @@ class Store(RemoteBlobs):
     def image(self, digest: Digest) -> Image:
         """The image whose manifest is `digest`; its layers are opened when asked for.
 
+        Of an index it is the image for this machine's platform, else the first.
+
         Raises:
             StoreError: manifest or config are missing or damaged.
         """
         return images.load(self, digest)
+
+    def index(self, digest: Digest) -> ImageIndex | None:
+        """The index whose document is `digest`; None where that is one image's manifest.
+
+        Raises:
+            StoreError: a document is missing or damaged.
+        """
+        return images.load_index(self, digest)
+
+    def keep_index(self, index: ImageIndex) -> Digest:
+        """Keep all images of an index, then the index; returns its digest. Raises as `keep_image`."""
+        return images.keep_index(self, index)
 
     def keep_image(self, image: Image) -> Digest:
         """Keep an image: layers that are missing are streamed in, the manifest comes last; returns its digest.

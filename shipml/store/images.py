@@ -11,12 +11,13 @@ from shipml.errors import StoreError, UntrustedInputError, UsageError
 from shipml.oci.digest import Digest
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, copy_blob, open_image
 from shipml.oci.image import Image
-from shipml.oci.manifest import Descriptor
+from shipml.oci.index import ImageIndex, open_index
+from shipml.oci.manifest import Descriptor, Platform
 from shipml.oci.reference import Reference
 from shipml.store.files import BlobStore, StoredImage
 from shipml.store.remote import RemoteBlobs
 
-__all__ = ["keep", "last_built_from", "load", "resolve"]
+__all__ = ["keep", "keep_index", "last_built_from", "load", "load_index", "resolve"]
 
 _DIGEST_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _FULL_HEX = 64
@@ -24,10 +25,21 @@ _FULL_HEX = 64
 
 def load(store: RemoteBlobs, digest: Digest) -> Image:
     """See `Store.image`."""
-    with store.open_blob(digest) as stream:
-        manifest = stream.read(DOCUMENT_LIMIT_BYTES)
-    if Digest.of(manifest) != digest:
-        raise _damaged(store, digest, "its manifest is not what it was")
+    index = load_index(store, digest)
+    return _load_one(store, digest) if index is None else index.image_for(Platform.of_this_machine())
+
+
+def load_index(store: RemoteBlobs, digest: Digest) -> ImageIndex | None:
+    """See `Store.index`."""
+    data = _document(store, digest)
+    try:
+        return open_index(data, lambda entry: _load_one(store, entry.digest))
+    except UntrustedInputError as error:
+        raise _damaged(store, digest, error.message) from error
+
+
+def _load_one(store: RemoteBlobs, digest: Digest) -> Image:
+    manifest = _document(store, digest)
 
     def open_blob(descriptor: Descriptor) -> BinaryIO:
         return store.open_layer(descriptor)
@@ -36,6 +48,14 @@ def load(store: RemoteBlobs, digest: Digest) -> Image:
         return open_image(manifest, open_blob)
     except UntrustedInputError as error:
         raise _damaged(store, digest, error.message) from error
+
+
+def _document(store: BlobStore, digest: Digest) -> bytes:
+    with store.open_blob(digest) as stream:
+        data = stream.read(DOCUMENT_LIMIT_BYTES)
+    if Digest.of(data) != digest:
+        raise _damaged(store, digest, "its manifest is not what it was")
+    return data
 
 
 def _damaged(store: BlobStore, digest: Digest, because: str) -> StoreError:
@@ -55,6 +75,13 @@ def keep(store: RemoteBlobs, image: Image) -> Digest:
                 store.adopt(draft, layer.digest)
     store.put_blob(image.config)
     return store.put_blob(image.manifest)
+
+
+def keep_index(store: RemoteBlobs, index: ImageIndex) -> Digest:
+    """See `Store.keep_index`."""
+    for image in index.images:
+        keep(store, image)
+    return store.put_blob(index.manifest)
 
 
 def last_built_from(store: BlobStore, folder: Path) -> StoredImage:

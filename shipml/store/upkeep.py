@@ -20,7 +20,7 @@ from typing import Any
 from shipml.errors import ShipmlError, TryAgainError
 from shipml.folders import remove_tree, walk_files
 from shipml.oci.digest import Digest
-from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, parse_manifest
+from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, is_index, parse_document, parse_index, parse_manifest
 from shipml.store.files import BlobStore
 from shipml.store.remote import RemoteBlobs
 
@@ -215,15 +215,22 @@ def _is_about_others(fact: Path, blobs: set[bytes]) -> bool:
 
 
 def _needs(store: BlobStore) -> list[tuple[str, tuple[Digest, ...]]]:
-    """Each tagged reference with the digests of its manifest, config and layers."""
-    found = []
-    for image in store.images():
-        digests = [image.digest]
-        with contextlib.suppress(OSError, ShipmlError), store.open_blob(image.digest) as stream:
-            manifest = parse_manifest(stream.read(DOCUMENT_LIMIT_BYTES))
-            digests += [manifest.config.digest, *(layer.digest for layer in manifest.layers)]
-        found.append((image.reference, tuple(digests)))
-    return found
+    """Each tagged reference with the digests of its manifest, config and layers; of an index, those of all images."""
+    return [(image.reference, tuple(dict.fromkeys(_needed_by(store, image.digest)))) for image in store.images()]
+
+
+def _needed_by(store: BlobStore, digest: Digest, *, in_index: bool = False) -> Iterator[Digest]:
+    yield digest
+    with contextlib.suppress(OSError, ShipmlError):
+        with store.open_blob(digest) as stream:
+            data = stream.read(DOCUMENT_LIMIT_BYTES)
+        if not in_index and is_index("", parse_document(data, "the manifest")):
+            for entry in parse_index(data):
+                yield from _needed_by(store, entry.digest, in_index=True)
+            return
+        manifest = parse_manifest(data)
+        yield manifest.config.digest
+        yield from (layer.digest for layer in manifest.layers)
 
 
 def _things(store: BlobStore) -> Iterator[_Thing]:

@@ -33,7 +33,7 @@ def test_a_path_may_have_colons(tmp_path: Path, make_image: MakeImage) -> None:
         assert str(source) == text
         assert source is not None
         assert source.read().digest == image.digest
-        assert source.name_of(image) == str(NAME)
+        assert source.name_of(image.digest) == str(NAME)
 
 
 def test_a_missing_path_is_an_error() -> None:
@@ -53,4 +53,4 @@ def test_an_archive_has_its_name(tmp_path: Path, make_image: MakeImage) -> None:
         source = Source.parse(f"docker-archive:{path}")
         assert source is not None
         assert source.read().digest == image.digest
-        assert source.name_of(image) == expected
+        assert source.name_of(image.digest) == expected

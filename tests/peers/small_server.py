@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -90,6 +91,7 @@ def serve(answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> Itera
             """Say nothing."""
 
     class Quiet(http.server.ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
         daemon_threads = True
 
         def handle_error(self, request: object, client_address: object) -> None:
@@ -98,7 +100,7 @@ def serve(answer: Callable[[Asked], Reply], address: str = "127.0.0.1") -> Itera
     with Quiet((address, 0), Handler) as listener:
         thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        server.host = f"{address}:{listener.server_port}"
+        server.host = f"{f'[{address}]' if ':' in address else address}:{listener.server_port}"
         try:
             yield server
         finally:

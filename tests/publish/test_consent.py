@@ -11,6 +11,8 @@ import pytest
 from shipml.azure.session import AzureSession
 from shipml.errors import ConfigurationError, NotAllowedError, ShipmlError
 from shipml.events import Event, Notice
+from shipml.oci.manifest import Platform
+from shipml.oci.reference import Reference
 from shipml.pipeline import PlanRequest, Shipml
 from shipml.project.settings import load_settings
 from shipml.publish.consent import keychain_for
@@ -235,3 +237,20 @@ def test_ship_asks_nobody_before_it_may(
         open_session().ship(PlanRequest(tmp_path), Destination())
     assert f"SHIPML_REGISTRY={collector.host}" in caught.value.hint
     assert collector.asked == []
+
+
+def test_only_where_the_image_goes_gets_the_password(
+    collector: SmallServer, open_session: Callable[..., Shipml]
+) -> None:
+    """The registry of --tag is asked with the two variables, that of --cache-from beside it without."""
+    session = open_session()
+
+    def demand(_: Asked) -> Reply:
+        return Reply(401, headers={"WWW-Authenticate": 'Basic realm="r"'})
+
+    with serve(demand) as target:
+        asked = [Reference.parse(f"{host}/team/app:1") for host in (target.host, collector.host)]
+        session._puller.trust(asked)
+        session._puller.last_image(asked, Platform.of_this_machine(), session.store)
+        assert (sent(target), sent(collector)) == (True, False)
+    assert collector.asked != []

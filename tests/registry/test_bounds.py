@@ -17,17 +17,21 @@ from hypothesis import strategies as st
 from shipml.errors import ShipmlError, TryAgainError, UntrustedInputError
 from shipml.http.connections import bounded_pools
 from shipml.http.retry import retry_after_seconds
+from shipml.oci.manifest import MANIFEST_MEDIA_TYPE
+from shipml.oci.reference import Reference
 from shipml.registry.address import Address
 from shipml.registry.authorized_client import AuthorizedClient
 from shipml.registry.client import RegistryClient
 from shipml.registry.credentials import Credentials
 from shipml.registry.echoes import holds_secret, sent_secrets
 from shipml.registry.errors import Response
-from shipml.registry.keychain import DockerKeychain, GivenKeychain
+from shipml.registry.keychain import ChainKeychain, DockerKeychain, GivenKeychain
+from shipml.registry.remote import Registries
 from shipml.registry.token_service import TokenService
 from shipml.registry.tokens import Tokens
 from shipml.registry.transport import LeastRate, NoSuchHostError, RetryPolicy, Transport
 from shipml.registry.upload import session_of
+from tests.peers.small_server import Asked, Reply, serve
 
 ONCE = RetryPolicy(attempts=1, timeout_seconds=0.5)
 NUMBERS = st.one_of(st.text("0123456789", min_size=1, max_size=400), st.just("9" * 5000), st.text(max_size=20))
@@ -190,3 +194,17 @@ def test_a_registry_by_its_ipv6_address() -> None:
     """`[::1]:PORT` is a loopback registry, spoken to without TLS."""
     address = Address.of("[::1]:5000", {})
     assert (address.scheme, address.is_loopback) == ("http", True)
+
+
+def test_a_registry_on_ipv6_is_asked() -> None:
+    """A client reads a manifest from `[::1]:PORT`, and a reference may name it."""
+    data = json.dumps({"schemaVersion": 2}).encode()
+
+    def answer(asked: Asked) -> Reply:
+        kind = {"Content-Type": MANIFEST_MEDIA_TYPE}
+        return Reply(200, data, kind) if asked.path == "/v2/team/app/manifests/1" else Reply(404)
+
+    with serve(answer, "::1") as server:
+        reference = Reference.parse(f"{server.host}/team/app:1")
+        found = Registries(ChainKeychain()).client(reference).manifest(reference.repository, "1")
+    assert found.data == data

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from shipml.errors import ConfigurationError
+from shipml.events import Event, Notice
 from shipml.oci.reference import Reference
 from shipml.registry.credential_helper import ask_helper
 from shipml.registry.credentials import Credentials, find_credentials, login_command
@@ -148,6 +149,20 @@ def test_a_helper_that_hangs(home: Home) -> None:
     """A helper gets a time limit, and its children cannot prolong it to the limit of this test."""
     home.helper("slow", "sleep 1000")
     assert "within 0.2 s" in ask_helper("slow", "r.example.org", timeout_seconds=0.2).problem
+
+
+def test_a_helper_that_is_waited_for_is_named(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a while a notice says which program it is; a quick one is not worth a word."""
+    monkeypatch.setattr("shipml.registry.credential_helper._SILENT_SECONDS", 0.1)
+    heard: list[Event] = []
+    home.docker(credsStore="slow")
+    home.helper("slow", """cat > /dev/null; sleep 0.5; printf '{"Username": "ann", "Secret": "x"}'""")
+    assert home.find(emit=heard.append).username == "ann"
+    assert ["docker-credential-slow" in event.message for event in heard if isinstance(event, Notice)] == [True]
+    home.helper("slow", """cat > /dev/null; printf '{"Username": "ann", "Secret": "x"}'""")
+    monkeypatch.setattr("shipml.registry.credential_helper._SILENT_SECONDS", 5)
+    assert home.find(emit=heard.append).username == "ann"
+    assert len(heard) == 1
 
 
 def test_a_helpers_name_is_no_path(home: Home) -> None:

@@ -98,7 +98,7 @@ def download(resolving: Resolving, lock: Lock) -> None:
     """As a build does it."""
     http = HttpClient(first_pause_seconds=0)
     project = read_project(resolving.folder, resolving.store)
-    http.logins.learn(index_logins(project.requirements, project.folder), keyring=asked_keyring(resolving.folder))
+    http.logins.learn(index_logins(project.requirements, project.folder), keyring=asked_keyring())
     fetch(lock.wheels, session=Session(resolving.store, http, resolving.heard.append))
 
 
@@ -122,6 +122,26 @@ def test_what_lets_uv_in_lets_downloads_in(
     assert holds_password(tmp_path / "uv") == []
     sent = [resolving.folder / file.path for file in read_project(resolving.folder, None).files if file.kind == "file"]
     assert [path for path in sent if PASSWORD.encode() in path.read_bytes()] == []
+
+
+def test_a_project_cannot_switch_the_keyring_on(
+    index: PackageIndex, resolving: Resolving, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither uv nor our downloads start `keyring` on the word of a project's settings; the user's own count."""
+    asked = tmp_path / "asked"
+    requirements = _keyring(index, resolving.folder, monkeypatch)
+    program = resolving.folder.parent / "bin" / "keyring"
+    program.write_text(f"#!/bin/sh\ntouch {asked}\necho {PASSWORD}\n")
+    monkeypatch.delenv("UV_KEYRING_PROVIDER")
+    (resolving.folder / "uv.toml").write_text('keyring-provider = "subprocess"\n')
+    index.add("alpha", "1.0")
+    index.credentials = ("joe", PASSWORD)
+    with pytest.raises(ShipmlError):
+        resolving(requirements)
+    assert asked_keyring() is None
+    assert not asked.exists()
+    monkeypatch.setenv("UV_CONFIG_FILE", str(resolving.folder / "uv.toml"))
+    assert asked_keyring() is not None
 
 
 def test_without_them_the_download_says_what_is_missing(
