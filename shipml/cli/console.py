@@ -245,8 +245,10 @@ def _keep_log(home: Path, text: str) -> str:
     """Write a traceback to a new file; returns the hint that says where."""
     path = home / "logs" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123  (of a descriptor)
+            stream.write(text)
     except OSError:
-        return "see the traceback with -v, and please report it"
-    return f"the traceback is in {path}; please report it"
+        return f"see the traceback with -v, and report it{_where_to_report()}"
+    return f"the traceback is in {path}; report it{_where_to_report()}"

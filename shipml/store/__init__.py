@@ -7,11 +7,8 @@ from pathlib import Path
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.store import images, upkeep
-from shipml.store.files import (
-    Draft,
-    StoredImage,
-    default_home,
-)
+from shipml.store.files import Draft, StoredImage
+from shipml.store.home import default_home
 from shipml.store.remote import OpenRemote, RemoteBlobs
 from shipml.store.upkeep import (
     KindSize,
@@ -75,7 +72,7 @@ class Store(RemoteBlobs):
         """What is in the store, by kind.
 
         With `verify` every blob is read and compared with its digest; those that differ are listed and removed, so
-        that the next build makes or fetches them anew.
+        that the next build makes or fetches them again; so are unpacked trees.
         """
         return upkeep.info(self, verify=verify)
 

@@ -1,0 +1,143 @@
+"""Whether an unpacked tree still is what was unpacked: what every path in it was, written down when it was made.
+
+A glance compares modes, sizes and times, which any edit changes. Where only a file's identity changed (a copied store,
+another hard link), or the machine was started again since (a power cut loses bytes, but not times), contents decide.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+__all__ = ["TreeManifest", "describe_tree"]
+
+_VERSION = 1
+_BLOCK_BYTES = 1 << 20
+
+_Entry: TypeAlias = tuple[int, int, int, int, int, str]
+"""Mode, size in bytes, mtime and ctime in ns, inode, content. Size and ctime of folders are 0: they say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeManifest:
+    """Every path below a folder; "" is the folder itself."""
+
+    entries: dict[str, _Entry]
+    boot: str
+    """Of the machine, when the contents were last known to be right."""
+
+    def to_bytes(self) -> bytes:
+        """As it is kept."""
+        return json.dumps({"version": _VERSION, "boot": self.boot, "entries": self.entries}).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> TreeManifest | None:
+        """What `to_bytes` gave; None for everything else."""
+        try:
+            document = json.loads(data)
+            if document["version"] != _VERSION:
+                return None
+            entries = {str(path): _entry(values) for path, values in document["entries"].items()}
+            return cls(entries, str(document["boot"]))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+    @property
+    def needs_reading(self) -> bool:
+        """Whether the machine was started again since the contents were known to be right."""
+        return self.boot != _boot()
+
+    def seems_whole(self, folder: Path) -> bool:
+        """Whether every path has the mode, size, times and inode that it had: cheap, and true unless it was touched."""
+        try:
+            return all(_looks(os.lstat(_at(folder, path))) == entry[:5] for path, entry in self.entries.items())
+        except (OSError, ValueError):
+            return False
+
+    def first_difference(self, now: TreeManifest) -> str | None:
+        """The first path whose mode, time or content is another `now`, or that is missing or new; None: all are right."""
+        for path in sorted({*self.entries, *now.entries}):
+            was, found = self.entries.get(path), now.entries.get(path)
+            if was is None or found is None or _substance(was) != _substance(found):
+                return path or "."
+        return None
+
+
+def describe_tree(folder: Path) -> TreeManifest:
+    """What is in a folder now; every file is read.
+
+    Raises:
+        OSError: something cannot be read.
+    """
+    return TreeManifest({path: _describe(_at(folder, path)) for path in _paths(folder)}, _boot())
+
+
+def _paths(folder: Path) -> Iterator[str]:
+    """Relative to the folder, itself ("") first; links are not followed."""
+    waiting = [""]
+    while waiting:
+        parent = waiting.pop()
+        yield parent
+        with os.scandir(_at(folder, parent)) as entries:
+            for entry in entries:
+                path = f"{parent}/{entry.name}" if parent else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                else:
+                    yield path
+
+
+def _at(folder: Path, path: str) -> str:
+    return f"{folder}/{path}"
+
+
+def _describe(path: str) -> _Entry:
+    looks = _looks(found := os.lstat(path))
+    if stat.S_ISLNK(found.st_mode):
+        return (*looks, os.readlink(path))
+    if not stat.S_ISREG(found.st_mode):
+        return (*looks, "")
+    hasher = hashlib.sha256()
+    with open(path, "rb", buffering=0, opener=_unmoved) as stream:  # noqa: PTH123  (thousands of them: quicker)
+        while block := stream.read(_BLOCK_BYTES):
+            hasher.update(block)
+    # base64: hexadecimal digests in the store's documents are names of blobs
+    return (*looks, base64.b64encode(hasher.digest()).decode())
+
+
+def _unmoved(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def _looks(found: os.stat_result) -> tuple[int, int, int, int, int]:
+    if stat.S_ISDIR(found.st_mode):
+        return found.st_mode, 0, found.st_mtime_ns, 0, found.st_ino
+    return found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
+def _substance(entry: _Entry) -> tuple[int, int, int, str]:
+    """Without what a copy changes, too."""
+    return entry[0], entry[1], entry[2], entry[5]
+
+
+def _entry(values: list[object]) -> _Entry:
+    mode, size, modified, changed, inode, content = values
+    numbers = [value for value in (mode, size, modified, changed, inode) if type(value) is int]
+    if len(numbers) != len(values) - 1 or not isinstance(content, str):
+        raise TypeError("not an entry of a tree")
+    return (*numbers, content)  # type: ignore[return-value]
+
+
+def _boot() -> str:
+    """Of this start of the machine; "" where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
