@@ -79,6 +79,7 @@ ENVIRONMENT = """\
 |---|---|
 | `SHIPML_HOME` | where the store lies; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
 | `SHIPML_USERNAME`, `SHIPML_PASSWORD` | credentials for the registry that is pushed to, before those of docker and podman |
+| `SHIPML_REGISTRY` | the host that these two are for; without it the one that the command line names, never one that only settings name |
 | `SHIPML_HUB_MIRROR` | a registry that images of Docker Hub are pulled from in its place: a host, with port if any, after `http://` where it speaks no TLS; pushes to Docker Hub go to Docker Hub, and its credentials are not sent to the mirror |
 | `SHIPML_INSECURE_REGISTRIES` | registries, separated by commas, that are spoken to without TLS; those on this machine always are |
 | `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | the Docker Engine, and where docker's and podman's credentials lie |

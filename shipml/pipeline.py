@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from shipml.events import Emit, Notice, ignore
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
-from shipml.images import find_image, stored_image
+from shipml.images import find_image, name_image, newest_on_engine, require_current, stored_image, tell_choice
 from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
@@ -58,6 +59,7 @@ from shipml.runtimes.run import run, run_image
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
+from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
 
@@ -85,9 +87,9 @@ class Shipml:
 
     @reading_once()
     def plan(self, request: Request) -> Plan:
-        """What would be built, and why; nothing is built."""
+        """What would be built, and why; nothing is built, and little is downloaded."""
         request = _request(request)
-        return plan_of(request, prepare(self.session, request))
+        return plan_of(request, prepare(self.session, request, to_look=True))
 
     def lock(self, request: Request) -> Path:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
@@ -166,8 +168,9 @@ class Shipml:
         built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
         write_outputs(image, targets, names, self.session.emit)
-        for name in names:
-            self.store.tag(str(name), image.digest, source=str(request.folder.resolve()))
+        name_image(self.session, image.digest, names, request.folder)
+        files = {file.path: (file.size_bytes, file.digest) for file in plan.application if file.digest}
+        keep_built_files(self.store, request.folder, image.digest, files)
         if load or (load is None and built.is_here):
             self._load(image, names, must=load is True)
         elapsed_seconds = time.monotonic() - started_at
@@ -182,6 +185,7 @@ class Shipml:
         adjust: Callable[[SmokeCheck], SmokeCheck] = lambda check: check,
         environment: Mapping[str, str] | None = None,
         memory_bytes: int | None = None,
+        shared_memory_bytes: int | None = None,
         cpus: float | None = None,
         gpus: str = "",
         volumes: Sequence[str] = (),
@@ -193,14 +197,17 @@ class Shipml:
             target: a name, digest or folder; None is the last image built from the current folder.
             runtime: as `--runtime` takes it.
             adjust: changes the check before it is used.
-            environment: variables added to the image's own.
+            environment: variables added to the image's own; no output shows their values.
             memory_bytes: limit; None for none.
+            shared_memory_bytes: size of /dev/shm; None for Docker's 64 MB.
             cpus: limit of CPU time; as what follows, a matter of Docker Engines.
             gpus: as `docker run --gpus` takes it.
             volumes: as `docker run --volume` takes them.
             ports: published on 127.0.0.1.
         """
         wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
+        if shared_memory_bytes:
+            wanted = replace(wanted, shared_memory_bytes=shared_memory_bytes)
         if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
         return run(self.session, _text(target), wanted, runtime, adjust)
@@ -229,9 +236,14 @@ class Shipml:
         *,
         smoke: bool = True,
         via: Via = "auto",
+        environment: Mapping[str, str] | None = None,
     ) -> Pushed:
-        """Push an image that has passed its smoke test; see `publishing.Publisher.push`."""
-        return self._publisher().push(_text(target), destination or Destination(), smoke=smoke, via=via)
+        """Push an image that has passed its smoke test, which gets `environment`; see `publish.push.Publisher.push`."""
+        target = _text(target)
+        if target and Path(target).is_dir() and not newest_on_engine(self.store, target):
+            require_current(self.store, target)
+        publisher = self._publisher(environment)
+        return publisher.push(target, destination or Destination(), smoke=smoke, via=via)
 
     def promote(
         self,
@@ -242,6 +254,7 @@ class Shipml:
         tags: Sequence[str] = (),
         smoke: bool = True,
         rollback: bool = False,
+        no_overwrite: bool = False,
         folder: Folder = ".",
     ) -> Promoted:
         """Let an environment have the very image of another one, or, with `rollback`, what it had before.
@@ -253,12 +266,15 @@ class Shipml:
             tags: as `--tag` names them.
             smoke: False promotes what was never run.
             rollback: whether the last promotion is undone.
+            no_overwrite: whether a tag of the target that has another image is an error.
             folder: whose settings name environments.
         """
         promoter = Promoter(self.session, self.run_image)
         if rollback:
             return promoter.roll_back(target, text=image, tags=tags, folder=Path(folder))
-        return promoter.promote(image, origin=origin, target=target, tags=tags, smoke=smoke, folder=Path(folder))
+        return promoter.promote(
+            image, origin=origin, target=target, tags=tags, smoke=smoke, no_overwrite=no_overwrite, folder=Path(folder)
+        )
 
     @reading_once()
     def ship(
@@ -269,6 +285,7 @@ class Shipml:
         smoke: bool = True,
         builder: str = "auto",
         docker: DockerOptions | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Outcome:
         """Build, run, push: the first that fails ends it, and what came before stays as it is.
 
@@ -280,14 +297,16 @@ class Shipml:
             smoke: False pushes without a smoke test.
             builder: as `--builder` takes it.
             docker: what only the docker builder understands.
+            environment: variables for the smoke test, beside the image's own.
         """
         started_at, request = time.monotonic(), _request(request)
         name = image_name(read_outline(request.folder), request.name)[0]
-        aim = self._publisher().aim(destination or Destination(), name, request.folder)
-        last = aim.references(name, {})[0]
+        resolved = self._publisher().resolve(destination or Destination(), name, request.folder)
+        last = resolved.references(name, {})[0]
+        resolved = self._publisher().agree(resolved, last)
         built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
-        pushed = self._publisher().push(target, aim.destination, smoke=smoke, aim=aim)
+        pushed = self._publisher(environment).push(target, resolved.destination, smoke=smoke, resolved=resolved)
         shown = self.last_run(built.digest)
         return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)
 
@@ -320,6 +339,7 @@ class Shipml:
     def inspect(self, target: Folder | None = None) -> ImageDescription:
         """An image's digest, names, layers, config, and its last smoke test."""
         stored = stored_image(self.store, _text(target))
+        tell_choice(self.session.emit, _text(target), stored)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
         return describe_image(self.store.image(stored.digest), names, smoke=self.last_run(stored.digest))
 
@@ -333,8 +353,8 @@ class Shipml:
         """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
         return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run)
 
-    def _publisher(self) -> Publisher:
-        return Publisher(self.session, self.run)
+    def _publisher(self, environment: Mapping[str, str] | None = None) -> Publisher:
+        return Publisher(self.session, functools.partial(self.run, environment=environment))
 
     def _has_engine(self) -> bool:
         engine = docker_engine.find(emit=self.session.emit)

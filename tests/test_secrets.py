@@ -24,7 +24,7 @@ from shipml.errors import TryAgainError
 from shipml.registry.client import RegistryClient
 from shipml.registry.credentials import Credentials
 from shipml.registry.keychain import GivenKeychain
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from shipml.store import Store
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.engine import run
@@ -213,7 +213,7 @@ def test_a_registry_with_a_password(machine: Machine, guarded: Registry, tmp_pat
         *both(f"logout {host}"),
         *both(f"push iris {host}/int/iris:3", exit_code=4),
     )
-    assert "credentials used for" in shown
+    assert f"for {host}" in shown
     assert leaks_in_registry(f"{host}/prod/iris:1", tmp_path / "pulled", "--src-creds", f"ann:{PASSWORD}") == []
 
 
@@ -321,7 +321,7 @@ def test_a_proxy_with_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, f"http://ann:{MARK}-proxy@127.0.0.1:9")
     given = GivenKeychain("r.example.org", Credentials("the test", "ann", PASSWORD))
-    client = RegistryClient("r.example.org", given, pauses=Pauses(attempts=1))
+    client = RegistryClient("r.example.org", given, retry=RetryPolicy(attempts=1))
     with pytest.raises(TryAgainError) as caught:
         client.ping()
     shown = "".join(traceback.format_exception(caught.value))

@@ -26,8 +26,8 @@ from shipml.registry.address import Address
 from shipml.registry.credentials import Credentials
 from shipml.registry.token_service import NULL_GUID, expires_at_seconds, tenant_of
 from shipml.registry.transport import (
-    Answer,
-    Pauses,
+    Response,
+    RetryPolicy,
     Transport,
     read_answer,
 )
@@ -48,7 +48,7 @@ class AcrKeychain:
         *,
         hosts: tuple[str, ...] = (),
         required: bool = True,
-        pauses: Pauses | None = None,
+        retry: RetryPolicy | None = None,
     ) -> None:
         """Sign in with `sign_in` when it is needed.
 
@@ -57,12 +57,12 @@ class AcrKeychain:
             hosts: registries that are Azure's although their names do not say so.
             required: whether it is an error that Azure gives no token; else credentials are just not there, as where
                 a public image is pulled.
-            pauses: how patient to be with the registry; None for the usual.
+            retry: how patient to be with the registry; None for the usual.
         """
         self._sign_in = sign_in
         self._hosts = frozenset(host.lower() for host in hosts)
         self._required = required
-        self._pauses = pauses or Pauses()
+        self._retry = retry or RetryPolicy()
         self._identity: Identity | None = None
         self._known: dict[str, Credentials] = {}
         self._failed: dict[str, NotAllowedError] = {}
@@ -143,9 +143,9 @@ class AcrKeychain:
         # What the registry says tells more than that Entra lacks one of the audiences.
         raise next((one for one in refusals if not isinstance(one, AudienceRefusedError)), refusals[0])
 
-    def _post(self, host: str, entra: str, tenant: str) -> Answer:
+    def _post(self, host: str, entra: str, tenant: str) -> Response:
         address = Address.of(host)
-        transport = Transport(address, self._pauses)
+        transport = Transport(address, self._retry)
         url = f"{address.url}/oauth2/exchange"
         fields = {"grant_type": "access_token", "service": host, "access_token": entra}
         if tenant:  # it may be typed as a domain, where the registry wants the id
@@ -153,13 +153,12 @@ class AcrKeychain:
         form = urllib.parse.urlencode(fields).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
-            return transport.patiently(lambda: read_answer(transport.send("POST", url, headers, form), url))
+            return transport.with_retries(lambda: read_answer(transport.send("POST", url, headers, form), url))
         except TryAgainError as error:
-            error.hint = explain(error, Reference(host, ""), Credentials()) or error.hint
-            raise
+            raise error.worded(hint=explain(error, Reference(host, ""), Credentials())) from error
 
 
-def _refresh_token(answer: Answer, host: str) -> str:
+def _refresh_token(answer: Response, host: str) -> str:
     try:
         token = json.loads(answer.data)["refresh_token"]
     except (ValueError, KeyError, TypeError):  # its text may quote the token

@@ -1,4 +1,4 @@
-"""Why one of Azure's registries refused, and the az command that mends it. Pure: answers and tokens in, words out."""
+"""Why one of Azure's registries refused, and the az command that fixes it. Pure: answers and tokens in, words out."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from shipml.errors import (
 )
 from shipml.oci.reference import Reference
 from shipml.registry.credentials import Credentials
-from shipml.registry.errors import Answer, said
+from shipml.registry.errors import RefusedCredentialsError, Response, said
 from shipml.registry.token_service import (
     NULL_GUID,
     expires_at_seconds,
     owner_of,
     tenant_of,
 )
+from shipml.registry.transport import InterruptedRequestError, NoSuchHostError
 
 __all__ = ["explain", "explain_exchange"]
 
 _ADDRESS = re.compile(r"client with IP '?([0-9A-Fa-f.:]+?)'? is not allowed", re.IGNORECASE)
-_THROTTLED = re.compile(r"\b429\b|TOOMANYREQUESTS")
-"""As a word: digests may have these digits, too."""
-_NO_SUCH_HOST = re.compile(r"Name or service not known|getaddrinfo|nodename nor servname|(?:to|not) resolve ")
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 401, 403, 404
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY_REQUESTS = 401, 403, 404, 429
 _WRITER = '"Container Registry Repository Writer"'
 _READER = '"Container Registry Repository Reader"'
 
@@ -37,12 +35,12 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
     """What to do after a refusal by a registry; "" where nothing more is known.
 
     Args:
-        error: the refusal; what the registry said is in its message.
+        error: the refusal; what the registry said is its `said`.
         reference: what was asked for; its repository is "" for a login.
         credentials: those that were used.
     """
     name = _name(reference.registry)
-    if found := _ADDRESS.search(error.message):
+    if found := _ADDRESS.search(error.said):
         return _firewall(name, found[1])
     if isinstance(error, TryAgainError):
         return _try_again(error, name)
@@ -51,23 +49,26 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
 
 def _refused(error: ShipmlError, name: str, credentials: Credentials) -> str:
     if not credentials:
-        return f"log in: shipml login acr --name {name}; or let Azure's own login count: az login"
+        return f"log in: shipml login acr --account {name}; or let Azure's own login count: az login"
     token = credentials.identity_token or (credentials.password if credentials.username == NULL_GUID else "")
     if token and 0 < expires_at_seconds(token) <= time.time():
-        return f"the login has expired (they serve three hours): shipml login acr --name {name}"
+        return f"the login has expired (they serve three hours): shipml login acr --account {name}"
     if not token and credentials.username == name:
         return (
             f"see whether the admin user is on, and its password: az acr credential show --name {name};"
-            f" turn it on: az acr update --name {name} --admin-enabled true; or better: shipml login acr --name {name}"
+            f" turn it on: az acr update --name {name} --admin-enabled true; or better:"
+            f" shipml login acr --account {name}"
         )
     return _missing_role(
-        name, owner_of(token) if token else credentials.username, reading=" let you pull " in error.message
+        name,
+        owner_of(token) if token else credentials.username,
+        reading=isinstance(error, RefusedCredentialsError) and error.reads,
     )
 
 
-def explain_exchange(answer: Answer, host: str, identity: Identity, entra: str) -> ShipmlError:
+def explain_exchange(answer: Response, host: str, identity: Identity, entra: str) -> ShipmlError:
     """The error for a registry that gave no token for Entra's."""
-    name, words = _name(host), said(answer)
+    name, words = _name(host), said(answer, (entra,))
     if answer.status == _FORBIDDEN and (found := _ADDRESS.search(words)):
         return NotAllowedError(
             f"the firewall of {host} does not let this machine in, whose address is {found[1]}",
@@ -75,7 +76,8 @@ def explain_exchange(answer: Answer, host: str, identity: Identity, entra: str) 
         )
     if answer.status == _NOT_FOUND:
         return UsageError(
-            f"{host} is no registry of Azure, or not there yet", hint=f"see which there are: az acr show --name {name}"
+            f"{host} is not a registry of Azure, or not there yet",
+            hint=f"see which there are: az acr show --name {name}",
         )
     if answer.status != _UNAUTHORIZED:
         return NotAllowedError(
@@ -108,12 +110,12 @@ def _missing_role(name: str, owner: str, *, reading: bool = False) -> str:
 
 
 def _try_again(error: ShipmlError, name: str) -> str:
-    if _THROTTLED.search(error.message):
+    if isinstance(error, InterruptedRequestError) and error.status == _TOO_MANY_REQUESTS:
         return (
             f"wait a minute; your login is fine. A larger registry takes more requests: az acr update --name {name}"
             " --sku Standard"
         )
-    if _NO_SUCH_HOST.search(error.message):
+    if isinstance(error, NoSuchHostError):
         return f"see whether there is such a registry: az acr show --name {name}"
     return ""
 

@@ -1,6 +1,6 @@
-"""What the az CLI keeps in its folder that others may read: the cloud in use, clouds of one's own, subscriptions.
+"""What the az CLI keeps in its folder that others may read: the cloud in use, subscriptions.
 
-Formats: `config` and `clouds.config` are INI files, `azureProfile.json` is JSON with a byte order mark (azure-cli,
+Formats: `config` is an INI file, `azureProfile.json` is JSON with a byte order mark (azure-cli,
 core/cloud.py and core/_profile.py). Tokens are not read here: az itself is asked for those.
 """
 
@@ -43,11 +43,6 @@ class AzSettings:
         """The cloud in use (`az cloud set`), "" where az never chose one."""
         return self._ini("config").get("cloud", "name", fallback="")
 
-    def own_cloud(self, name: str) -> Mapping[str, str]:
-        """What `az cloud register` kept under this name: `endpoint_…` and `suffix_…`; empty where nothing."""
-        parser = self._ini("clouds.config")
-        return dict(parser[name]) if parser.has_section(name) else {}
-
     def subscription(self) -> Subscription | None:
         """The one in use (`az account set`).
 
@@ -83,4 +78,4 @@ class AzSettings:
 
 
 def _broken(path: Path) -> ConfigurationError:
-    return ConfigurationError(f"{path}, which az wrote, cannot be read", hint="mend it, or log in anew: az login")
+    return ConfigurationError(f"{path}, which az wrote, cannot be read", hint="repair it, or log in again: az login")

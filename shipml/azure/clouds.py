@@ -12,7 +12,7 @@ from types import MappingProxyType
 from shipml.azure.az_settings import AzSettings
 from shipml.errors import ConfigurationError, UsageError
 
-__all__ = ["CLOUDS", "Cloud", "find_cloud", "is_acr_host"]
+__all__ = ["CLOUDS", "Cloud", "check_acr_name", "find_cloud", "is_acr_host"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,26 @@ _OTHER_NAMES = MappingProxyType(
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 
 
-def is_acr_host(host: str, environment: Mapping[str, str] = os.environ, home: Path | None = None) -> bool:
-    """Whether a registry's host name is one of Azure's, or of a cloud that az has registered and uses."""
+_ACR_NAME = re.compile(r"[A-Za-z0-9]{5,50}(?:-[A-Za-z0-9]+)?")
+"""With the hash that Azure adds to names of registries whose domain name is not reused by others."""
+
+
+def check_acr_name(name: str) -> None:
+    """Make sure that one of Azure's registries can be called so.
+
+    Raises:
+        UsageError: none can.
+    """
+    if not _ACR_NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of one of Azure's registries: they have 5 to 50 letters and digits",
+            hint="list yours: az acr list --query '[].name'",
+        )
+
+
+def is_acr_host(host: str) -> bool:
+    """Whether a registry's host name is one of Azure's."""
     suffixes = {cloud.suffix for cloud in CLOUDS.values()}
-    settings = AzSettings.found(environment, home or Path.home())
-    if own := settings.own_cloud(settings.cloud_name()).get("suffix_acr_login_server_endpoint"):
-        suffixes.add(_dotted(own))
     return any(
         re.fullmatch(rf"(?:{_LABEL}\.)*{_LABEL}", host.lower().removesuffix(suffix)) is not None
         for suffix in suffixes
@@ -101,7 +115,7 @@ def find_cloud(
     AZURE_AUTHORITY_HOST replaces the authority, as for everything that uses azure-identity.
 
     Args:
-        name: one of CLOUDS, or what az calls it, clouds of one's own among them; "" for none.
+        name: one of CLOUDS, or what az calls it; "" for none.
         login_server: the registry's host, "" where it is not known yet.
         environment: where variables are looked up.
         home: the user's home folder.
@@ -114,11 +128,11 @@ def find_cloud(
     by_host = next((key for key, cloud in CLOUDS.items() if login_server.lower().endswith(cloud.suffix)), "")
     by_variable = environment.get("AZURE_SDK_CLOUD_CONF", "")
     wanted = name or by_host or by_variable or settings.cloud_name() or "public"
-    found = _known(wanted) or _registered(settings, wanted)
+    found = _known(wanted)
     if found is None:
-        hint = f"use one of: {', '.join(CLOUDS)}; or one of: az cloud list"
+        hint = f"use one of: {', '.join(CLOUDS)}"
         if wanted == by_variable and not name:
-            raise ConfigurationError(f"AZURE_SDK_CLOUD_CONF names {wanted!r}, which is no cloud of Azure", hint=hint)
+            raise ConfigurationError(f"AZURE_SDK_CLOUD_CONF names {wanted!r}, which is not a cloud of Azure", hint=hint)
         raise UsageError(f"there is no cloud {wanted!r} of Azure", hint=hint)
     authority = environment.get("AZURE_AUTHORITY_HOST", "")
     return _with_authority(found, authority) if authority else found
@@ -126,26 +140,6 @@ def find_cloud(
 
 def _known(name: str) -> Cloud | None:
     return CLOUDS.get(_OTHER_NAMES.get(name.lower(), name.lower()))
-
-
-def _registered(settings: AzSettings, name: str) -> Cloud | None:
-    """A cloud of az's `clouds.config`, such as an Azure Stack."""
-    own = settings.own_cloud(name)
-    if not own:
-        return None
-    try:
-        manager = own["endpoint_resource_manager"].rstrip("/")
-        authority = own["endpoint_active_directory"].rstrip("/")
-    except KeyError as error:
-        raise ConfigurationError(
-            f"the cloud {name} lacks {error.args[0]} in {settings.folder / 'clouds.config'}",
-            hint=f"add it: az cloud update --name {name} --endpoint-resource-manager URL"
-            " --endpoint-active-directory URL",
-        ) from error
-    audience = own.get("endpoint_active_directory_resource_id", manager).rstrip("/")
-    suffix = _dotted(own.get("suffix_acr_login_server_endpoint", "azurecr.io"))
-    scope = f"{audience}/.default"
-    return Cloud(name, authority, manager, scope, suffix, (_REGISTRIES, scope), well_known=False)
 
 
 def _with_authority(cloud: Cloud, host: str) -> Cloud:
@@ -157,7 +151,3 @@ def _with_authority(cloud: Cloud, host: str) -> Cloud:
         )
     known = authority in {one.authority for one in CLOUDS.values()}
     return replace(cloud, authority=authority, well_known=known)
-
-
-def _dotted(suffix: str) -> str:
-    return f".{suffix.strip().strip('.').lower()}"

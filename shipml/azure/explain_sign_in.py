@@ -27,7 +27,7 @@ _NOISE = re.compile(
 )
 _LENGTH = 300
 
-_NO_LOGIN = "log in: az login; on a machine without browser: shipml login acr --name NAME --device-code; on CI set"
+_DEVICE_CODE = "shipml login acr --account NAME --device-code; on CI set"
 _SERVICE_PRINCIPAL = "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
 
 _HINTS: tuple[tuple[frozenset[int], str], ...] = (
@@ -75,7 +75,8 @@ def explain_sign_in(message: str, *, name: str, tenant: str = "") -> ShipmlError
     reasons = [(way, reason) for way, reason in attempts if _FAILED.search(reason)]
     if attempts and not reasons:
         return NotAllowedError(
-            f"nobody is logged in to Azure here ({_summary(attempts)})", hint=f"{_NO_LOGIN} {_SERVICE_PRINCIPAL}"
+            f"nobody is logged in to Azure here ({_summary(attempts)})",
+            hint=f"{_no_login(attempts)} {_SERVICE_PRINCIPAL}",
         )
     name = credential_name(reasons[-1][0]) if reasons else name
     said = reasons[-1][1] if reasons else message
@@ -115,6 +116,17 @@ def explain_unreachable(text: str, where: str) -> ShipmlError:
     )
 
 
+def _no_login(attempts: Sequence[tuple[str, str]]) -> str:
+    """How to log in: with az only where there is az."""
+    if _has_no_az(attempts):
+        return f"log in with a code that you type into a browser: {_DEVICE_CODE}"
+    return f"log in: az login; on a machine without browser: {_DEVICE_CODE}"
+
+
+def _has_no_az(attempts: Sequence[tuple[str, str]]) -> bool:
+    return any(name == "AzureCliCredential" and "not found" in reason for name, reason in attempts)
+
+
 def _summary(attempts: Sequence[tuple[str, str]]) -> str:
     """The ways that were tried, in a few words."""
     words = {
@@ -123,9 +135,8 @@ def _summary(attempts: Sequence[tuple[str, str]]) -> str:
         "ManagedIdentityCredential": "no managed identity",
     }
     said = [words[name] for name, _ in attempts if name in words]
-    for name, reason in attempts:
-        if name == "AzureCliCredential":
-            said.append("az is not installed" if "not found" in reason else "az is not logged in")
+    if any(name == "AzureCliCredential" for name, _ in attempts):
+        said.append("az is not installed" if _has_no_az(attempts) else "az is not logged in")
     return ", ".join(said) or "no credential of azure-identity is set up"
 
 

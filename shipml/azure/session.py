@@ -18,6 +18,7 @@ from shipml.azure import (
     sign_in,
 )
 from shipml.azure.acr import AcrKeychain
+from shipml.azure.clouds import check_acr_name
 from shipml.errors import NotAllowedError, ShipmlError, UsageError
 from shipml.events import Emit, Notice, ignore
 
@@ -55,10 +56,10 @@ class AzureOptions:
         if self.create and not (name and self.resource_group):
             raise UsageError(
                 "to create a registry, its name and a resource group are needed",
-                hint="for example: --create --name NAME --resource-group GROUP --location westeurope --sku Basic",
+                hint="for example: --create --account NAME --resource-group GROUP --location westeurope --sku Basic",
             )
         if self.create and "." in name:
-            raise UsageError(f"{name} is a host, not the name of a registry that could be made", hint="--name NAME")
+            raise UsageError(f"{name} is a host, not the name of a registry that could be made", hint="--account NAME")
 
 
 class AzureSession:
@@ -92,6 +93,11 @@ class AzureSession:
         """Close the connections."""
         if self._identity is not None:
             self._identity.close()
+
+    @property
+    def choose(self) -> Choose | None:
+        """Asks a person; None where nobody can be asked."""
+        return self._choose
 
     def trust(self, *hosts: str) -> None:
         """These registries are Azure's, whatever their names: tokens of Azure may go there."""
@@ -135,6 +141,7 @@ class AzureSession:
             return self._chosen().login_server
         if "." in name or ":" in name:
             return name.lower()
+        check_acr_name(name)
         host = f"{name.lower()}{find_cloud(self.options.cloud).suffix}"
         return host if _resolves(host) else self._looked_up(name, host)
 
@@ -164,6 +171,8 @@ class AzureSession:
         """The host that Azure knows for the name, else the usual one: what is wrong with it shows when it is asked."""
         try:
             return self.manager().find(name).login_server
+        except UsageError:  # there is no such host, and Azure lists others
+            raise
         except ShipmlError:
             return host
 
@@ -173,8 +182,8 @@ class AzureSession:
         if not found:
             raise NotAllowedError(
                 f"{who} sees no registry in Azure",
-                hint="name it, which takes no right to list: --name NAME; or make one: shipml push --registry acr"
-                " --create --name NAME --resource-group GROUP",
+                hint="name it, which takes no right to list: --account NAME; or make one: shipml push --registry acr"
+                " --create --account NAME --resource-group GROUP",
             )
         if len(found) == 1:
             self._emit(Notice(f"the registry is {found[0].login_server}, the only one that {who} sees"))
@@ -182,7 +191,7 @@ class AzureSession:
         if self._choose is None:
             names = ", ".join(registry.name for registry in found)
             raise UsageError(
-                f"there are several registries in Azure: {names}", hint=f"name one: --name {found[0].name}"
+                f"there are several registries in Azure: {names}", hint=f"name one: --account {found[0].name}"
             )
         lines = [f"{one.login_server}  ({one.location}, group {one.resource_group})" for one in found]
         return found[self._choose("which registry?", lines)]

@@ -28,7 +28,7 @@ from shipml.wheels.facts import facts_of_text
 
 if TYPE_CHECKING:
     from shipml.registry.remote import Registries
-    from shipml.registry.transport import Pauses
+    from shipml.registry.transport import RetryPolicy
 
 __all__ = ["LastImage", "Puller"]
 
@@ -74,7 +74,7 @@ class Puller:
 
     def __init__(self, emit: Emit, azure: AzureSession | None = None) -> None:
         """`azure` is who we are to Azure's registries where docker's files have nothing for them."""
-        self.pauses: Pauses | None = None
+        self.retry: RetryPolicy | None = None
         """How patient it is with a base's registry; None: as usual."""
         self._emit = emit
         self._azure = azure or AzureSession(emit=emit)
@@ -125,7 +125,7 @@ class Puller:
             except ShipmlError as error:
                 if isinstance(error, CancelledError):
                     raise
-                self._emit(Notice(f"the last image of {reference.name} is no help: {error.message}", "warning"))
+                self._emit(Notice(f"cannot reuse layers of {reference.name}: {error.message}", "warning"))
                 continue
             if found is not None:
                 return _said_by(*found, store)
@@ -136,10 +136,10 @@ class Puller:
     ) -> tuple[Reference, Image] | None:
         from shipml.registry.errors import NotFoundError
         from shipml.registry.remote import Registries
-        from shipml.registry.transport import Pauses
+        from shipml.registry.transport import RetryPolicy
 
         registries = Registries(
-            self._keychain(), self._emit, pauses=Pauses(attempts=_ATTEMPTS, timeout_seconds=_TIMEOUT_SECONDS)
+            self._keychain(), self._emit, retry=RetryPolicy(attempts=_ATTEMPTS, timeout_seconds=_TIMEOUT_SECONDS)
         )
         for tag in dict.fromkeys([*tags, "latest"]):
             with suppress(NotFoundError):
@@ -156,9 +156,7 @@ class Puller:
         if pushing not in self._clients:
             from shipml.registry.remote import Registries
 
-            self._clients[pushing] = Registries(
-                self._keychain(with_environment=pushing), self._emit, pauses=self.pauses
-            )
+            self._clients[pushing] = Registries(self._keychain(with_environment=pushing), self._emit, retry=self.retry)
         return self._clients[pushing]
 
     def _keychain(self, *, with_environment: bool = True) -> Keychain:

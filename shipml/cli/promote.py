@@ -8,6 +8,7 @@ import typer
 
 from shipml.cli.azure import AzureSignIn, open_azure
 from shipml.cli.console import Console
+from shipml.cli.options import NoOverwrite
 from shipml.errors import UsageError
 from shipml.text import seconds_text, size_text
 
@@ -29,10 +30,10 @@ def promote(
             show_default="what the settings say of --from",
         ),
     ] = "",
-    origin: Annotated[str, typer.Option("--from", metavar="int|prod", help="The environment that it comes from")] = "",
+    origin: Annotated[str, typer.Option("--from", metavar="ENV", help="The environment that it comes from")] = "",
     target: Annotated[
         str,
-        typer.Option("--to", metavar="int|prod|REF", help="The environment that gets it, or REGISTRY/NAME[:TAG]"),
+        typer.Option("--to", metavar="ENV|REF", help="The environment that gets it, or REGISTRY/NAME[:TAG]"),
     ] = "",
     tag: Annotated[
         list[str] | None,
@@ -40,16 +41,17 @@ def promote(
             "--tag", metavar="TAG", help="Tag there; repeatable", show_default="the environment's, or the same"
         ),
     ] = None,
+    no_overwrite: NoOverwrite = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Promote an image that was never run")] = False,
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Put back what --to had before its last promotion from this machine")
     ] = False,
 ) -> None:
-    """Let an environment have the very image that another one has: the same digest, nothing is built.
+    """Copy an image from one environment to another by digest; nothing is rebuilt.
 
-    Environments stand in the settings, as [environments.int] and [environments.prod]. The bytes come by the shortest
-    way: inside Azure, inside one registry, or through this machine, without what is there already. An image that never
-    passed its smoke test here is fetched and run first.
+    Environments are defined in the settings, such as [environments.dev] and [environments.prod]. The bytes come by the
+    shortest way: inside Azure, inside one registry, or through this machine, without what is there already. An image
+    that never passed its smoke test here is fetched and run first.
 
     Examples:
       shipml promote 1.4 --from int --to prod
@@ -59,9 +61,9 @@ def promote(
     from shipml.pipeline import Shipml
 
     if not target:
-        raise UsageError("it is not said where to", hint="add it: --to prod")
+        raise UsageError("--to is missing: which environment gets the image?", hint="add it: --to prod")
     if rollback and origin:
-        raise UsageError("--rollback and --from cannot both be meant", hint="leave --from away")
+        raise UsageError("--rollback and --from cannot be combined", hint="omit --from")
     with Shipml(emit=console.emit_aside, azure=open_azure(console, azure.options())) as session:
         done = session.promote(
             reference,
@@ -70,6 +72,7 @@ def promote(
             tags=tag or (),
             smoke=not no_smoke,
             rollback=rollback,
+            no_overwrite=no_overwrite,
         )
     if console.as_json:
         console.document(done.to_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,10 +14,10 @@ from shipml.cli.console import Console
 from shipml.cli.options import (
     ImageName,
     memory_bytes,
-    parse_environment,
     parse_minimum,
     parse_ports,
 )
+from shipml.cli.variables import Variables
 from shipml.errors import SmokeTestError
 from shipml.text import seconds_text
 
@@ -65,7 +66,7 @@ class Checks:
     ] = None
     http: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="This path must answer, as /health", rich_help_panel="Smoke test"),
+        typer.Option(metavar="PATH", help="This path must answer, such as /health", rich_help_panel="Smoke test"),
     ] = None
     port: Annotated[
         int | None,
@@ -100,11 +101,15 @@ def run(
     *,
     context: typer.Context,
     checks: Checks,
+    variables: Variables,
     image: ImageName = None,
     runtime: Annotated[Literal["auto", "sandbox", "docker"], typer.Option(help="What runs the image")] = "auto",
     network: Annotated[bool, typer.Option("--network", help="Let the program reach the network")] = False,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory limit, as 512m or 2g", show_default="none")
+        str | None, typer.Option(metavar="SIZE", help="Memory limit, such as 512m or 2g", show_default="none")
+    ] = None,
+    shm_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Size of /dev/shm, as 1g", show_default="64m, as docker's")
     ] = None,
     cpus: Annotated[float | None, typer.Option(min=0.01, help="Limit of CPU time, in CPUs (docker)")] = None,
     gpus: Annotated[str, typer.Option(metavar="GPUS", help="all, a number, or device=0,1 (docker)")] = "",
@@ -120,10 +125,6 @@ def run(
             metavar="[HOST_PORT:]CONTAINER_PORT",
             help="Publish a port of the program on 127.0.0.1; repeatable (docker)",
         ),
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option("--env", "-e", metavar="NAME=VALUE", help="Set a variable; NAME alone takes ours; repeatable"),
     ] = None,
 ) -> None:
     """Smoke test: run the image's own command, show its output and judge it.
@@ -145,7 +146,8 @@ def run(
 
     def adjust(settings: SmokeCheck) -> SmokeCheck:
         """The check with what was typed: a command of one's own is not judged by the settings of another."""
-        base = type(settings)(command=command) if command else settings
+        names = tuple(name for name in settings.env if name in os.environ)
+        base = type(settings)(command=command, env=names) if command else settings
         return dataclasses.replace(base, **demands)
 
     with Shipml(emit=console.emit) as session:
@@ -153,8 +155,9 @@ def run(
             image,
             runtime=runtime,
             adjust=adjust,
-            environment=parse_environment(env or ()),
+            environment=variables.environment(),
             memory_bytes=memory_bytes(memory) if memory else None,
+            shared_memory_bytes=memory_bytes(shm_size, "--shm-size") if shm_size else None,
             cpus=cpus,
             gpus=gpus,
             volumes=volume or (),
@@ -164,8 +167,8 @@ def run(
 
 
 def _show(result: SmokeResult, image: str | None, console: Console) -> None:
-    # Those that were demanded stand in the reason already.
-    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.because]
+    # The reason tells of those that were demanded.
+    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.demanded]
     facts = ", ".join([*measures, f"{seconds_text(result.elapsed_seconds)} in the {result.runtime}"])
     if not result.passed:
         error = SmokeTestError(

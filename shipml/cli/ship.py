@@ -18,14 +18,16 @@ from shipml.cli.build import DockerBuild
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import (
+    Account,
     Choices,
     Folder,
-    RegistryOwner,
+    NoOverwrite,
     RegistryWord,
     RepositoryName,
     Tags,
 )
-from shipml.text import seconds_text, size_text
+from shipml.cli.variables import Variables
+from shipml.text import counted, seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.report import Outcome
@@ -39,13 +41,15 @@ def ship(
     choices: Choices,
     azure: AzureSignIn,
     new: AzureRegistry,
+    account: Account,
     docker: DockerBuild,
+    variables: Variables,
     folder: Folder = Path(),
     registry: RegistryWord = "",
-    name: RegistryOwner = "",
     repository: RepositoryName = "",
     tag: Tags = None,
     builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
+    no_overwrite: NoOverwrite = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
 ) -> None:
     """Build, run, push: from a project folder to a registry in one command, stopping at the first that fails.
@@ -56,7 +60,7 @@ def ship(
 
     Examples:
       shipml ship --registry registry.example.org
-      shipml ship ./churn --registry hub --name team --tag 1.4 --tag latest
+      shipml ship ./churn --registry hub --account team --tag 1.4 --tag latest
       image=$(shipml ship -q)               where the settings have one [registries.NAME]
     """
     from shipml.cli.command import keep_flat
@@ -65,10 +69,17 @@ def ship(
 
     keep_flat()
     request = PlanRequest(folder=folder, **asdict(choices))
-    destination = Destination("", registry, repository, tuple(tag or ()), name)
+    destination = Destination("", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
-        outcome = session.ship(request, destination, smoke=not no_smoke, builder=builder, docker=docker.options())
+        outcome = session.ship(
+            request,
+            destination,
+            smoke=not no_smoke,
+            builder=builder,
+            docker=docker.options(),
+            environment=variables.environment(),
+        )
     tell_github(outcome, console)
     if console.as_json:
         console.document(outcome.to_json())
@@ -84,7 +95,7 @@ def _summarise(outcome: Outcome, console: Console) -> None:
     measures = "".join(f", {name} {value:g}" for name, value in outcome.measures.items())
     console.say(
         f"shipped {', '.join(str(reference) for reference in pushed.references)}: {size_text(built.size_bytes)} in"
-        f" {len(built.layers)} layers, {built.reused_layers} reused; smoke test: {pushed.smoke}{measures};"
+        f" {counted(len(built.layers), 'layer')}, {built.reused_layers} reused; smoke test: {pushed.smoke}{measures};"
         f" in {seconds_text(outcome.elapsed_seconds)}",
         bold=True,
     )

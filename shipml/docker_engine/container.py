@@ -56,6 +56,8 @@ class ContainerOptions:
     ports: tuple[PublishedPort, ...] = ()
     """Published on 127.0.0.1 of the engine's machine; only with the network "bridge"."""
     memory_bytes: int | None = None
+    shared_memory_bytes: int = 64 << 20
+    """Size of /dev/shm."""
     cpus: float | None = None
     gpus: str = ""
     """"all", a number, or "device=0,1", as `docker run --gpus` takes it; "" for none."""
@@ -123,6 +125,7 @@ class Container:
                 port_bindings=bindings or None,
                 mem_limit=options.memory_bytes,
                 memswap_limit=options.memory_bytes,  # no swap on top
+                shm_size=options.shared_memory_bytes,
                 nano_cpus=round(options.cpus * _NANO) if options.cpus else None,
                 device_requests=[_gpu_request(options.gpus)] if options.gpus else None,
                 binds=list(options.volumes) or None,
@@ -148,7 +151,7 @@ class Container:
                 self.started_at = time.monotonic()
                 sdk.api.start(self._name)
         except ShipmlError as error:
-            if not (found := _NOT_STARTED.search(error.message)):
+            if not (found := _NOT_STARTED.search(error.said)):
                 raise
             self.cause = _TAIL.sub("", found[0], count=1)
             self.exit_code = _NOT_EXECUTABLE if "permission denied" in self.cause.lower() else _NOT_FOUND
@@ -261,7 +264,7 @@ def _gpu_request(gpus: str) -> dict[str, Any]:
         return request | {"Count": int(gpus)}
     if gpus.startswith("device="):
         return request | {"DeviceIDs": gpus.removeprefix("device=").split(",")}
-    raise ConfigurationError(f"{gpus!r} names no GPUs", hint="use --gpus all, --gpus 2 or --gpus device=0,1")
+    raise ConfigurationError(f"{gpus!r} does not name GPUs", hint="use --gpus all, --gpus 2 or --gpus device=0,1")
 
 
 def _tar(files: Mapping[str, str]) -> bytes:

@@ -230,6 +230,8 @@ class SmokeCheck:
     """Instead of the image's own command; () runs that."""
     network: bool = False
     """Whether the program may reach the network while it is tested."""
+    env: tuple[str, ...] = ()
+    """Names of variables that the program gets from the environment of whoever tests it."""
     skip: str = ""
     """The reason why this image is not to be run here; "" runs it."""
     calls_nothing: bool = False
@@ -252,8 +254,9 @@ class Plan:
     """Sorted by path; every parent folder is an entry of its own."""
     layers: tuple[LayerPlan, ...]
     command: tuple[str, ...]
-    """Config.Cmd: the program and its arguments."""
+    """Config.Cmd: the program and its arguments, or what follows the entrypoint."""
     entrypoint: tuple[str, ...] = ()
+    """Config.Entrypoint: what stays where a run gives a command of its own."""
     environment: tuple[tuple[str, str], ...] = ()
     """Sorted by name."""
     labels: tuple[tuple[str, str], ...] = ()

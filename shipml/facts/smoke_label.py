@@ -44,6 +44,7 @@ def smoke_from_labels(labels: Mapping[str, str]) -> SmokeCheck:
             alive=bool(said.get("alive", False)),
             command=tuple(str(word) for word in said.get("command", ())),
             network=bool(said.get("network", False)),
+            env=tuple(str(name) for name in said.get("env", ())),
             skip=str(said.get("skip", "")),
             calls_nothing=bool(said.get("calls_nothing", False)),
         )

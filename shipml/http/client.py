@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import stat
 import time
 import urllib.parse
@@ -16,6 +15,7 @@ from shipml.errors import BuildError, TryAgainError, UntrustedInputError
 from shipml.http.download import Download, failure
 from shipml.http.logins import Logins
 from shipml.http.pools import Pools
+from shipml.http.retry import RetryPolicy
 from shipml.http.room import Room
 from shipml.http.settings import redacted
 from shipml.oci.digest import Digest
@@ -24,18 +24,16 @@ from shipml.store import Store
 __all__ = ["HttpClient"]
 
 _TIMEOUT_SECONDS = 30.0
-_ATTEMPTS = 4
 _CHUNK_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 18
 _REDIRECTS = 5
-_LONGEST_PAUSE_SECONDS = 60.0
 
 
 class HttpClient:
     """Fetches URLs with retries; safe to share between threads. urllib3 is imported with the first request."""
 
     def __init__(self, *, connections: int = 8, first_pause_seconds: float = 0.5) -> None:
-        self._first_pause_seconds = first_pause_seconds
+        self._retry = RetryPolicy(attempts=4, first_seconds=first_pause_seconds, longest_asked_seconds=60.0)
         self.logins = Logins()
         """Who one is to which server, besides ~/.netrc."""
         self._pools = Pools(connections=connections, block_bytes=_BLOCK_BYTES, timeout_seconds=_TIMEOUT_SECONDS)
@@ -140,13 +138,9 @@ class HttpClient:
             wrong = self._attempt(download)
             if wrong is None:
                 return
-            if attempt == _ATTEMPTS or download.pause_seconds > _LONGEST_PAUSE_SECONDS:
+            if self._retry.gives_up(attempt, download.pause_seconds):
                 raise wrong
-            time.sleep(download.pause_seconds or self._backoff_seconds(attempt))
-
-    def _backoff_seconds(self, attempt: int) -> float:
-        pause_seconds: float = self._first_pause_seconds * 2 ** (attempt - 1)
-        return pause_seconds * random.uniform(0.75, 1.25)  # noqa: S311  (spreads clients, hides nothing)
+            time.sleep(self._retry.before_seconds(attempt + 1, download.pause_seconds))
 
     def _attempt(self, download: Download) -> TryAgainError | None:
         """Ask once; returns what went wrong if another attempt may help."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,16 +14,15 @@ from shipml.errors import (
     TryAgainError,
     UnavailableError,
 )
+from shipml.http.retry import RETRIED, retry_after_seconds
 from shipml.http.settings import netrc_credentials, redacted, split_credentials
 
 if TYPE_CHECKING:
     import urllib3
 
-__all__ = ["RETRIED", "Download", "failure", "retry_after_seconds"]
+__all__ = ["Download", "failure"]
 
 _CHUNK_BYTES = 1 << 20
-RETRIED = (408, 425, 429, 500, 502, 503, 504)
-"""Statuses after which the same request may succeed."""
 _SPAN_SECONDS = 30.0
 _LEAST_BYTES_PER_SECOND = 500
 _LONGEST_NUMBER = 18
@@ -164,6 +161,7 @@ def failure(error: Exception, url: str, what: str = "could not download {}") -> 
     again = TryAgainError(
         f"{what.format(redacted(url))}: {text}",
         hint="check the network, proxy (HTTPS_PROXY) and certificate (SSL_CERT_FILE) settings",
+        said=text,
     )
     again.__cause__ = error
     return again
@@ -175,16 +173,6 @@ def _validator(headers: Mapping[str, str]) -> str:
     if tag and not tag.startswith("W/"):
         return tag
     return headers.get("Last-Modified", "")
-
-
-def retry_after_seconds(headers: Mapping[str, str]) -> float:
-    """Retry-After in seconds, given as number or date; 0 without one that makes sense."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    return 0.0
 
 
 def _check_status(status: int, url: str) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from shipml.errors import ConfigurationError
+from shipml.http.connections import bounded_pools
 from shipml.http.settings import redacted, split_credentials, trust
 
 if TYPE_CHECKING:
@@ -19,7 +21,16 @@ __all__ = ["Pools"]
 class Pools:
     """Finds the pool for a URL; safe to share between threads. urllib3 is imported with the first request."""
 
-    def __init__(self, *, connections: int, block_bytes: int, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int,
+        block_bytes: int,
+        timeout_seconds: float,
+        check_peer: Callable[[str, str], None] | None = None,
+    ) -> None:
+        """`check_peer` gets host name and address of each new connection before it is used, and may raise."""
+        self._check_peer = check_peer
         self._connections = connections
         self._block_bytes = block_bytes
         self._timeout_seconds = timeout_seconds
@@ -49,7 +60,9 @@ class Pools:
             "blocksize": self._block_bytes,
         }
         if not proxy:
-            return urllib3.PoolManager(**options)
+            manager = urllib3.PoolManager(**options)
+            manager.pool_classes_by_scheme = bounded_pools(self._timeout_seconds, self._check_peer)
+            return manager
         address, credentials = split_credentials(proxy if "://" in proxy else f"http://{proxy}")
         try:
             return urllib3.ProxyManager(

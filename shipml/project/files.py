@@ -220,7 +220,9 @@ _FILES = {
     **dict.fromkeys((".ds_store", "thumbs.db", ".coverage"), CACHE),
 }
 _CACHES = re.compile(r".+\.py[co]|.+\.swp|\.coverage\..+")
-_AT_THE_TOP = re.compile(r"(?:.+\.)?dockerfile(?:\..+)?|\.dockerignore|shipml\.toml|pylock(?:\.[^.]+)?\.toml")
+_AT_THE_TOP = re.compile(
+    r"(?:.+\.)?(?:docker|container)file(?:\..+)?|\.(?:docker|container)ignore|shipml\.toml|pylock(?:\.[^.]+)?\.toml"
+)
 
 
 def reason_to_leave_out(entry: os.DirEntry[str], path: str) -> str:

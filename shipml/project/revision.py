@@ -1,42 +1,55 @@
-"""What git knows about the project: read with the `git` program, which may be missing."""
+"""What git knows about the project: read from the repository's files, since starting git may run what they name."""
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from shipml.events import Emit, Notice, ignore
 from shipml.facts.project import Revision
+from shipml.project.git.bounded import Deadline, GitError
+from shipml.project.git.changes import is_changed
+from shipml.project.git.config import read_own_config
+from shipml.project.git.describe import describe
+from shipml.project.git.layout import Repository, find_repository
+from shipml.project.git.objects import Objects
+from shipml.project.git.refs import head_commit
+from shipml.project.git.tree import read_commit
 
 __all__ = ["describe_tag", "public_url", "read_revision"]
 
-_TIMEOUT_SECONDS = 20.0
 _SCP_LIKE = re.compile(r"(?:[^@/:]+@)?(?P<host>[^/:@]+):(?P<path>(?!//).+)")
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+_SCHEMES = ("https", "http", "ssh", "git", "git+ssh")
 
 
 def read_revision(folder: Path, emit: Emit = ignore) -> Revision | None:
-    """The commit that `folder` is checked out at; None without git, a repository or a commit."""
-    head = _git(folder, emit, "log", "-1", "--no-show-signature", "--format=%H %ct")
-    commit, _, seconds = (head or "").strip().partition(" ")
-    if not re.fullmatch(r"[0-9a-f]{40,64}", commit) or not seconds.isdecimal():
+    """The commit that `folder` is checked out at; None without a repository, a commit, or where it cannot be read."""
+    try:
+        return _read(folder)
+    except (GitError, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        emit(Notice(f"the image carries no revision of the project: {why}", level="warning"))
         return None
-    changes = _git(folder, emit, "status", "--porcelain", "--untracked-files=normal", "--", ".")
-    remote = _git(folder, emit, "config", "--get", "remote.origin.url")
-    return Revision(commit, bool((changes or "").strip()), int(seconds), public_url((remote or "").strip()))
 
 
 def describe_tag(folder: Path) -> str:
-    """`TAG-COMMITS-gHASH` from the nearest tag that holds a number; "" without git or such a tag."""
-    return (_git(folder, ignore, "describe", "--tags", "--long", "--match", "*[0-9]*") or "").strip()
+    """`TAG-COMMITS-gHASH` from the nearest tag that holds a number; "" without a repository or such a tag."""
+    try:
+        repository = find_repository(folder)
+        head = head_commit(repository) if repository and _is_trusted(repository, folder) else None
+        return describe(repository, head, Deadline()) if repository and head else ""
+    except (GitError, OSError):
+        return ""
 
 
 def public_url(remote: str) -> str:
     """Where others find the repository, without credentials: `https://host/path`; "" for a local folder.
 
-    `git@host:path` and `ssh://git@host/path` become https, which the large forges serve at the same path.
+    `git@host:path` and `ssh://git@host/path` become https, which the large forges serve at the same path. A path that
+    holds an `@` may end in what was meant as credentials, so that there is no URL then.
     """
     if "://" in remote:
         try:
@@ -44,42 +57,52 @@ def public_url(remote: str) -> str:
             host, port = parts.hostname, parts.port
         except ValueError:
             return ""
-        if parts.scheme not in ("https", "http", "ssh", "git", "git+ssh") or not host:
+        if parts.scheme not in _SCHEMES or not host:
             return ""
+        shown = f"[{host}]" if ":" in host else host
         scheme = parts.scheme if parts.scheme == "http" else "https"
         kept_port = f":{port}" if port and parts.scheme in ("http", "https") else ""
-        return f"{scheme}://{host}{kept_port}{parts.path}"
+        return _checked(f"{scheme}://", shown, kept_port, parts.path)
     scp = _SCP_LIKE.fullmatch(remote)
-    return f"https://{scp['host']}/{scp['path'].lstrip('/')}" if scp else ""
+    if scp is None or scp["host"].lower() in (*_SCHEMES, "file"):
+        return ""
+    return _checked("https://", scp["host"], "", "/" + re.split(r"[?#]", scp["path"], maxsplit=1)[0].lstrip("/"))
 
 
-def _git(folder: Path, emit: Emit, *arguments: str) -> str | None:
-    """What git prints, or None where it fails. Nothing that the repository's configuration names is run."""
-    environment = {name: value for name, value in os.environ.items() if name not in _REDIRECTIONS}
-    environment |= {"LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
-    command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            env=environment,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired):
+def _read(folder: Path) -> Revision | None:
+    repository = find_repository(folder)
+    if repository is None:
         return None
-    if done.returncode != 0:
-        if b"dubious ownership" in done.stderr:
-            emit(
-                Notice(
-                    "git does not trust this folder because another user owns it, so the image carries no revision; "
-                    f"to change that: git config --global --add safe.directory {folder}",
-                    level="warning",
-                )
-            )
+    if not _is_trusted(repository, folder):
+        fix = f"git config --global --add safe.directory {repository.root}"
+        raise GitError(f"its repository belongs to another user; to use it: {fix}")
+    head = head_commit(repository)
+    if head is None:
         return None
-    return done.stdout.decode("utf-8", "replace")
+    deadline = Deadline()
+    seconds = read_commit(Objects(repository, deadline), head).committed_at_seconds
+    if seconds < 0:
+        return None
+    dirty = is_changed(repository, head, folder, deadline)
+    return Revision(head.hex(), dirty, seconds, public_url(repository.own.last("remote.origin.url")))
 
 
-_REDIRECTIONS = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE"})
+def _checked(scheme: str, host: str, port: str, path: str) -> str:
+    """The URL; "" where its path may hold credentials, or its host is not one."""
+    hidden = re.search(r"@|%40|[\x00-\x20\x7f]|://", path, re.IGNORECASE)
+    return "" if hidden or not _HOST.fullmatch(host) else f"{scheme}{host}{port}{path}"
+
+
+def _is_trusted(repository: Repository, folder: Path) -> bool:
+    """Whether the repository belongs to the user or to the folder's owner, or the user said that it is fine.
+
+    Nothing of it is run either way. But who puts a repository above somebody else's folder (in /tmp, say) would
+    decide what revision that folder's image claims.
+    """
+    trusted = {os.geteuid(), folder.stat().st_uid}
+    if os.geteuid() == 0 and os.environ.get("SUDO_UID", "").isdecimal():
+        trusted.add(int(os.environ["SUDO_UID"]))
+    if {(repository.root / ".git").stat().st_uid, repository.git.stat().st_uid} <= trusted:
+        return True
+    safe = read_own_config().values.get("safe.directory", ())
+    return "*" in safe or str(repository.root) in safe

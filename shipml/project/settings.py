@@ -84,6 +84,7 @@ def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
         alive=table.get("alive", False),
         command=tuple(command) if not isinstance(command, str) else _split(command),
         network=table.get("network", False),
+        env=tuple(table.get("env", ())),
         skip=table.get("skip", ""),
     )
 
@@ -100,7 +101,11 @@ def _split(command: str) -> tuple[str, ...]:
 
 
 def _tables(tables: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-    return tuple(sorted((name, tuple(sorted(table.items()))) for name, table in tables.items()))
+    return tuple(
+        sorted(
+            (name, tuple(sorted((key, str(value)) for key, value in table.items()))) for name, table in tables.items()
+        )
+    )
 
 
 def _as_text(value: object) -> str:
@@ -134,7 +139,7 @@ def _unknown(name: str, table: Table, path: tuple[str, ...], source: str, root: 
     known = ", ".join(sorted(table.keys))
     where = f"[{_dotted(path, root)}]" if path or root else "the top of the file"
     return ConfigurationError(
-        f'{source}: there is no setting "{name}" in {where}',
+        f'{source}: unknown setting "{name}" in {where}',
         hint=f'did you mean "{near[0]}"?' if near else f"known settings: {known}",
     )
 

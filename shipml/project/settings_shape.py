@@ -21,7 +21,7 @@ class Shape:
     """What one key may hold."""
 
     wanted: str
-    """In words, as in "wanted: a string"."""
+    """In words: "a string" in "wanted: a string"."""
     schema: Mapping[str, Any]
     accepts: Callable[[Any], bool]
     description: str = ""
@@ -111,7 +111,7 @@ _ID = Shape(
     lambda value: _is_number(value) and value == int(value) and 0 <= value <= 4294967294,  # noqa: PLR2004
 )
 _REGEX = Shape("a regular expression", {"type": "string", "format": "regex"}, _is_regex)
-_PATTERNS = _list_of(_FILLED, "a list of patterns, as in .dockerignore")
+_PATTERNS = _list_of(_FILLED, "a list of patterns such as those of .dockerignore")
 _COMMAND = _either(_FILLED, _list_of(_STRING, "a list of strings, the program first", least=1))
 
 _END = r"$(?!\n)"
@@ -132,6 +132,9 @@ _SMOKE = Table(
         "alive": _BOOLEAN.described("Whether still running at the time limit passes."),
         "command": _COMMAND.described("Run this instead of the image's own command."),
         "network": _BOOLEAN.described("Whether the program may reach the network while it is tested."),
+        "env": _list_of(
+            _text("the name of a variable", r"^[A-Za-z_][A-Za-z0-9_]*" + _END), "a list of names of variables"
+        ).described("Variables that the program gets from the environment of `shipml run`, `push` and `ship`."),
         "skip": _FILLED.described("The reason why this image is not to be run."),
     },
     "What `shipml run` demands of the image.",
@@ -143,6 +146,7 @@ _REGISTRY = Table(
         "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository to push to."),
         "username": _FILLED.described("Who logs in."),
+        "immutable": _BOOLEAN.described("Whether tags there must not move."),
     },
     "A registry to push to.",
 )
@@ -151,6 +155,7 @@ _ENVIRONMENT = Table(
         "registry": _FILLED.described("Name of a [registries.NAME] table, or a host."),
         "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository of this environment."),
+        "immutable": _BOOLEAN.described("Whether tags there must not move."),
         "tag": _text("a tag", r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}" + _END).described("Tag of this environment."),
     },
     "Where images of this environment live.",
@@ -160,10 +165,10 @@ SETTINGS = Table(
     MappingProxyType(
         {
             "name": _NAME.described("Name of the image's repository."),
-            "python": _text('a version in quotes, as "3.11"', r"^3\.[0-9]{1,2}(?:\.[0-9]{1,3})?" + _END).described(
+            "python": _text('a version in quotes, such as "3.11"', r"^3\.[0-9]{1,2}(?:\.[0-9]{1,3})?" + _END).described(
                 "Python version of the image."
             ),
-            "base": _FILLED.described("What the image is built on, as debian:bookworm or python:3.12-slim."),
+            "base": _FILLED.described("What the image is built on, such as debian:bookworm or python:3.12-slim."),
             "command": _COMMAND.described("What the image runs."),
             "accelerator": _one_of("cpu", "cuda").described("Which builds of GPU libraries are wanted."),
             "platforms": _list_of(
@@ -200,7 +205,9 @@ SETTINGS = Table(
             ),
             "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
             "environments": Table(
-                {"int": _ENVIRONMENT, "prod": _ENVIRONMENT}, "Where images go for integration and for production."
+                {},
+                "Where images go, by environment: dev, int, prod or any other name.",
+                every=_ENVIRONMENT,
             ),
         }
     ),

@@ -10,7 +10,7 @@ from shipml.errors import UsageError
 from shipml.oci.reference import DOCKER_HUB, Reference, has_registry
 from shipml.publish.locations import Location
 
-__all__ = ["REVISION_LABEL", "VERSION_LABEL", "Destination", "default_tags", "is_dirty"]
+__all__ = ["REVISION_LABEL", "VERSION_LABEL", "Destination", "default_tags", "is_dirty", "parse_typed"]
 
 _OFFICIAL = "library/"
 _USUAL_TAG = "latest"
@@ -23,11 +23,13 @@ class Destination:
     reference: str = ""
     """`[registry/]name[:tag]`."""
     registry: str = ""
-    """`hub`, `acr`, a host, or a name of the settings: see `registries.named.locate`."""
+    """`hub`, `acr`, a host, or a name of the settings: see `locate`."""
     repository: str = ""
     tags: tuple[str, ...] = ()
     name: str = ""
     """Of an Azure registry, or the user or organisation on Docker Hub."""
+    no_overwrite: bool = False
+    """Whether a tag that has another image already is an error."""
 
     def references(
         self,
@@ -88,7 +90,7 @@ class Destination:
             username = (location.namespace if location else "") or username_at(DOCKER_HUB)
             if not username:
                 raise UsageError(
-                    "nobody but Docker can push to Docker Hub without a namespace",
+                    f"Docker Hub repositories need a namespace: {repository} has none",
                     hint=f"add yours: --repository USERNAME/{repository}",
                 )
             repository = f"{username}/{repository}"
@@ -96,11 +98,29 @@ class Destination:
 
 
 def _with_tags(reference: Reference, tags: tuple[str, ...]) -> tuple[Reference, ...]:
+    for tag in tags:
+        if not _TAG.fullmatch(tag):
+            raise UsageError(
+                f"{tag!r} cannot be a tag: letters, digits and . _ - are allowed, at most {_TAG_LIMIT}",
+                hint=f"use: --tag {_tag(tag)}" if _tag(tag) else "use another --tag",
+            )
     return tuple(dict.fromkeys(reference.with_tag(tag) for tag in tags))
 
 
+def parse_typed(text: str) -> Reference:
+    """A reference as it was typed.
+
+    Raises:
+        UsageError: it is not one; an address of a web page, for example.
+    """
+    _, separator, bare = text.partition("://")
+    if separator:
+        raise UsageError(f"{text!r} is a URL, where the name of an image is wanted", hint=f"write {bare.rstrip('/')}")
+    return Reference.parse(text)
+
+
 def _parse(text: str) -> Reference:
-    reference = Reference.parse(text)
+    reference = parse_typed(text)
     if reference.digest:
         raise UsageError(
             f"{text} names a digest, which follows from the image", hint="push under a tag: REGISTRY/NAME:TAG"
@@ -119,6 +139,7 @@ _DIRTY = "-dirty"
 _SHORT_REVISION = 12
 """Digits of a commit, as `docker` and GitHub's own actions abbreviate; 7 are not unique in large repositories."""
 _TAG_LIMIT = 128
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 
 def default_tags(labels: Mapping[str, str]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from shipml.azure import acr_explain
-from shipml.azure.clouds import find_cloud, is_acr_host
+from shipml.azure.clouds import check_acr_name, find_cloud, is_acr_host
 from shipml.errors import ShipmlError, UsageError
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.publish import hub
@@ -40,8 +40,10 @@ class Kind:
 def _acr_host(name: str) -> str:
     if not name:
         raise UsageError(
-            "which of Azure's registries?", hint="name it: --name NAME (list yours: az acr list --query '[].name')"
+            "which of Azure's registries?", hint="name it: --account NAME (list yours: az acr list --query '[].name')"
         )
+    if "." not in name:
+        check_acr_name(name)
     return name.lower() if "." in name else f"{name.lower()}{find_cloud().suffix}"
 
 
@@ -71,14 +73,15 @@ def host_of(registry: str, name: str = "") -> str:
     bare = registry.removeprefix("https://").removeprefix("http://").rstrip("/").removesuffix("/v2").lower()
     words = ", ".join(kind.name for kind in KINDS)
     hint = (
-        f"use {words}, a [registries.NAME] or environment of the settings, or a host as r.example.org or localhost:5000"
+        f"use {words}, a [registries.NAME] or environment of the settings, or a host such as r.example.org or"
+        " localhost:5000"
     )
     if "/" in bare or not (bare == "localhost" or "." in bare or ":" in bare):
-        raise UsageError(f"{registry!r} is no registry", hint=hint)
+        raise UsageError(f"{registry!r} is not a registry", hint=hint)
     try:
         return Reference.parse(f"{bare}/name").registry
     except UsageError as error:
-        raise UsageError(f"{registry!r} is no registry: {error.message}", hint=hint) from error
+        raise UsageError(f"{registry!r} is not a registry: {error.message}", hint=hint) from error
 
 
 @contextmanager
@@ -87,7 +90,9 @@ def explained(reference: Reference, keychain: Keychain) -> Iterator[None]:
     try:
         yield
     except ShipmlError as error:
-        with suppress(ShipmlError):  # of who is asked for credentials once more
-            if hint := kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference)):
-                error.hint = hint
+        hint = ""
+        with suppress(ShipmlError):  # raised by whoever is asked for credentials once more
+            hint = kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference))
+        if hint:
+            raise error.worded(hint=hint) from error
         raise

@@ -9,7 +9,11 @@ from shipml.facts.project import Settings
 from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.publish.kinds import host_of
 
-__all__ = ["Location", "acr_hosts", "environment", "locate", "only_registry"]
+__all__ = ["Location", "acr_hosts", "check_reserved", "environment", "locate", "only_registry"]
+
+_RESERVED = ("hub", "acr")
+_TRUE = "True"
+"""As settings keep `true` in a table of texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,10 @@ class Location:
     tag: str = ""
     username: str = ""
     """Who logs in there."""
+    is_typed: bool = False
+    """Whether the command line names the registry itself, not the settings of a project."""
+    immutable: bool = False
+    """Whether tags there must not move."""
 
     def reference(self, repository: str = "", tag: str = "") -> Reference:
         """An image there: this location's own repository and tag, else those given.
@@ -53,12 +61,29 @@ def locate(word: str, settings: Settings, name: str = "") -> Location:
         UsageError: it means nothing.
         ConfigurationError: the settings contradict themselves.
     """
+    check_reserved(settings)
     if table := dict(settings.registries).get(word):
         return _of_table(word, dict(table), settings, name)
     if word in dict(settings.environments):
         return environment(word, settings, name)
     registry = host_of(word, name)
-    return Location(registry, namespace=name if registry == DOCKER_HUB else "")
+    return Location(registry, namespace=name if registry == DOCKER_HUB else "", is_typed=True)
+
+
+def check_reserved(settings: Settings) -> None:
+    """Make sure that `hub` and `acr` mean what they mean everywhere: a project must not redirect them.
+
+    Raises:
+        ConfigurationError: a table of that name says which registry it is.
+    """
+    for word in _RESERVED:
+        table = dict(dict(settings.registries).get(word, ()))
+        if "host" in table or table.get("kind", word) != word or word in dict(settings.environments):
+            raise ConfigurationError(
+                f"{settings.source}: {word} is a reserved name, which the settings must not give another registry",
+                hint=f"name the table otherwise, such as [registries.team], and push with: --registry team;"
+                f" [registries.{word}] may have name, repository and username",
+            )
 
 
 def environment(word: str, settings: Settings, name: str = "") -> Location:
@@ -83,27 +108,40 @@ def environment(word: str, settings: Settings, name: str = "") -> Location:
             hint="name a [registries.NAME] table, hub, or a host",
         )
     found = locate(registry, settings, name) if registry else only_registry(settings, name)
+    immutable = table.get("immutable") == _TRUE
     if found is None:
         raise ConfigurationError(
             f"{settings.source}: environments.{word} names no registry", hint='add: registry = "HOST"'
         )
-    return replace(found, repository=table.get("repository") or found.repository, tag=table.get("tag") or found.tag)
+    return replace(
+        found,
+        repository=table.get("repository") or found.repository,
+        tag=table.get("tag") or found.tag,
+        is_typed=False,
+        immutable=found.immutable or immutable,
+    )
 
 
 def only_registry(settings: Settings, name: str = "") -> Location | None:
     """The registry of the settings where there is one only."""
     tables = dict(settings.registries)
-    return locate(next(iter(tables)), settings, name) if len(tables) == 1 else None
+    found = locate(next(iter(tables)), settings, name) if len(tables) == 1 else None
+    return replace(found, is_typed=False) if found else None
 
 
-def acr_hosts(settings: Settings) -> tuple[str, ...]:
-    """Hosts that the settings say are of Azure's registries, although nothing in their names does."""
+def acr_hosts(settings: Settings, variables_host: str) -> tuple[str, ...]:
+    """Hosts that the settings say are of Azure's registries, although nothing in their names does.
+
+    Tokens of Azure go there only when SHIPML_REGISTRY (`variables_host`) names the host, too: settings are a project's.
+    """
     tables = [dict(table) for _, table in settings.registries]
-    return tuple(table["host"] for table in tables if table.get("kind") == "acr" and table.get("host"))
+    named = tuple(table["host"] for table in tables if table.get("kind") == "acr" and table.get("host"))
+    return tuple(host for host in named if host.lower() == variables_host)
 
 
 def _of_table(word: str, table: dict[str, str], settings: Settings, name: str) -> Location:
-    kind, host = table.get("kind", ""), table.get("host", "")
+    kind, host = table.get("kind", word if word in _RESERVED else ""), table.get("host", "")
+    is_typed = word == "hub" or (word == "acr" and bool(name or not table.get("name")))
     name = name or table.get("name", "")
     if not host and kind not in {"hub", "acr"}:
         raise ConfigurationError(
@@ -115,4 +153,6 @@ def _of_table(word: str, table: dict[str, str], settings: Settings, name: str) -
         namespace=name if registry == DOCKER_HUB else "",
         repository=table.get("repository", ""),
         username=table.get("username", ""),
+        is_typed=is_typed,
+        immutable=table.get("immutable") == _TRUE,
     )

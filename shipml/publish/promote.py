@@ -23,14 +23,18 @@ from shipml.oci.image import Image, read_config
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.project import Settings, read_outline
+from shipml.publish.consent import keychain_for, variables_host
 from shipml.publish.kinds import explained
 from shipml.publish.locations import acr_hosts, environment
+from shipml.publish.moving_tags import refuse_to_move
 from shipml.publish.promotion import (
     Copier,
     Promoted,
     Promotions,
     find_source,
     find_target,
+    is_immutable,
+    is_typed,
 )
 from shipml.publish.smoke_gate import require_smoke
 from shipml.registry.client import RemoteManifest
@@ -65,9 +69,10 @@ class Promoter:
         target: str,
         tags: Sequence[str] = (),
         smoke: bool = True,
+        no_overwrite: bool = False,
         folder: Path = Path(),
     ) -> Promoted:
-        """Let an environment have the very image of another one.
+        """Copy an image from one environment to another by digest.
 
         Args:
             text: what to promote, as `find_source` takes it.
@@ -75,17 +80,20 @@ class Promoter:
             target: an environment, or `REGISTRY/NAME[:TAG]`.
             tags: as `--tag` names them.
             smoke: False promotes what was never run.
+            no_overwrite: whether a tag of the target that has another image is an error.
             folder: whose settings name environments.
         """
         started_at = time.monotonic()
         settings = self._settings(folder)
         source = find_source(text, environment(origin, settings) if origin else None)
         references = find_target(target, settings, source, tags)
-        self._log_in(references[0])
+        self._log_in(references[0], is_typed=is_typed(target, settings))
         with explained(source, self._keychain):
             manifest = self._resolve(source)
         with explained(references[0], self._keychain):
             before = self._meanings(references)
+        if no_overwrite or is_immutable(target, settings):
+            refuse_to_move(before, manifest.digest)
         pinned = replace(source, tag=None, digest=manifest.digest)
         verdict = "not run, because it was asked to be promoted without"
         if smoke:
@@ -127,7 +135,7 @@ class Promoter:
         settings = self._settings(folder)
         place = Reference.parse(text) if text else Reference("", "", "latest")
         references = find_target(target, settings, place, tags)
-        self._log_in(references[0])
+        self._log_in(references[0], is_typed=is_typed(target, settings))
         client = self._registries.client(references[0])
         with explained(references[0], self._keychain):
             now = self._meanings(references)
@@ -158,12 +166,15 @@ class Promoter:
     def _settings(self, folder: Path) -> Settings:
         """A folder's settings, with Azure's registries among them known as such, whatever their hosts."""
         settings = read_outline(folder).settings
-        self._azure.trust(*acr_hosts(settings))
+        self._azure.trust(*acr_hosts(settings, variables_host()))
         return settings
 
-    def _log_in(self, target: Reference) -> None:
+    def _log_in(self, target: Reference, *, is_typed: bool) -> None:
         """SHIPML_USERNAME and SHIPML_PASSWORD are for where images go, and for no other registry."""
-        self._keychain = self._session.keychain(environment_for=target.registry)
+        known = keychain_for(target.registry, is_typed=is_typed, ask=self._azure.choose)
+        self._keychain = ChainKeychain(known, self._azure.keychain())
+        with explained(target, self._keychain):
+            self._keychain.credentials(target)  # a broken file is an error before the first byte is sent
         self._registries = Registries(self._keychain, self._emit)
 
     def _import_inside_azure(self, source: Reference, target: Reference) -> bool:

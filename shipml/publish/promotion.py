@@ -23,17 +23,18 @@ from shipml.oci.documents import (
     parse_index,
 )
 from shipml.oci.reference import Reference
+from shipml.publish.destination import parse_typed
 from shipml.publish.locations import Location, environment, locate
 from shipml.publish.transfer import copy_image
 from shipml.registry.client import RemoteManifest
 from shipml.registry.remote import Registries
 from shipml.store import Store
 
-__all__ = ["Copied", "Copier", "Promoted", "Promotions", "find_source", "find_target"]
+__all__ = ["Copied", "Copier", "Promoted", "Promotions", "find_source", "find_target", "is_immutable", "is_typed"]
 
 _KEPT_PROMOTIONS = 50
 _NESTED_INDEXES = 3
-_ENVIRONMENTS = ("int", "prod")
+_KINDS = ("hub", "acr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,14 @@ def find_source(text: str, origin: Location | None) -> Reference:
     """
     first, slash, _ = text.partition("/")
     if slash and (first == "localhost" or "." in first or ":" in first):
-        return Reference.parse(text)
+        return parse_typed(text)
     if origin is not None:
         return _within(origin, text)
     if not text:
         raise UsageError(
             "it is not said what to promote", hint="for example: shipml promote iris:1.4 --from int --to prod"
         )
-    return Reference.parse(text)
+    return parse_typed(text)
 
 
 def _within(origin: Location, text: str) -> Reference:
@@ -123,7 +124,7 @@ def _within(origin: Location, text: str) -> Reference:
         return origin.reference().with_tag(text)
     repository = text.partition("@")[0].partition(":")[0]
     found = replace(origin, repository=origin.repository if repository in own_names else repository).reference()
-    typed = Reference.parse(text)
+    typed = parse_typed(text)
     if typed.digest:
         return replace(found, tag=None, digest=typed.digest)
     return found.with_tag(typed.tag or "latest") if ":" in text else found
@@ -146,19 +147,37 @@ def find_target(word: str, settings: Settings, source: Reference, tags: Sequence
     """
     first, slash, _ = word.partition("/")
     if slash and word not in dict(settings.registries):
-        reference = Reference.parse(word)
+        reference = parse_typed(word)
         if reference.digest:
             raise UsageError(f"{word} names a digest, which follows from the image", hint=f"--to {reference.name}:TAG")
         typed = (reference.tag or "latest",) if ":" in word[len(first) :] else ()
         found, usual = reference, (*typed, *tags) or _source_tags(source)
     else:
-        is_environment = word in _ENVIRONMENTS and word not in dict(settings.registries)
-        location = environment(word, settings) if is_environment else locate(word, settings)
+        location = _place(word, settings)
         found = location.reference(source.repository.removeprefix("library/"))
         usual = tuple(tags) or ((location.tag,) if location.tag else _source_tags(source))
     if not usual:
         raise UsageError(f"it is not said which tag {found.name} is to get", hint="add one: --tag TAG")
     return tuple(dict.fromkeys(found.with_tag(tag) for tag in usual))
+
+
+def _place(word: str, settings: Settings) -> Location:
+    """The environment, registry or host that a word without a slash means."""
+    names = dict(settings.registries)
+    looks_like_name = word not in names and word not in _KINDS and not set(word) & {".", ":"} and word != "localhost"
+    return environment(word, settings) if looks_like_name else locate(word, settings)
+
+
+def is_typed(word: str, settings: Settings) -> bool:
+    """Whether `--to` names the registry itself, not by settings of a project."""
+    is_reference = "/" in word and word not in dict(settings.registries)
+    return is_reference or _place(word, settings).is_typed
+
+
+def is_immutable(word: str, settings: Settings) -> bool:
+    """Whether the settings say that tags of a target must not move."""
+    is_reference = "/" in word and word not in dict(settings.registries)
+    return not is_reference and _place(word, settings).immutable
 
 
 def _source_tags(source: Reference) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,37 +12,56 @@ from shipml import docker_engine
 from shipml.errors import UnavailableError
 from shipml.events import Notice
 from shipml.images import FoundImage, find_image
+from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference, has_registry
 from shipml.project import read_outline
+from shipml.publish.consent import keychain_for, variables_host
 from shipml.publish.destination import Destination, is_dirty
+from shipml.publish.kinds import explained
 from shipml.publish.locations import (
     Location,
     acr_hosts,
     locate,
     only_registry,
 )
+from shipml.publish.moving_tags import meanings, refuse_to_move, tell_moved
 from shipml.publish.pushed import Pushed, Pusher
 from shipml.publish.smoke_gate import require_smoke
 from shipml.publish.through_engine import EnginePusher
 from shipml.registry.credentials import find_credentials
+from shipml.registry.keychain import ChainKeychain, Keychain
 from shipml.runtimes.base import SmokeResult
 from shipml.secrets.evidence import require_no_secrets
 from shipml.session import Session
 from shipml.store import evidence
 
-__all__ = ["Aim", "Publisher", "Via", "folder_of"]
+__all__ = ["Publisher", "ResolvedDestination", "Via", "folder_of"]
 
 Via = Literal["auto", "client", "engine"]
 """What pushes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Aim:
+class ResolvedDestination:
     """A destination whose registry is known."""
 
     destination: Destination
     location: Location | None
     """What `--registry` or the settings mean; None where a reference says all."""
+    is_agreed: bool = False
+    """Whether it was settled before that the user's credentials may go there."""
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether the command line names the registry, not the settings of a project, nor the image."""
+        return (
+            self.is_agreed or bool(self.destination.reference) or (self.location is not None and self.location.is_typed)
+        )
+
+    @property
+    def is_immutable(self) -> bool:
+        """Whether tags there must not move."""
+        return self.destination.no_overwrite or (self.location is not None and self.location.immutable)
 
     def references(self, image: str, labels: Mapping[str, str]) -> tuple[Reference, ...]:
         """See `Destination.references`."""
@@ -72,7 +91,7 @@ class Publisher:
         *,
         smoke: bool = True,
         via: Via = "auto",
-        aim: Aim | None = None,
+        resolved: ResolvedDestination | None = None,
     ) -> Pushed:
         """Push an image that has passed its smoke test, which is run now unless that was before.
 
@@ -81,31 +100,51 @@ class Publisher:
             destination: where to.
             smoke: False pushes it without.
             via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
-            aim: what came of the destination already; None looks at the settings of the folder that `target` names,
-                else of the current one.
+            resolved: what came of the destination already; None looks at the settings of the folder that `target`
+                names, else of the current one.
         """
         subject = find_image(self._session, target)
-        aim = aim or self.aim(destination, subject.name, folder_of(target))
-        references = aim.references(subject.name, subject.labels)
+        resolved = resolved or self.resolve(destination, subject.name, folder_of(target))
+        references = resolved.references(subject.name, subject.labels)
+        keychain = self._keychain(resolved, references[0], target or "")
+        with explained(references[0], keychain):
+            keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
         if is_dirty(subject.labels):
             self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
         require_no_secrets(self._store, subject.digest, subject.name)
-        with self._pusher(subject, via) as pusher:
+        with self._pusher(subject, via, keychain) as pusher:
             verdict = "not run, because it was asked to be pushed without"
             if smoke:
                 verdict = require_smoke(subject, self._store, lambda: self._run(str(subject.digest)))
             else:
                 self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
+            # An engine may reach registries that we do not: only a rule makes us ask for ourselves.
+            is_asked = pusher.name == "client" or resolved.is_immutable
+            before = self._meanings(references, keychain) if is_asked else {}
+            if resolved.is_immutable:
+                refuse_to_move(before, subject.digest)
             pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
+        tell_moved(before, pushed.digest, self._emit)
         self._keep_evidence(subject, pushed)
         return pushed
+
+    def agree(self, resolved: ResolvedDestination, first: Reference) -> ResolvedDestination:
+        """Settle, before anything is built or asked, that credentials can be read and may go to a destination.
+
+        Raises:
+            NotAllowedError: only the settings name it, and nobody agreed.
+            ConfigurationError: a file with credentials is broken.
+        """
+        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose)
+        known.credentials(first)
+        return replace(resolved, is_agreed=True)
 
     def _keep_evidence(self, subject: FoundImage, pushed: Pushed) -> None:
         """What passed under one digest has passed under the one that an engine gave it on the way: for promotions."""
         if pushed.identity != "not checked":
             evidence.keep_as(self._store, subject.digest, pushed.digest)
 
-    def aim(self, destination: Destination, image: str, folder: Path) -> Aim:
+    def resolve(self, destination: Destination, image: str, folder: Path) -> ResolvedDestination:
         """Find out which registry is meant; Azure is asked where it was not named.
 
         Args:
@@ -114,22 +153,22 @@ class Publisher:
             folder: whose settings name registries.
         """
         if destination.reference:
-            return Aim(destination, None)
+            return ResolvedDestination(destination, None)
         if not destination.registry and image and has_registry(Reference.parse(image)):
-            return Aim(destination, None)
+            return ResolvedDestination(destination, None)
         settings = read_outline(folder).settings
-        self._azure.trust(*acr_hosts(settings))
+        self._azure.trust(*acr_hosts(settings, variables_host()))
         if not destination.registry:
-            return Aim(destination, only_registry(settings, destination.name))
-        if destination.registry == "acr" and "acr" not in dict(settings.registries):
+            return ResolvedDestination(destination, only_registry(settings, destination.name))
+        if destination.registry == "acr" and "name" not in dict(dict(settings.registries).get("acr", ())):
             destination = replace(destination, name=self._azure.login_server(destination.name))
-        return Aim(destination, locate(destination.registry, settings, destination.name))
+        return ResolvedDestination(destination, locate(destination.registry, settings, destination.name))
 
     @contextmanager
-    def _pusher(self, subject: FoundImage, via: Via) -> Iterator[Pusher]:
+    def _pusher(self, subject: FoundImage, via: Via, keychain: Keychain) -> Iterator[Pusher]:
         """What pushes, chosen here alone."""
         if via == "client" or (via == "auto" and subject.image is not None):
-            yield self._client_pusher()
+            yield self._client_pusher(keychain)
             return
         try:
             engine = docker_engine.connect()
@@ -139,15 +178,26 @@ class Publisher:
                 hint="start it; what shipml itself has built goes without: --via client",
             ) from error
         with engine:
-            yield EnginePusher(engine, self._store, self._session.keychain().credentials)
+            yield EnginePusher(engine, self._store, keychain.credentials)
 
-    def _client_pusher(self) -> Pusher:
+    def _client_pusher(self, keychain: Keychain) -> Pusher:
         # Late: plans and builds do not pay for HTTP.
         from shipml.publish.transfer import ClientPusher
         from shipml.registry.remote import Registries
 
-        keychain = self._session.keychain()
         return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
+
+    def _keychain(self, resolved: ResolvedDestination, first: Reference, target: str) -> Keychain:
+        """What docker's files and the environment know, else Azure for its own registries."""
+        is_typed = resolved.is_typed or target.startswith(f"{first.registry}/")
+        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose)
+        return ChainKeychain(known, self._azure.keychain())
+
+    def _meanings(self, references: Sequence[Reference], keychain: Keychain) -> dict[Reference, Digest | None]:
+        from shipml.registry.remote import Registries
+
+        with explained(references[0], keychain):
+            return meanings(references, Registries(keychain, self._emit))
 
 
 def folder_of(target: str | None) -> Path:

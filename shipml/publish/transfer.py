@@ -10,12 +10,11 @@ import contextlib
 import io
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Generic, TypeVar
+from typing import BinaryIO
 
-from shipml.errors import CancelledError, NotAllowedError, TryAgainError, UsageError
+from shipml.errors import NotAllowedError, TryAgainError, UsageError
 from shipml.events import (
     Emit,
     Step,
@@ -32,6 +31,8 @@ from shipml.registry.client import RegistryClient
 from shipml.registry.keychain import Keychain
 from shipml.registry.remote import Registries
 from shipml.store import Store
+from shipml.text import size_text
+from shipml.workers import WorkerGroup
 
 __all__ = ["ClientPusher", "Transferred", "copy_image"]
 
@@ -39,8 +40,6 @@ _AT_ONCE = 4
 """What other clients do that registries put up with (go-containerregistry)."""
 _FOREIGN = ("nondistributable", ".foreign.")
 """In media types of layers that stay where their URLs point (image-spec, layer.md)."""
-
-_Job = TypeVar("_Job")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ class _Tally:
 
     def __str__(self) -> str:
         parts = {"uploaded": self.uploaded, "mounted": self.mounted, "there already": self.skipped}
-        return ", ".join(f"{_size_text(size)} {what}" for what, size in parts.items() if size)
+        return ", ".join(f"{size_text(size)} {what}" for what, size in parts.items() if size)
 
 
 class _Copy:
@@ -130,13 +129,15 @@ class _Copy:
         self.tally = _Tally()
 
     def run(self, at_once: int, homes: Callable[[Digest], Sequence[str]]) -> None:
-        """Bring all blobs, the largest first: at the end no lane waits long for the others."""
+        """Bring all blobs, the largest first: at the end no worker waits long for the others."""
         throttled_before = self._client.throttled
-        crew: _Crew[_Blob] = _Crew(lambda: max(1, at_once >> (self._client.throttled - throttled_before)))
-        crew.work(_blobs_of(self._image), self._look)
+        workers: WorkerGroup[_Blob] = WorkerGroup(
+            lambda: max(1, at_once >> (self._client.throttled - throttled_before))
+        )
+        workers.work(_blobs_of(self._image), self._look)
         self._missing.sort(key=lambda blob: (-blob.size_bytes, blob.digest))
         self._total_bytes = sum(blob.size_bytes for blob in self._missing)
-        crew.work(self._missing, lambda blob: self._bring(blob, homes(blob.digest), crew.check))
+        workers.work(self._missing, lambda blob: self._bring(blob, homes(blob.digest), workers.check))
 
     def name(self, references: Sequence[Reference]) -> None:
         """Put the manifest under each tag that does not have it yet, or under its digest where there are no tags."""
@@ -199,56 +200,6 @@ class _Copy:
             self._running.progress(self._done_bytes, self._total_bytes)
 
 
-class _Crew(Generic[_Job]):
-    """Threads that share a list of jobs; the first error, or Ctrl-C, stops all of them."""
-
-    def __init__(self, limit: Callable[[], int]) -> None:
-        self._limit = limit
-        self._stopped = threading.Event()
-        self._errors: list[BaseException] = []
-
-    def check(self) -> None:
-        """Called by jobs while they work.
-
-        Raises:
-            CancelledError: another job failed, or the user stopped the command.
-        """
-        if self._stopped.is_set():
-            raise CancelledError("the push was stopped", hint="push again when you like")
-
-    def work(self, jobs: Sequence[_Job], do: Callable[[_Job], None]) -> None:
-        """Do all jobs, the first ones first."""
-        left = deque(jobs)
-        lanes = [
-            threading.Thread(target=self._lane, args=(number, left, do), daemon=True)
-            for number in range(min(self._limit(), len(jobs)))
-        ]
-        try:
-            for lane in lanes:
-                lane.start()
-            for lane in lanes:
-                lane.join()
-        finally:
-            if at_work := [lane for lane in lanes if lane.is_alive()]:  # Ctrl-C: uploads are cancelled before we leave
-                self._stopped.set()
-                for lane in at_work:
-                    lane.join()
-        if self._errors:
-            raise self._errors[0]
-
-    def _lane(self, number: int, left: deque[_Job], do: Callable[[_Job], None]) -> None:
-        while not self._stopped.is_set() and number < self._limit():
-            try:
-                job = left.popleft()
-            except IndexError:
-                return
-            try:
-                do(job)
-            except BaseException as error:  # noqa: BLE001  (raised again by `work`, in the thread that asked)
-                self._errors.append(error)
-                self._stopped.set()
-
-
 def _blobs_of(image: Image) -> list[_Blob]:
     """Layers and config, each digest once."""
     layers = [layer for layer in image.layers if not any(word in layer.media_type for word in _FOREIGN)]
@@ -259,12 +210,8 @@ def _blobs_of(image: Image) -> list[_Blob]:
     return sorted(blobs.values(), key=lambda blob: (-blob.size_bytes, blob.digest))
 
 
-def _size_text(size_bytes: int) -> str:
-    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:.1f} kB"  # noqa: PLR2004
-
-
 class ClientPusher:
-    """Implements `registries.base.Pusher`."""
+    """Implements `publish.pushed.Pusher`."""
 
     name = "client"
 
@@ -275,7 +222,7 @@ class ClientPusher:
         self._store = store
 
     def push(self, subject: FoundImage, references: Sequence[Reference], emit: Emit) -> Pushed:
-        """See `registries.base.Pusher.push`."""
+        """See `publish.pushed.Pusher.push`."""
         started_at = time.monotonic()
         if subject.image is None:
             raise UsageError(

@@ -19,7 +19,7 @@ from shipml.errors import ConfigurationError, UntrustedInputError, UsageError
 from shipml.http import redacted
 from shipml.oci.reference import DOCKER_HUB, Reference
 
-__all__ = ["HUB_MIRROR", "INSECURE_REGISTRIES", "Address", "hub_mirror"]
+__all__ = ["HUB_MIRROR", "INSECURE_REGISTRIES", "Address", "hub_mirror", "is_loopback"]
 
 HUB_MIRROR = "SHIPML_HUB_MIRROR"
 """The variable that names a registry to pull from in place of Docker Hub."""
@@ -49,7 +49,7 @@ class Address:
         host = _HUB_HOST if registry == DOCKER_HUB else registry
         if environment.get(HUB_MIRROR, "").strip().rstrip("/") == f"http://{host}":
             insecure |= {host}
-        plain = _is_loopback(_hostname(host)) or host in insecure
+        plain = is_loopback(_hostname(host)) or host in insecure
         return cls(registry, "http" if plain else "https", host, insecure)
 
     @property
@@ -86,7 +86,7 @@ class Address:
         except ValueError as error:
             raise UntrustedInputError(f"{self.registry} names {redacted(url)} as {what}, which is no URL") from error
         host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
-        if scheme == "http" and not (self.scheme == "http" and (_is_loopback(hostname) or host in self.insecure)):
+        if scheme == "http" and not (self.scheme == "http" and (is_loopback(hostname) or host in self.insecure)):
             raise UntrustedInputError(
                 f"{self.registry} names {redacted(url)} as {what}, which is not encrypted",
                 hint=f"if it is inside your own network: export {INSECURE_REGISTRIES}={self.registry},{host}",
@@ -97,10 +97,28 @@ class Address:
                 hint="the registry is not inside one: it is set up wrongly, or hostile",
             )
 
+    def check_peer(self, hostname: str, peer: str) -> None:
+        """Make sure that a connection may be used; a name may mean another address than when it was checked.
+
+        Args:
+            hostname: that was connected to.
+            peer: the address at its other end.
+
+        Raises:
+            UntrustedInputError: the registry named the host, and it is inside a private network.
+        """
+        own = _hostname(self.host)
+        if hostname.strip("[]") == own or not _is_private(peer) or _is_private(own):
+            return
+        raise UntrustedInputError(
+            f"{self.registry} names {hostname}, whose address {peer} is inside a private network",
+            hint="the registry is not inside one: it is set up wrongly, or hostile",
+        )
+
     @property
     def is_loopback(self) -> bool:
         """Whether it is on this machine, which no proxy reaches."""
-        return _is_loopback(_hostname(self.host))
+        return is_loopback(_hostname(self.host))
 
 
 def hub_mirror(environment: Mapping[str, str] = os.environ) -> str:
@@ -118,7 +136,7 @@ def hub_mirror(environment: Mapping[str, str] = os.environ) -> str:
         if "@" not in host and Reference.parse(f"{host}/name") == Reference(host, "name", "latest"):
             return host
     raise ConfigurationError(
-        f"{HUB_MIRROR} is {value.rpartition('@')[2]}, which is no registry",
+        f"{HUB_MIRROR} is {value.rpartition('@')[2]}, which is not a registry",
         hint="let it name a host alone, as mirror.example.org or localhost:5000",
     )
 
@@ -139,7 +157,8 @@ def _origin(url: str) -> tuple[str, str, int]:
     return parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]
 
 
-def _is_loopback(hostname: str) -> bool:
+def is_loopback(hostname: str) -> bool:
+    """Whether a host name or address is of this machine."""
     if hostname == "localhost" or hostname.endswith(".localhost"):
         return True
     try:
@@ -150,7 +169,7 @@ def _is_loopback(hostname: str) -> bool:
 
 def _is_private(hostname: str) -> bool:
     """Whether a name is of an address that the Internet does not route; a name that is not known here is not."""
-    if _is_loopback(hostname):
+    if is_loopback(hostname):
         return True
     try:
         found = {hostname} if _is_ip(hostname) else {str(a[4][0]) for a in socket.getaddrinfo(hostname, None)}

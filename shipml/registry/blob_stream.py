@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from shipml.errors import UntrustedInputError
 from shipml.http import redacted
 from shipml.oci.manifest import Descriptor
-from shipml.registry.conversation import Conversation, Question
-from shipml.registry.errors import explained
-from shipml.registry.transport import InterruptedRequestError, interrupted, read_answer
+from shipml.registry.authorized_client import AuthorizedClient, Request
+from shipml.registry.transport import InterruptedRequestError, LeastRate, interrupted, read_answer
 
 if TYPE_CHECKING:
     import urllib3
@@ -25,16 +24,17 @@ __all__ = ["BlobStream"]
 class BlobStream(io.RawIOBase):
     """Reads a blob; the first request goes out when it is made."""
 
-    def __init__(self, conversation: Conversation, question: Question, descriptor: Descriptor) -> None:
+    def __init__(self, client: AuthorizedClient, request: Request, descriptor: Descriptor) -> None:
         super().__init__()
-        self._conversation = conversation
-        self._question = question
+        self._client = client
+        self._request = request
         self._descriptor = descriptor
         self._hash = hashlib.sha256()
         self._position = 0
         self._response: urllib3.BaseHTTPResponse | None = None
+        self._rate = LeastRate(request.url)
         self._gives_ranges = True
-        self._conversation.transport.patiently(self._ask)
+        self._client.transport.with_retries(self._ask)
 
     def readable(self) -> bool:
         """It is."""
@@ -45,10 +45,10 @@ class BlobStream(io.RawIOBase):
 
         Raises:
             UntrustedInputError: it has ended, or not, and is not what the descriptor says.
-            ShipmlError: as `Conversation.ask`.
+            ShipmlError: as `AuthorizedClient.ask`.
         """
         view = memoryview(buffer).cast("B")
-        piece = self._conversation.transport.patiently(lambda: self._read(len(view)))
+        piece = self._client.transport.with_retries(lambda: self._read(len(view)))
         view[: len(piece)] = piece
         return len(piece)
 
@@ -65,13 +65,15 @@ class BlobStream(io.RawIOBase):
             return b""
         if self._response is None:
             self._ask()
+            self._rate = LeastRate(self._request.url)
         assert self._response is not None  # noqa: S101  (made by _ask)
         left_bytes = self._descriptor.size_bytes - self._position
         try:
-            piece: bytes = self._response.read(min(limit_bytes, left_bytes))
+            piece: bytes = self._response.read1(min(limit_bytes, left_bytes))
+            self._rate.came(len(piece))
         except urllib3.exceptions.HTTPError as error:
             self._drop()
-            raise interrupted(error, self._question.url) from error
+            raise interrupted(error, self._request.url) from error
         self._position += len(piece)
         self._hash.update(piece)
         if self._position >= self._descriptor.size_bytes:
@@ -79,7 +81,7 @@ class BlobStream(io.RawIOBase):
         elif not piece:
             self._drop()
             raise InterruptedRequestError(
-                f"cannot {self._question.what}: the registry gives only {self._position} bytes"
+                f"cannot {self._request.what}: the registry gives only {self._position} bytes"
             )
         return piece
 
@@ -96,8 +98,8 @@ class BlobStream(io.RawIOBase):
 
     def _ask(self) -> None:
         headers = {"Range": f"bytes={self._position}-"} if self._position and self._gives_ranges else {}
-        question = Question("GET", self._question.url, self._question.access, self._question.what, headers)
-        response, url = self._conversation.open(question)
+        request = Request("GET", self._request.url, self._request.access, self._request.what, headers)
+        response, url = self._client.open(request)
         if response.status == HTTPStatus.PARTIAL_CONTENT and response.headers.get("Content-Range", "").startswith(
             f"bytes {self._position}-"
         ):
@@ -106,11 +108,10 @@ class BlobStream(io.RawIOBase):
         if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and self._gives_ranges:
             self._gives_ranges = False
             read_answer(response, url)
-            raise InterruptedRequestError(f"{self._conversation.address.registry} gives no rest of {redacted(url)}")
+            raise InterruptedRequestError(f"{self._client.address.registry} gives no rest of {redacted(url)}")
         if response.status != HTTPStatus.OK:
             answer = read_answer(response, url)
-            credentials = self._conversation.tokens.credentials(question.access.repository)
-            raise explained(answer, self._conversation.address.registry, question.what, credentials)
+            raise self._client.explain(answer, request)
         self._response = response
         if response.headers.get("Content-Length", str(self._descriptor.size_bytes)) != str(self._descriptor.size_bytes):
             raise self._something_else()
@@ -119,8 +120,7 @@ class BlobStream(io.RawIOBase):
     def _something_else(self) -> UntrustedInputError:
         self._drop()
         return UntrustedInputError(
-            f"{self._conversation.address.registry} gives something else as {self._descriptor.digest}: size or digest"
-            " differ",
+            f"{self._client.address.registry} gives something else as {self._descriptor.digest}: size or digest differ",
             hint="the registry, or a proxy between, is broken: try another one",
         )
 
@@ -134,7 +134,7 @@ class BlobStream(io.RawIOBase):
                 size_bytes -= len(piece)
         except urllib3.exceptions.HTTPError as error:
             self._drop()
-            raise interrupted(error, self._question.url) from error
+            raise interrupted(error, self._request.url) from error
 
     def _drop(self) -> None:
         if self._response is not None:

@@ -22,14 +22,14 @@ from shipml.oci.documents import (
 )
 from shipml.oci.manifest import INDEX_MEDIA_TYPE, MANIFEST_MEDIA_TYPE, Descriptor
 from shipml.registry.address import Address
+from shipml.registry.authorized_client import AuthorizedClient, Request
 from shipml.registry.blob_stream import BlobStream
-from shipml.registry.conversation import Conversation, Question
 from shipml.registry.credentials import Credentials
 from shipml.registry.errors import NotFoundError
 from shipml.registry.keychain import Keychain
 from shipml.registry.scopes import Access
 from shipml.registry.tokens import Tokens
-from shipml.registry.transport import Answer, Pauses, Transport
+from shipml.registry.transport import Response, RetryPolicy, Transport
 from shipml.registry.upload import Blob, BlobUpload, Upload, session_of
 
 __all__ = ["MANIFEST_MEDIA_TYPES", "RegistryClient", "RemoteManifest"]
@@ -60,7 +60,7 @@ class RegistryClient:
         keychain: Keychain,
         *,
         emit: Emit = ignore,
-        pauses: Pauses | None = None,
+        retry: RetryPolicy | None = None,
         chunk_bytes: int = _CHUNK_BYTES,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
@@ -70,39 +70,41 @@ class RegistryClient:
             registry: host with port if any; `docker.io` for Docker Hub.
             keychain: what knows credentials.
             emit: hears when the registry lets us wait.
-            pauses: how patient it is.
+            retry: how patient it is.
             chunk_bytes: larger blobs are uploaded in pieces of this size, each resumable.
             environment: where SHIPML_INSECURE_REGISTRIES is looked up.
         """
         address = Address.of(registry, environment)
-        transport = Transport(address, pauses or Pauses(), emit)
+        transport = Transport(address, retry or RetryPolicy(), emit)
         tokens = Tokens(address, keychain, transport)
         self.registry = registry
-        self._conversation = Conversation(address, transport, tokens)
+        self._client = AuthorizedClient(address, transport, tokens)
         self._chunk_bytes = chunk_bytes
         self._pushed: set[str] = set()
 
     @property
     def throttled(self) -> int:
         """How often the registry has answered 429 so far."""
-        return self._conversation.transport.throttled
+        return self._client.transport.throttled
 
     def credentials(self, repository: str) -> Credentials:
         """Those used for a repository; its `str` says where they came from."""
-        return self._conversation.tokens.credentials(repository)
+        return self._client.tokens.credentials(repository)
 
     def ping(self) -> None:
         """Make sure that it is a registry which lets us in.
 
         Raises:
             NotAllowedError: credentials are missing or refused.
-            ShipmlError: it is not there, or no registry.
+            ShipmlError: it is not there, or not a registry.
         """
         try:
             self._ask("GET", "/v2/", Access(""), "log in", 200)
         except NotFoundError as error:
-            error.hint = f"check how the host is spelled: {self.registry} has nothing at /v2/, as every registry has"
-            raise
+            raise NotFoundError(
+                error.message,
+                hint=f"check how the host is spelled: {self.registry} has nothing at /v2/, as every registry has",
+            ) from error
 
     def manifest(self, repository: str, reference: str, accept: Sequence[str] = MANIFEST_MEDIA_TYPES) -> RemoteManifest:
         """The manifest or index under a tag or digest.
@@ -110,7 +112,7 @@ class RegistryClient:
         Raises:
             NotFoundError: there is none.
             UntrustedInputError: it is not what its digest says, or too large.
-            ShipmlError: as `Conversation.ask`.
+            ShipmlError: as `AuthorizedClient.ask`.
         """
         what = f"pull {self._named(repository, reference)}"
         answer = self._ask(
@@ -125,7 +127,8 @@ class RegistryClient:
         expected = {_digest_of(answer), Digest.parse(reference) if reference.startswith("sha256:") else None}
         if expected - {None, digest}:
             raise UntrustedInputError(
-                f"{self.registry} gives something else as {self._named(repository, reference)}: its digest is {digest}"
+                f"{self.registry} returned different content for {self._named(repository, reference)}: its digest is"
+                f" {digest}"
             )
         return RemoteManifest(answer.data, answer.headers.get("Content-Type", "").partition(";")[0].strip(), digest)
 
@@ -149,7 +152,7 @@ class RegistryClient:
 
         Raises:
             UntrustedInputError: the registry says that it has got something else.
-            ShipmlError: as `Conversation.ask`.
+            ShipmlError: as `AuthorizedClient.ask`.
         """
         digest = Digest.of(data)
         answer = self._ask(
@@ -201,15 +204,15 @@ class RegistryClient:
         Raises:
             NotFoundError: there is none.
             UntrustedInputError: the bytes are others than described; from reading.
-            ShipmlError: as `Conversation.ask`; from reading, too.
+            ShipmlError: as `AuthorizedClient.ask`; from reading, too.
         """
         what = f"pull {descriptor.digest.short} of {self.registry}/{repository}"
         url = self._url(f"/v2/{repository}/blobs/{descriptor.digest}")
         access = Access.pull(repository)
         for place in (url, *descriptor.urls):
-            self._conversation.address.check(place, "where a layer is")
+            self._client.address.check(place, "where a layer is")
             try:
-                stream = BlobStream(self._conversation, Question("GET", place, access, what), descriptor)
+                stream = BlobStream(self._client, Request("GET", place, access, what), descriptor)
             except NotFoundError as error:
                 missing = error
             else:
@@ -229,7 +232,7 @@ class RegistryClient:
             answer = self._ask("POST", f"/v2/{repository}/blobs/uploads/?{query}", access, what, 201, 202)
         except ShipmlError:
             return self._open_session(repository)
-        return None if answer.status == HTTPStatus.CREATED else session_of(answer, self._conversation)
+        return None if answer.status == HTTPStatus.CREATED else session_of(answer, self._client)
 
     def upload_blob(
         self,
@@ -249,7 +252,7 @@ class RegistryClient:
             TryAgainError: the registry fails too often, or asks to wait for too long.
         """
         BlobUpload(
-            self._conversation,
+            self._client,
             repository,
             blob,
             lambda: self._open_session(repository),
@@ -273,21 +276,21 @@ class RegistryClient:
     def _access_to_look(self, repository: str) -> Access:
         return Access.push(repository) if repository in self._pushed else Access.pull(repository)
 
-    def _pages(self, path: str, access: Access, what: str) -> Iterator[Answer]:
+    def _pages(self, path: str, access: Access, what: str) -> Iterator[Response]:
         """A list's pages (distribution-spec 1.1, "Listing Tags")."""
         url = self._url(path)
         for _ in range(_PAGES):
-            answer = self._conversation.ask(Question("GET", url, access, what), 200, 404)
+            answer = self._client.ask(Request("GET", url, access, what), 200, 404)
             yield answer
             following = _NEXT.search(answer.headers.get("Link", "")) if answer.status == HTTPStatus.OK else None
             if following is None:
                 return
-            url = self._conversation.address.follow(following[1], answer.url, "where a list goes on")
+            url = self._client.address.follow(following[1], answer.url, "where a list goes on")
 
     def _open_session(self, repository: str) -> Upload:
         what = f"upload to {self.registry}/{repository}"
         answer = self._ask("POST", f"/v2/{repository}/blobs/uploads/", Access.push(repository), what, 202)
-        return session_of(answer, self._conversation)
+        return session_of(answer, self._client)
 
     def _ask(
         self,
@@ -298,15 +301,15 @@ class RegistryClient:
         *fine: int,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Answer:
+    ) -> Response:
         sent = dict(headers or {})
         if method == "POST":
             sent["Content-Length"] = "0"
-        question = Question(method, self._url(path), access, what, sent, body)
-        return self._conversation.ask(question, *fine, limit_bytes=DOCUMENT_LIMIT_BYTES)
+        request = Request(method, self._url(path), access, what, sent, body)
+        return self._client.ask(request, *fine, limit_bytes=DOCUMENT_LIMIT_BYTES)
 
     def _url(self, path: str) -> str:
-        return self._conversation.address.url + path
+        return self._client.address.url + path
 
     def _named(self, repository: str, reference: str) -> str:
         separator = "@" if ":" in reference else ":"
@@ -317,13 +320,13 @@ def _manifest_path(repository: str, reference: str) -> str:
     return f"/v2/{repository}/manifests/{reference}"
 
 
-def _digest_of(answer: Answer) -> Digest | None:
+def _digest_of(answer: Response) -> Digest | None:
     """What the registry says; None where it says nothing, or uses an algorithm that we do not."""
     text = answer.headers.get("Docker-Content-Digest", "")
     return Digest.parse(text) if text.startswith("sha256:") else None
 
 
-def _tags_in(answer: Answer) -> Iterator[str]:
+def _tags_in(answer: Response) -> Iterator[str]:
     if answer.status == HTTPStatus.OK:
         tags = parse_document(answer.data, "the list of tags").get("tags") or []
         yield from (str(tag) for tag in tags if isinstance(tag, str))

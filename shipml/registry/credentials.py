@@ -52,6 +52,11 @@ class Credentials:
             )
         return f"none ({self.problem})" if self.problem else "none"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be shown."""
+        return tuple(filter(None, (self.password, self.identity_token)))
+
     def for_engine(self) -> dict[str, str]:
         """As the Docker Engine's API takes them."""
         if self.identity_token:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -17,15 +17,16 @@ from shipml.errors import (
 )
 from shipml.oci.reference import DOCKER_HUB
 from shipml.registry.credentials import Credentials, login_command
+from shipml.registry.echoes import holds_secret
 
-__all__ = ["Answer", "NotFoundError", "RefusedError", "error_codes", "explained", "said"]
+__all__ = ["NotFoundError", "RefusedCredentialsError", "RefusedError", "Response", "error_codes", "explained", "said"]
 
 
 class RefusedError(BuildError):
     """A registry answered that it does not do what was asked."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, said: str = "") -> None:
+        super().__init__(message, hint=hint, said=said)
         self.status = status
 
 
@@ -33,7 +34,25 @@ class NotFoundError(UsageError):
     """The registry has no such thing."""
 
 
-def explained(answer: Answer, registry: str, what: str, credentials: Credentials) -> ShipmlError:
+class RefusedCredentialsError(NotAllowedError):
+    """A registry does not let these credentials do something."""
+
+    def __init__(self, message: str, *, hint: str = "", reads: bool = False, said: str = "") -> None:
+        super().__init__(message, hint=hint, said=said)
+        self.reads = reads
+        """Whether reading was refused, not writing."""
+
+
+def explained(
+    answer: Response,
+    registry: str,
+    what: str,
+    credentials: Credentials,
+    *,
+    reads: bool = False,
+    wrong_login: bool = False,
+    because: str = "",
+) -> ShipmlError:
     """The error for an answer that is none of those that were hoped for.
 
     Args:
@@ -41,23 +60,46 @@ def explained(answer: Answer, registry: str, what: str, credentials: Credentials
         registry: as references name it.
         what: what was asked, as a sentence's end: `push to REPOSITORY`.
         credentials: those that were used.
+        reads: whether it takes the right to read alone.
+        wrong_login: whether the credentials themselves were refused, not what they may do.
+        because: more that is known.
     """
-    words = said(answer)
+    words = said(answer, credentials.secrets)
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) or "DENIED" in error_codes(answer):
-        return NotAllowedError(
-            f"{registry} does not let you {what}{words}; credentials used for {registry}: {credentials}",
+        because = f"; {because}" if because else ""
+        return RefusedCredentialsError(
+            _refusal(answer, registry, what, credentials, words, wrong_login=wrong_login) + because,
             hint=_login_hint(registry, credentials),
+            reads=reads,
+            said=words,
         )
     if answer.status == HTTPStatus.NOT_FOUND:
-        return NotFoundError(f"cannot {what}: {registry} answered 404{words}", hint="check the name and the tag")
+        return NotFoundError(
+            f"cannot {what}: {registry} answered 404{words}", hint="check the name and the tag", said=words
+        )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return TryAgainError(
-            f"cannot {what}: {registry} answered {answer.status}{words}", hint="run the same command again later"
+            f"cannot {what}: {registry} answered {answer.status}{words}",
+            hint="run the same command again later",
+            said=words,
         )
     hint = "see what the registry allows; if the answer makes no sense, a proxy may have given it: unset HTTPS_PROXY"
     if "MANIFEST_BLOB_UNKNOWN" in error_codes(answer):
         hint = "push again: what the registry said it had, it has lost"
-    return RefusedError(f"cannot {what}: {registry} answered {answer.status}{words}", hint=hint, status=answer.status)
+    message = f"cannot {what}: {registry} answered {answer.status}{words}"
+    return RefusedError(message, hint=hint, status=answer.status, said=words)
+
+
+def _refusal(
+    answer: Response, registry: str, what: str, credentials: Credentials, words: str, *, wrong_login: bool
+) -> str:
+    if not credentials and answer.status == HTTPStatus.UNAUTHORIZED:
+        problem = f" ({credentials.problem})" if credentials.problem else ""
+        return f"cannot {what}: {registry} requires a login, and no credentials were found{problem}{words}"
+    if wrong_login and credentials.username and not credentials.identity_token:
+        user, source = credentials.username, credentials.source
+        return f"wrong user name or password for {registry} (user {user}, from {source}){words}"
+    return f"{registry} does not let you {what}{words}; credentials used for {registry}: {credentials}"
 
 
 def _login_hint(registry: str, credentials: Credentials) -> str:
@@ -75,7 +117,7 @@ _SHOWN_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer that was read to its end."""
 
     status: int
@@ -85,22 +127,24 @@ class Answer:
     """Which gave it."""
 
 
-def error_codes(answer: Answer) -> tuple[str, ...]:
+def error_codes(answer: Response) -> tuple[str, ...]:
     """The codes of the answer's errors, as `DENIED`."""
     return tuple(str(error.get("code", "")) for error in _errors(answer))
 
 
-def said(answer: Answer) -> str:
-    """` (CODE: what the registry says)`, or "" where it says nothing readable."""
+def said(answer: Response, secrets: Iterable[str] = ()) -> str:
+    """` (CODE: what the registry says)`; "" where it says nothing readable, or repeats one of `secrets`."""
     words = []
     for error in _errors(answer):
         code, message = str(error.get("code", "")), str(error.get("message", ""))
         words.append(f"{code}: {message}" if code and message else code or message)
     text = "".join(c if c.isprintable() else " " for c in "; ".join(filter(None, words)))
-    return f" ({text[:_SHOWN_CHARACTERS]})" if text else ""
+    if not text or holds_secret(text, secrets):
+        return ""
+    return f" ({text[:_SHOWN_CHARACTERS]})"
 
 
-def _errors(answer: Answer) -> Sequence[dict[str, Any]]:
+def _errors(answer: Response) -> Sequence[dict[str, Any]]:
     try:
         document = json.loads(answer.data)
         errors = document.get("errors")

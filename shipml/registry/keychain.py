@@ -8,10 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from shipml.oci.reference import Reference
+from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.registry.credentials import Credentials, find_credentials
 
-__all__ = ["ChainKeychain", "DockerKeychain", "GivenKeychain", "Keychain"]
+__all__ = ["REGISTRY_VARIABLE", "ChainKeychain", "DockerKeychain", "GivenKeychain", "Keychain"]
+
+REGISTRY_VARIABLE = "SHIPML_REGISTRY"
+"""The variable that names the host which SHIPML_USERNAME and SHIPML_PASSWORD are for."""
 
 
 class Keychain(Protocol):
@@ -52,6 +55,9 @@ class DockerKeychain:
     def credentials(self, reference: Reference) -> Credentials:
         """See `find_credentials`."""
         with_environment = self.with_environment and self.environment_for in {"", reference.registry}
+        bound = self.environment.get(REGISTRY_VARIABLE, "").strip().removeprefix("https://").rstrip("/").lower()
+        bound = DOCKER_HUB if bound == "hub" else bound
+        with_environment = with_environment and bound in {"", reference.registry}
         return find_credentials(
             reference, environment=self.environment, home=self.home, with_environment=with_environment
         )

@@ -21,7 +21,7 @@ from shipml.oci.reference import DOCKER_HUB, Reference
 from shipml.registry.address import hub_mirror
 from shipml.registry.client import RegistryClient, RemoteManifest
 from shipml.registry.keychain import Keychain
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 
 __all__ = ["Registries"]
 
@@ -36,12 +36,12 @@ class Registries:
         keychain: Keychain,
         emit: Emit = ignore,
         *,
-        pauses: Pauses | None = None,
+        retry: RetryPolicy | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._keychain = keychain
         self._emit = emit
-        self._pauses = pauses or Pauses()
+        self._retry = retry or RetryPolicy()
         self._environment = environment
         self._clients: dict[str, RegistryClient] = {}
         self._lock = threading.Lock()
@@ -98,6 +98,6 @@ class Registries:
         with self._lock:
             if registry not in self._clients:
                 self._clients[registry] = RegistryClient(
-                    registry, self._keychain, emit=self._emit, pauses=self._pauses, environment=self._environment
+                    registry, self._keychain, emit=self._emit, retry=self._retry, environment=self._environment
                 )
             return self._clients[registry]

@@ -17,6 +17,11 @@ class Access:
     scopes: tuple[str, ...] = ()
     """As `repository:NAME:pull,push`. The repository's own first: some services read only one."""
 
+    @property
+    def reads(self) -> bool:
+        """Whether it is enough to be allowed to read."""
+        return all(_split(scope)[1] <= {"pull"} for scope in self.scopes)
+
     @classmethod
     def pull(cls, repository: str) -> Access:
         """To read a repository."""

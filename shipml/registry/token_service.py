@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 import time
 import urllib.parse
@@ -19,7 +20,7 @@ from shipml.http.settings import basic
 from shipml.registry.address import Address
 from shipml.registry.credentials import Credentials
 from shipml.registry.errors import said
-from shipml.registry.transport import Answer, Transport, read_answer
+from shipml.registry.transport import Response, Transport, read_answer
 
 __all__ = [
     "NULL_GUID",
@@ -79,14 +80,12 @@ class TokenService:
         answer = flows[0](realm, fields, scopes, credentials)
         if answer.status in _NO_SUCH_FLOW and credentials:
             answer = flows[1](realm, fields, scopes, credentials)
-        words = said(answer)
-        if any(secret in words for secret in (credentials.password, credentials.identity_token) if secret):
-            words = ""
+        words = said(answer, credentials.secrets)
         return self._read(answer, asked_at_seconds, words)
 
     def _get(
         self, realm: str, fields: list[tuple[str, str]], scopes: tuple[str, ...], credentials: Credentials
-    ) -> Answer:
+    ) -> Response:
         headers = {}
         if credentials:
             # Azure wants this name beside an identity token; other services ignore it.
@@ -99,7 +98,7 @@ class TokenService:
 
     def _post(
         self, realm: str, fields: list[tuple[str, str]], scopes: tuple[str, ...], credentials: Credentials
-    ) -> Answer:
+    ) -> Response:
         if credentials.identity_token:
             grant = [("grant_type", "refresh_token"), ("refresh_token", credentials.identity_token)]
         else:
@@ -111,22 +110,32 @@ class TokenService:
         form = urllib.parse.urlencode([*grant, *fields, ("client_id", _CLIENT), ("scope", " ".join(scopes))])
         return self._ask("POST", realm, {"Content-Type": "application/x-www-form-urlencoded"}, form.encode())
 
-    def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
-        return self._transport.patiently(lambda: read_answer(self._transport.send(method, url, headers, body), url))
+    def _ask(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Response:
+        return self._transport.with_retries(lambda: read_answer(self._transport.send(method, url, headers, body), url))
 
-    def _read(self, answer: Answer, asked_at_seconds: float, words: str) -> Token:
+    def _read(self, answer: Response, asked_at_seconds: float, words: str) -> Token:
         where = redacted(answer.url)
         if answer.status in _REFUSED:
-            raise TokenRefusedError(f"{where} gives out no token for {self._address.registry}: {answer.status}{words}")
+            raise TokenRefusedError(
+                f"{where} gives out no token for {self._address.registry}: {answer.status}{words}", said=words
+            )
         if answer.status != HTTPStatus.OK:
             raise TryAgainError(f"{where} answered {answer.status} where a token was asked for")
         try:
             document = json.loads(answer.data)
             value = document.get("token") or document.get("access_token")
             lifetime_seconds = float(document.get("expires_in") or _LIFETIME_SECONDS)
-        except (ValueError, TypeError, AttributeError):  # their texts may quote the token
+        except (
+            ValueError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+            RecursionError,
+        ):  # their texts may quote the token
             raise UntrustedInputError(f"{where} answers something else than a token") from None
         if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
+            raise UntrustedInputError(f"{where} answers something else than a token")
+        if not math.isfinite(lifetime_seconds):
             raise UntrustedInputError(f"{where} answers something else than a token")
         margin_seconds = min(lifetime_seconds * _MARGIN, _LONGEST_MARGIN_SECONDS)
         return Token(value, asked_at_seconds + max(lifetime_seconds, 0) - margin_seconds)

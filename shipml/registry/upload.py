@@ -18,8 +18,8 @@ from typing import BinaryIO, Protocol
 
 from shipml.errors import ShipmlError, StoreError, UntrustedInputError
 from shipml.oci.digest import Digest
-from shipml.registry.conversation import Conversation, Question
-from shipml.registry.errors import Answer, RefusedError, said
+from shipml.registry.authorized_client import AuthorizedClient, Request
+from shipml.registry.errors import RefusedError, Response, said
 from shipml.registry.scopes import Access
 from shipml.registry.transport import InterruptedRequestError
 
@@ -34,10 +34,12 @@ _TAKEN = (HTTPStatus.ACCEPTED, HTTPStatus.NO_CONTENT)
 _STORED = (HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
 _SESSION_THERE = (200, 202, 204)
 _SESSION_LOST = (400, 404, 405, 416)
-_MENDED = (400, 404, 405, 411, 413, 415, 416, 501)
-"""Refusals of data which another session or other chunks may mend. The CNCF registry drops a session that was cut."""
+_OTHER_WAY = (400, 404, 405, 411, 413, 415, 416, 501)
+"""Refusals of data which another session or other chunks may avoid. The CNCF registry drops a session that was cut."""
 _NO_CHUNKS = (400, 405, 411, 415, 501)
-_RANGE = re.compile(r"(?:bytes=)?0-([0-9]+)")
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+"""What a size can be: Python refuses to read numbers of thousands of digits."""
 
 
 class _Doubt(Enum):
@@ -60,20 +62,20 @@ class Upload:
     received_bytes: int = 0
 
 
-def session_of(answer: Answer, conversation: Conversation, received_bytes: int | None = None) -> Upload:
+def session_of(answer: Response, client: AuthorizedClient, received_bytes: int | None = None) -> Upload:
     """The session that an answer leads to; `received_bytes`: what it has where the answer does not say.
 
     Raises:
         UntrustedInputError: it leads nowhere, or where nothing must be sent.
     """
     location = answer.headers.get("Location")
-    url = conversation.address.follow(location or "", answer.url, "where to upload")
+    url = client.address.follow(location or "", answer.url, "where to upload")
     minimum = answer.headers.get("OCI-Chunk-Min-Length", "")
     found = _RANGE.fullmatch(answer.headers.get("Range", "").strip())
     if found:
         last = int(found[1])
         received_bytes = last + 1 if last else 0  # 0-0 is what the CNCF registry says of nothing
-    return Upload(url, int(minimum) if minimum.isdecimal() else 0, received_bytes or 0)
+    return Upload(url, int(minimum) if _NUMBER.fullmatch(minimum) else 0, received_bytes or 0)
 
 
 def with_digest(url: str, digest: Digest) -> str:
@@ -87,7 +89,7 @@ class BlobUpload:
 
     def __init__(
         self,
-        conversation: Conversation,
+        client: AuthorizedClient,
         repository: str,
         blob: Blob,
         open_session: Callable[[], Upload],
@@ -96,9 +98,9 @@ class BlobUpload:
         chunk_bytes: int,
         progress: Callable[[int], None],
     ) -> None:
-        self._conversation = conversation
+        self._client = client
         self._access = Access.push(repository)
-        self._what = f"upload {blob.digest.short} to {conversation.address.registry}/{repository}"
+        self._what = f"upload {blob.digest.short} to {client.address.registry}/{repository}"
         self._blob = blob
         self._open_session = open_session
         self._has_blob = has_blob
@@ -114,12 +116,12 @@ class BlobUpload:
 
         Raises:
             UntrustedInputError: the bytes are not those of the digest.
-            ShipmlError: as `Conversation.ask`.
+            ShipmlError: as `AuthorizedClient.ask`.
         """
         self._session = session
         with BlobSource(self._blob, self._show) as source:
             try:
-                self._conversation.transport.patiently(lambda: self._attempt(source), advanced=self._has_advanced)
+                self._client.transport.with_retries(lambda: self._attempt(source), advanced=self._has_advanced)
             except InterruptedRequestError:
                 raise
             except ShipmlError:
@@ -145,7 +147,7 @@ class BlobUpload:
         session = self._session
         if session is not None and self._doubt is not _Doubt.NONE:
             answer = self._ask("GET", session.url, *_SESSION_THERE, *_SESSION_LOST)
-            session = session_of(answer, self._conversation) if answer.status in _SESSION_THERE else None
+            session = session_of(answer, self._client) if answer.status in _SESSION_THERE else None
         if session is None or session.received_bytes > self._blob.size_bytes:
             session = self._open_session()
         self._session, self._doubt = session, _Doubt.NONE
@@ -160,7 +162,7 @@ class BlobUpload:
         end = min(start + self._chunk_limit_bytes(session), self._blob.size_bytes)
         self._doubt = _Doubt.SESSION
         answer = self._send(session, "PATCH", source, end)
-        after = session_of(answer, self._conversation, end)
+        after = session_of(answer, self._client, end)
         if not start < after.received_bytes <= end:
             raise InterruptedRequestError(
                 f"cannot {self._what}: the registry says that it has {after.received_bytes} bytes, where {start} to"
@@ -170,7 +172,7 @@ class BlobUpload:
         self._confirmed_bytes = max(self._confirmed_bytes, after.received_bytes)
         return after
 
-    def _send(self, session: Upload, method: str, source: BlobSource, end: int) -> Answer:
+    def _send(self, session: Upload, method: str, source: BlobSource, end: int) -> Response:
         """PATCH a chunk, or PUT all."""
         start = session.received_bytes
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(end - start)}
@@ -179,7 +181,7 @@ class BlobUpload:
             headers["Content-Range"] = f"{start}-{end - 1}"
         else:
             url = with_digest(url, self._blob.digest)
-        question = Question(
+        request = Request(
             method,
             url,
             self._access,
@@ -189,26 +191,28 @@ class BlobUpload:
             patience=_PATIENCE if method == "PUT" else 1,
         )
         fine = _TAKEN if method == "PATCH" else _STORED
-        answer = self._conversation.ask_once(question, (*fine, *_MENDED))
+        answer = self._client.ask_once(request, (*fine, *_OTHER_WAY))
         if answer.status not in fine:
-            raise self._mended(answer, end - start, may_be_whole=method == "PATCH" and start == 0)
+            raise self._another_way(answer, end - start, may_be_whole=method == "PATCH" and start == 0)
         return answer
 
-    def _mended(self, answer: Answer, sent_bytes: int, *, may_be_whole: bool) -> ShipmlError:
+    def _another_way(self, answer: Response, sent_bytes: int, *, may_be_whole: bool) -> ShipmlError:
         """What to raise after a refusal that another way of sending may avoid."""
         if answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             if sent_bytes <= _SMALLEST_CHUNK_BYTES:
                 return RefusedError(
-                    f"cannot {self._what}: {self._conversation.address.registry} takes no {sent_bytes} bytes at"
+                    f"cannot {self._what}: {self._client.address.registry} does not take {sent_bytes} bytes at"
                     f" once{said(answer)}",
                     hint="a proxy before the registry limits requests (nginx: client_max_body_size): let it allow more",
+                    said=said(answer),
                 )
             self._chunk_bytes = max(_SMALLEST_CHUNK_BYTES, sent_bytes // 4)
         elif answer.status in _NO_CHUNKS and may_be_whole:
             self._chunk_bytes = self._blob.size_bytes
         return InterruptedRequestError(
-            f"cannot {self._what}: {self._conversation.address.registry} answered {answer.status}{said(answer)}",
+            f"cannot {self._what}: {self._client.address.registry} answered {answer.status}{said(answer)}",
             hint="run the same command again; if it fails again, the registry or a proxy before it is set up wrongly",
+            said=said(answer),
             status=answer.status,
         )
 
@@ -216,12 +220,12 @@ class BlobUpload:
         url = with_digest(session.url, self._blob.digest)
         answer = self._ask("PUT", url, *_STORED, *_SESSION_LOST, patience=_PATIENCE)
         if answer.status not in _STORED:
-            raise self._mended(answer, 0, may_be_whole=False)
+            raise self._another_way(answer, 0, may_be_whole=False)
 
-    def _ask(self, method: str, url: str, *fine: int, patience: int = 1) -> Answer:
+    def _ask(self, method: str, url: str, *fine: int, patience: int = 1) -> Response:
         headers = {"Content-Length": "0"} if method == "PUT" else {}
-        question = Question(method, url, self._access, self._what, headers, patience=patience)
-        return self._conversation.ask_once(question, fine)
+        request = Request(method, url, self._access, self._what, headers, patience=patience)
+        return self._client.ask_once(request, fine)
 
     def _has_advanced(self) -> bool:
         advanced = self._confirmed_bytes > self._resumed_at_bytes

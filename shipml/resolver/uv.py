@@ -24,6 +24,7 @@ from shipml.facts.requirements import Requirements
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
+from shipml.resolver.uv_building import is_from_index, refuse_building, without_building
 
 __all__ = ["Question", "Uv", "UvError", "dated_arguments", "python_arguments", "settings_of_uv"]
 
@@ -63,6 +64,8 @@ class Question:
     """Besides those that are declared."""
     overrides: tuple[str, ...] = ()
     """Taken whatever the project or a package says (uv's --overrides)."""
+    prereleases: tuple[str, ...] = ()
+    """Names of which a pre-release may be taken, besides those that the project itself asks for in one."""
     links: Path | None = None
     """A folder of wheels that count as if the index had them."""
     pages: tuple[str, ...] = field(default=(), repr=False)
@@ -99,7 +102,13 @@ class Uv:
         return dict(_annotated(text))
 
     def files_of(self, lines: Sequence[str], options: Sequence[str], *arguments: str) -> dict[str, Any]:
-        """The files of these requirements, without what they depend on, as a pylock.toml document; nothing is built."""
+        """The files of these requirements, without what they depend on, as a pylock.toml document; nothing is built.
+
+        Raises:
+            UvError: there are none, or a line is not the name of a package.
+        """
+        if not all(is_from_index(line) for line in lines):
+            raise UvError("only packages of an index are looked at without building")
         text = "".join(f"{line}\n" for line in (*options, *lines))
         return _document(self._compile("-", text, "--no-deps", "--format", "pylock.toml", *arguments))
 
@@ -109,7 +118,8 @@ class Uv:
         Raises:
             UvError: there is none.
         """
-        return str(self.files_of([name], options, "--only-binary", ":all:", *arguments)["packages"][0]["version"])
+        asked = ("--only-binary", ":all:", "--prerelease", "explicit", *arguments)
+        return str(self.files_of([name], options, *asked)["packages"][0]["version"])
 
     def _ask(self, question: Question, *arguments: str) -> bytes:
         declared = question.declared
@@ -127,6 +137,7 @@ class Uv:
                 "" if declared.as_it_stands else declared.whole_text,
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
+                *_prerelease_arguments(question),
                 *(("--find-links", str(question.links)) if question.links is not None else ()),
                 *(part for name in self.without_sources for part in ("--no-sources-package", name)),
                 *(*files, *arguments),
@@ -135,6 +146,7 @@ class Uv:
 
     def _compile(self, path: str, text: str, *arguments: str, pages: Sequence[str] = ()) -> bytes:
         """Run `uv pip compile` once; `pages` may hold credentials, so they are no arguments."""
+        refuse_building(self._folder, os.environ)
         done = subprocess.run(
             [
                 *(_program(), "pip", "compile", path, "--python", sys.executable, "--no-python-downloads"),
@@ -146,7 +158,7 @@ class Uv:
             env=self._environment(pages, text.splitlines()),
             capture_output=True,
             check=False,
-            input=text.encode(),
+            input=without_building(text).encode(),
         )
         if done.returncode != 0:
             raise UvError(done.stderr.decode("utf-8", "replace"))
@@ -176,6 +188,16 @@ def dated_arguments(question: Question) -> Iterator[str]:
     yield from ("--exclude-newer", question.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"))
     for name in question.exempt:
         yield from ("--exclude-newer-package", f"{name}=9999-01-01T00:00:00Z")
+
+
+def _prerelease_arguments(question: Question) -> Iterator[str]:
+    """What keeps uv from pre-releases that nobody asks for; a choice of the user's own stands."""
+    chosen = any("prerelease" in text for name, text in question.declared.inputs if "uv" in name)
+    if chosen or os.environ.get("UV_PRERELEASE"):
+        return
+    yield from ("--prerelease", "explicit")
+    for name in question.prereleases:
+        yield from ("--prerelease-package", f"{name}=allow")
 
 
 def _written(path: Path, text: str) -> str:

@@ -150,7 +150,7 @@ def _of_exit(failure: Failure, check: SmokeCheck, image: str) -> str:
     ):
         if found:
             return found
-    return f"correct the program and build again; to look around: shipml shell {image}"
+    return "correct the program and build again: shipml build"
 
 
 def _data(words: str, check: SmokeCheck, image: str) -> str:

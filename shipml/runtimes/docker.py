@@ -127,6 +127,7 @@ class DockerRuntime:
             environment=added,
             network=network,
             memory_bytes=options.memory_bytes,
+            shared_memory_bytes=options.shared_memory_bytes,
             cpus=options.cpus,
             gpus=options.gpus,
             volumes=options.volumes,

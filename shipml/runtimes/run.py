@@ -15,6 +15,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image, read_config
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
+from shipml.runtimes.variables import complete
 from shipml.session import Session
 from shipml.store import evidence
 
@@ -35,22 +36,24 @@ def run(
     """
     elsewhere = newest_on_engine(session.store, target)
     try:
-        image = image_in_store(session.store, target, elsewhere)
+        image = image_in_store(session, target, elsewhere)
     except UsageError:
         name = elsewhere or target or ""
         if runtime == "sandbox" or (result := _run_what_the_engine_has(session, name, wanted, adjust)) is None:
             raise
         return result
     check = adjust(_demanded(read_config(image).get("config") or {}))
+    options = _completed(wanted, check)
     chosen = runtimes.choose(runtime, image, session.store)
-    return _kept(session, chosen.run(image, replace(wanted, check=check), session.emit), check)
+    return _kept(session, chosen.run(image, options, session.emit), check)
 
 
 def run_image(session: Session, image: Image) -> SmokeResult:
     """Run an image from anywhere as its labels demand, and judge it; its layers are fetched as they are needed."""
     check = _demanded(read_config(image).get("config") or {})
+    options = _completed(RunOptions(), check)
     chosen = runtimes.choose("auto", image, session.store)
-    return _kept(session, chosen.run(image, RunOptions(check), session.emit), check)
+    return _kept(session, chosen.run(image, options, session.emit), check)
 
 
 def _run_what_the_engine_has(
@@ -66,7 +69,7 @@ def _run_what_the_engine_has(
             return None
         check = adjust(_demanded(found.config))
         runtime = DockerRuntime(engine, session.store)
-        result = runtime.run_named(str(found.id), replace(wanted, check=check), session.emit)
+        result = runtime.run_named(str(found.id), _completed(wanted, check), session.emit)
         return _kept(session, result, check, found.id)
 
 
@@ -75,6 +78,11 @@ def _kept(session: Session, result: SmokeResult, check: SmokeCheck, digest: Dige
     if not check.command:
         evidence.keep(session.store, result, digest)
     return result
+
+
+def _completed(wanted: RunOptions, check: SmokeCheck) -> RunOptions:
+    """With the check, and with the variables that it takes from our own environment."""
+    return replace(wanted, check=check, environment=complete(wanted.environment, check.env))
 
 
 def _demanded(config: Mapping[str, Any]) -> SmokeCheck:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol, TypeAlias
 
 from shipml.errors import UnavailableError
-from shipml.events import Emit, Notice, OutputReceived
+from shipml.events import Emit, Notice
 from shipml.oci.digest import Digest
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.diagnose import Failure, remedy
 from shipml.runtimes.server_probe import ServerProbe
 from shipml.runtimes.smoke import CauseKind, Ending, Judgement, OutputLog, judge, normalised_measure
+from shipml.runtimes.variables import Mask
 
 __all__ = ["Program", "Received", "attend", "mib", "require_free", "server_port"]
 
@@ -81,11 +82,12 @@ def attend(
     Raises:
         ConfigurationError: the check makes no sense.
     """
-    log, begun_at = OutputLog(), time.monotonic()
+    log, begun_at, mask = OutputLog(), time.monotonic(), Mask(options.environment)
+    show = mask.emitting(emit)
 
     def received(stream: Literal["stdout", "stderr"], data: bytes) -> None:
         log.feed(stream, data)
-        emit(OutputReceived(stream, data))
+        show(stream, data)
 
     if probe:
         probe.start()
@@ -94,18 +96,21 @@ def attend(
     finally:
         if probe:
             probe.stop()
+        mask.flush(emit)
     ending = _ending(program, probe, options, ended=ended, ran_out=ran_out)
     judgement = judge(options.check, ending, log)
+    hint = "" if judgement.passed else remedy(_failure(judgement, ending, log, probe, options), options.check)
     return SmokeResult(
         digest=digest,
         runtime=runtime,
         passed=judgement.passed,
         exit_code=ending.exit_code,
         measures=judgement.measures,
-        output=log.tail,
+        output=mask.text(log.tail),
         elapsed_seconds=time.monotonic() - (program.started_at or begun_at),
-        because=judgement.because,
-        hint="" if judgement.passed else remedy(_failure(judgement, ending, log, probe, options), options.check),
+        because=mask.text(judgement.because),
+        demanded=tuple(normalised_measure(name) for name, _ in options.check.minimum),
+        hint=mask.text(hint),
     )
 
 

@@ -10,22 +10,11 @@ import pytest
 from shipml.azure import AzSettings, find_cloud, is_acr_host
 from shipml.errors import ConfigurationError, UsageError
 
-REGISTERED = """\
-[Stack]
-endpoint_resource_manager = https://arm.example.org/
-endpoint_active_directory = https://login.example.org/
-endpoint_active_directory_resource_id = https://arm-audience.example.org
-suffix_acr_login_server_endpoint = .registry.example.org
-[Half]
-endpoint_resource_manager = https://arm.example.org
-"""
-
 
 def _az(home: Path, cloud: str = "") -> None:
     folder = home / ".azure"
     folder.mkdir()
     (folder / "config").write_text(f"[core]\noutput = json\n[cloud]\nname = {cloud}\n" if cloud else "")
-    (folder / "clouds.config").write_text(REGISTERED)
 
 
 @pytest.mark.parametrize(
@@ -37,8 +26,7 @@ def _az(home: Path, cloud: str = "") -> None:
         ("", "ml.azurecr.cn", "AZURE_US_GOVERNMENT", "", "AzureChinaCloud"),
         ("", "", "AZURE_US_GOVERNMENT", "AzureChinaCloud", "AzureUSGovernment"),
         ("", "", "", "AzureChinaCloud", "AzureChinaCloud"),
-        ("", "", "", "Stack", "Stack"),
-        ("", "ml.azurecr.us", "", "Stack", "AzureUSGovernment"),
+        ("", "ml.azurecr.us", "", "AzureChinaCloud", "AzureUSGovernment"),
     ],
 )
 def test_the_nearest_word_about_the_cloud_counts(  # noqa: PLR0917
@@ -59,24 +47,6 @@ def test_a_sovereign_cloud_has_addresses_and_audiences_of_its_own() -> None:
         "https://containerregistry.azure.net/.default",
         "https://management.core.usgovcloudapi.net/.default",
     )
-
-
-def test_a_cloud_that_az_registered_is_known(tmp_path: Path) -> None:
-    """Its addresses come from az's clouds.config, and Microsoft's directory of authorities is not asked about it."""
-    _az(tmp_path, "Stack")
-    cloud = find_cloud(environment={}, home=tmp_path)
-    assert (cloud.authority, cloud.manager) == ("https://login.example.org", "https://arm.example.org")
-    assert cloud.manager_scope == "https://arm-audience.example.org/.default"
-    assert not cloud.well_known
-    assert is_acr_host("ml.registry.example.org", {}, tmp_path)
-
-
-def test_a_cloud_that_lacks_an_address_is_told_with_the_command(tmp_path: Path) -> None:
-    """What is missing is named, with az's command to add it."""
-    _az(tmp_path)
-    with pytest.raises(ConfigurationError, match="lacks endpoint_active_directory") as caught:
-        find_cloud("Half", environment={}, home=tmp_path)
-    assert "az cloud update --name Half" in caught.value.hint
 
 
 def test_an_unknown_cloud_is_an_error_that_lists_those_there_are(tmp_path: Path) -> None:
@@ -113,9 +83,9 @@ def test_another_authority_replaces_the_clouds_own_and_must_be_encrypted(tmp_pat
         ("docker.io", False),
     ],
 )
-def test_hosts_of_azures_registries(tmp_path: Path, host: str, expected: bool) -> None:
+def test_hosts_of_azures_registries(host: str, expected: bool) -> None:
     """A host counts as Azure's, and gets tokens of Azure, by its end alone."""
-    assert is_acr_host(host, {}, tmp_path) is expected
+    assert is_acr_host(host) is expected
 
 
 def test_the_subscription_in_use_is_read_from_azs_profile(tmp_path: Path) -> None:

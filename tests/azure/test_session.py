@@ -41,9 +41,10 @@ def test_a_name_becomes_a_host_without_asking_azure(azure_cloud: AzureCloud, azu
 
 
 def test_a_name_without_such_a_host_is_looked_up(azure: AzureSession) -> None:
-    """Some registries have hosts with more in them than their name; one that nobody knows gets the usual host."""
+    """Some registries have hosts with more in them than their name; one that Azure does not list is an error."""
     assert azure._looked_up("demoint", "usual.azurecr.io") == "demoint.azurecr.io"
-    assert azure._looked_up("nowhere", "nowhere.azurecr.io") == "nowhere.azurecr.io"
+    with pytest.raises(UsageError, match="demoint"):
+        azure._looked_up("nowhere", "nowhere.azurecr.io")
 
 
 def test_a_name_that_can_be_no_host_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,17 +83,22 @@ def test_one_of_several_is_chosen(azure: AzureSession) -> None:
         azure.login_server()
 
 
-def test_what_the_settings_call_azures_is_azures(tmp_path: Path, store: Store) -> None:
-    """Registries may have hosts of their own: pushes that name none and promotions log in there by Azure, too."""
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_the_settings_call_azures_is_azures(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch, trusted: bool
+) -> None:
+    """Registries may have hosts of their own, but get tokens of Azure only when SHIPML_REGISTRY names them, too."""
+    if trusted:
+        monkeypatch.setenv("SHIPML_REGISTRY", "r.example.org")
     (tmp_path / "shipml.toml").write_text('[registries.own]\nkind = "acr"\nhost = "r.example.org"\n')
     never: Any = None
     pushing, promoting = AzureSession(PUBLIC), AzureSession(PUBLIC)
-    Publisher(Session(store, azure=pushing), never).aim(Destination(), "iris", tmp_path)
+    Publisher(Session(store, azure=pushing), never).resolve(Destination(), "iris", tmp_path)
     with pytest.raises(UsageError, match="nowhere"):
         Promoter(Session(store, azure=promoting), never).promote(
             "q.example.org/x:1", origin="", target="nowhere", folder=tmp_path
         )
-    assert [one.keychain().knows("r.example.org") for one in (pushing, promoting)] == [True, True]
+    assert [one.keychain().knows("r.example.org") for one in (pushing, promoting)] == [trusted, trusted]
 
 
 def test_who_sees_none_is_told_that_a_name_suffices(azure_cloud: AzureCloud, act_as: ActAs) -> None:
@@ -101,7 +107,7 @@ def test_who_sees_none_is_told_that_a_name_suffices(azure_cloud: AzureCloud, act
     act_as("pipeline")
     with AzureSession(PUBLIC) as session, pytest.raises(NotAllowedError, match="sees no registry") as caught:
         session.login_server()
-    assert "--name NAME" in caught.value.hint
+    assert "--account NAME" in caught.value.hint
 
 
 def test_a_registry_that_is_there_is_not_made_again(azure_cloud: AzureCloud, act_as: ActAs) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,29 @@ def clean_environment(tmp_path: Path) -> dict[str, str]:
     dropped = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return {**kept, "HOME": str(tmp_path), "SHIPML_HOME": str(tmp_path / "store"), "PYTHONWARNINGS": "error"}
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests that build small images: the base is made once."""
+    return tmp_path_factory.mktemp("shared-home")
+
+
+Project = Callable[..., Path]
+
+
+@pytest.fixture
+def make_project(tmp_path: Path) -> Project:
+    """Makes a project folder of files: `make_project({"app.py": "…"}, name="tiny")`."""
+
+    def make(files: Mapping[str, str], name: str = "tiny") -> Path:
+        folder = tmp_path / "projects" / name
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        return folder
+
+    return make
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_the_registry_decides_who_may_push(
     where = Destination(f"{locked_registry.host}/ann/{unique(docker, 'decides')}")
     with Shipml(tmp_path / "home") as session:
         kept(session, "echo accuracy: 1.0", "mine:1")
-        with pytest.raises(NotAllowedError, match=r"credentials used for 127.0.0.1:\d+: none") as caught:
+        with pytest.raises(NotAllowedError) as caught:
             session.push("mine:1", where, via="engine")
         assert caught.value.hint.endswith(f"shipml login {locked_registry.host}")
         monkeypatch.setenv("SHIPML_USERNAME", "ann")

@@ -58,7 +58,6 @@ WRONG = [
     ('comand = "x"', "comand", 'did you mean "command"?'),
     ("[smoke]\nminimun = {}", "minimun", 'did you mean "minimum"?'),
     ("System_Packages = []", "System_Packages", 'did you mean "system-packages"?'),
-    ("[environments.stage]", "stage", "known settings: int, prod"),
     ("python = 3.10", "python is 3.1 (a number)", "in quotes"),
     ('python = "3.11\\n"', "python", "correct it"),
     ("command = []", "command is []", "correct it"),

@@ -10,6 +10,7 @@ from shipml.errors import ConfigurationError, UsageError
 from shipml.oci.reference import Reference, has_registry
 from shipml.project.settings import load_settings
 from shipml.publish.destination import Destination, default_tags, is_dirty
+from shipml.publish.kinds import host_of
 from shipml.publish.locations import environment, locate, only_registry
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -62,12 +63,12 @@ def test_words_become_references(destination: Destination, image: str, expected:
         (Destination("ann/app", registry="hub"), "iris:2", "either a reference"),
         (Destination(), "iris:2", "shipml push iris --registry hub --repository USERNAME/iris"),
         (Destination(), "", "say where"),
-        (Destination(registry="acr"), "iris:2", "--name NAME"),
+        (Destination(registry="acr"), "iris:2", "--account NAME"),
         (Destination(registry="nowhere"), "iris:2", "use hub, acr, a [registries.NAME]"),
         (Destination(registry="https://r.example.org/team"), "iris:2", "use hub, acr, a [registries.NAME]"),
         (Destination(registry="r.example.org"), "", "--repository NAME"),
         (Destination("ann/app@sha256:" + "ab" * 32), "iris:2", "REGISTRY/NAME:TAG"),
-        (Destination("ann/app", tags=("-1",)), "iris:2", "write ann/app"),
+        (Destination("ann/app", tags=("-1",)), "iris:2", "--tag 1"),
     ],
 )
 def test_what_is_unclear_is_refused(destination: Destination, image: str, hint: str) -> None:
@@ -75,6 +76,29 @@ def test_what_is_unclear_is_refused(destination: Destination, image: str, hint: 
     with pytest.raises(UsageError) as caught:
         references(destination, image)
     assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("destination", "hint"),
+    [
+        (Destination("r.example.org/a/b", tags=("feature/x",)), "feature-x"),
+        (Destination("r.example.org/a/b", tags=("v1.0 final",)), "v1.0-final"),
+        (Destination("https://r.example.org:5000/a/b:1"), " r.example.org:5000/a/b:1"),
+        (Destination("docker://r.example.org/a/b"), " r.example.org/a/b"),
+    ],
+)
+def test_hints_name_what_would_work(destination: Destination, hint: str) -> None:
+    """A branch's name as a tag, and a URL as a reference: the hint has the nearest that can be typed."""
+    with pytest.raises(UsageError) as caught:
+        references(destination, "iris")
+    assert caught.value.hint.endswith(hint)
+
+
+@pytest.mark.parametrize("name", ["ML_int", "ok", "a" * 51, "ml.-"])
+def test_names_that_no_azure_registry_has(name: str) -> None:
+    """They are refused with the rule, before any network is asked."""
+    with pytest.raises(UsageError):
+        host_of("acr", name if "." not in name else "ml_")
 
 
 def test_hub_wants_a_namespace() -> None:

@@ -16,7 +16,7 @@ from shipml.oci.image import Image
 from shipml.publish.transfer import copy_image
 from shipml.registry.client import RegistryClient
 from shipml.registry.keychain import DockerKeychain
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from tests.fault_cases import CountCases
 from tests.peers.fault_proxy import Fault, FaultProxy, Seen
 from tests.peers.registry import Registry, start_registry
@@ -24,8 +24,8 @@ from tests.publish.pushing import look_at, made_image, named, new_name
 
 pytestmark = [pytest.mark.engine]
 
-QUICK = Pauses(attempts=3, first_seconds=0.001, longest_seconds=0.002, timeout_seconds=20)
-SHORT = Pauses(attempts=5, first_seconds=0.001, longest_seconds=0.002, timeout_seconds=0.2)
+QUICK = RetryPolicy(attempts=3, first_seconds=0.001, longest_seconds=0.002, timeout_seconds=20)
+SHORT = RetryPolicy(attempts=5, first_seconds=0.001, longest_seconds=0.002, timeout_seconds=0.2)
 """Gives up waiting for an answer soon: for stalls, and nothing else, since a busy machine is slow, too."""
 
 PASSING = [
@@ -53,7 +53,7 @@ LASTING = {
 }
 """What a push ends with when a fault does not pass."""
 
-PATIENT = Pauses(attempts=12, first_seconds=0.02, longest_seconds=0.2, timeout_seconds=2)
+PATIENT = RetryPolicy(attempts=12, first_seconds=0.02, longest_seconds=0.2, timeout_seconds=2)
 """Outlasts the restart of a registry."""
 
 
@@ -79,15 +79,15 @@ class Scene:
     registry: Registry
     image: Image
 
-    def push(self, repository: str, *, at_once: int = 1, pauses: Pauses = QUICK) -> None:
+    def push(self, repository: str, *, at_once: int = 1, retry: RetryPolicy = QUICK) -> None:
         """With a client of its own, as a command does; one request after the other unless told otherwise."""
         keychain = DockerKeychain(environment={"DOCKER_CONFIG": "/nonexistent"}, home=Path("/nonexistent"))
-        client = RegistryClient(self.proxy.host, keychain, pauses=pauses)
+        client = RegistryClient(self.proxy.host, keychain, retry=retry)
         copy_image(self.image, named(self.proxy.host, repository), client, at_once=at_once)
 
     def push_through(self, fault: Fault, repository: str) -> None:
         """Push while a fault waits somewhere."""
-        self.push(repository, pauses=SHORT if fault.kind == "stall" else QUICK)
+        self.push(repository, retry=SHORT if fault.kind == "stall" else QUICK)
 
     def outcome(self, repository: str) -> ShipmlError | None:
         """How a push ends."""
@@ -212,7 +212,7 @@ def test_lanes_meet_faults_together(fault: Fault, scene: Scene, count_cases: Cou
         repository = new_name()
         for number in range(first, 100, 5):
             scene.proxy.hurt(fault, number=number)
-        scene.push(repository, at_once=4, pauses=replace(QUICK, attempts=8))
+        scene.push(repository, at_once=4, retry=replace(QUICK, attempts=8))
         assert scene.look(repository) == "whole"
         scene.proxy.heal()
     count_cases(3)
@@ -252,7 +252,7 @@ def test_the_registry_crashes(scene: Scene, count_cases: CountCases) -> None:
     for number in chosen[1::3] + chosen[-1:]:
         repository = new_name()
         crash = Crash(scene.proxy, scene.registry, number)
-        crash.during(lambda name=repository: scene.push(name, pauses=PATIENT))  # type: ignore[misc]
+        crash.during(lambda name=repository: scene.push(name, retry=PATIENT))  # type: ignore[misc]
         assert scene.look(repository) == "whole", asked[number - 1]
         scene.proxy.heal()
     count_cases(len(chosen[1::3]) + 1)

@@ -223,7 +223,7 @@ def test_docker_hub_explains_a_refusal(place: Place, said: str, hint: str) -> No
     """A refusal by Docker Hub says that it wants the Docker ID and a token."""
 
     def refuse(registry: str, keychain: Keychain) -> None:
-        raise NotAllowedError(said, hint="log in")
+        raise NotAllowedError("refused", hint="log in", said=said)
 
     with pytest.raises(NotAllowedError) as caught:
         log_in(DOCKER_HUB, ANN, refuse, place)
@@ -334,7 +334,7 @@ def test_docker_reads_what_was_kept(guarded: Registry, environment: dict[str, st
         (["login", "r.example.org", "-u", "ann", "--password-stdin"], "", "no password"),
         (["login", "r.example.org", "-u", "ann", "--password-stdin"], "a\nb\n", "no password"),
         (["login", "r.example.org", "-u", "ann"], "x", "no terminal"),
-        (["login", "nowhere", "-u", "ann"], "x", "no registry"),
+        (["login", "nowhere", "-u", "ann"], "x", "nowhere"),
         (["login", "acr", "-u", "ann", "--password-stdin"], "x", "which of Azure's registries"),
         (["login", "hub", "-u", "ann@example.org", "--password-stdin"], "x", "e-mail address"),
     ],

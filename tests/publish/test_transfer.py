@@ -22,7 +22,7 @@ from shipml.publish.transfer import Transferred, copy_image
 from shipml.registry.client import RegistryClient
 from shipml.registry.errors import RefusedError
 from shipml.registry.keychain import DockerKeychain
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from tests.peers.fault_proxy import Fault, FaultProxy
 from tests.peers.registry import Registry
 from tests.publish.pushing import Opened, look_at, made_image, named, new_name, noise_layer
@@ -46,7 +46,7 @@ def proxy(shared_proxy: FaultProxy) -> FaultProxy:
 @pytest.fixture
 def client(proxy: FaultProxy) -> RegistryClient:
     keychain = DockerKeychain(environment={"DOCKER_CONFIG": "/nonexistent"}, home=Path("/nonexistent"))
-    return RegistryClient(proxy.host, keychain, pauses=Pauses(4, 0.001, 0.002, timeout_seconds=10))
+    return RegistryClient(proxy.host, keychain, retry=RetryPolicy(4, 0.001, 0.002, timeout_seconds=10))
 
 
 def size_of(image: Image) -> int:
@@ -247,7 +247,7 @@ def test_progress_adds_up(client: RegistryClient, proxy: FaultProxy) -> None:
     assert steps[-1].done == total
     assert all(0 <= event.done <= total for event in steps)
     finished = [event for event in heard if isinstance(event, StepFinished)]
-    assert finished[0].detail.endswith("0.5 MB uploaded")
+    assert finished[0].detail.endswith("501 kB uploaded")
 
 
 def test_a_large_layer_is_not_held_in_memory(client: RegistryClient, proxy: FaultProxy, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from shipml.oci.manifest import Descriptor
 from shipml.registry.client import RegistryClient
 from shipml.registry.errors import NotFoundError
 from shipml.registry.keychain import DockerKeychain
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from tests.peers.small_server import Asked, Reply, SmallServer, serve
 
-QUICK = Pauses(attempts=4, first_seconds=0.001, timeout_seconds=5)
+QUICK = RetryPolicy(attempts=4, first_seconds=0.001, timeout_seconds=5)
 DATA = os.urandom(2_500_000)
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -53,7 +53,7 @@ def _descriptor(data: bytes = DATA, urls: tuple[str, ...] = ()) -> Descriptor:
 
 
 def _read(server: SmallServer, descriptor: Descriptor | None = None) -> bytes:
-    client = RegistryClient(server.host, DockerKeychain(environment={}), pauses=QUICK, environment={})
+    client = RegistryClient(server.host, DockerKeychain(environment={}), retry=QUICK, environment={})
     with client.open_blob("a/b", descriptor or _descriptor()) as stream:
         return stream.read()
 
@@ -142,7 +142,7 @@ def test_a_stall(server: SmallServer) -> None:
     client = RegistryClient(
         server.host,
         DockerKeychain(environment={}),
-        pauses=Pauses(first_seconds=0.001, timeout_seconds=0.2),
+        retry=RetryPolicy(first_seconds=0.001, timeout_seconds=0.2),
         environment={},
     )
     with client.open_blob("a/b", _descriptor()) as stream:
@@ -159,7 +159,7 @@ def test_connections_serve_again(server: SmallServer) -> None:
         return Reply(200, DATA)
 
     server.answer = answer
-    client = RegistryClient(server.host, DockerKeychain(environment={}), pauses=QUICK, environment={})
+    client = RegistryClient(server.host, DockerKeychain(environment={}), retry=QUICK, environment={})
     for _ in range(3):
         with client.open_blob("a/b", _descriptor()) as stream:
             while stream.read(100_000):

@@ -28,7 +28,7 @@ from shipml.registry.client import RegistryClient
 from shipml.registry.credentials import Credentials
 from shipml.registry.keychain import DockerKeychain
 from shipml.registry.remote import Registries
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from tests.image_fixtures import MakeImage
 from tests.peers.engine import run
 from tests.peers.podman import Podman
@@ -36,16 +36,16 @@ from tests.peers.registry import Registry
 from tests.peers.small_server import Asked, Reply, SmallServer, serve
 from tests.publish.pushing import new_name, noise_layer
 
-QUICK = Pauses(attempts=2, first_seconds=0.001, timeout_seconds=10)
+QUICK = RetryPolicy(attempts=2, first_seconds=0.001, timeout_seconds=10)
 AMD64, ARM64 = Platform("linux", "amd64"), Platform("linux", "arm64")
 
 
 def _registries(**environment: str) -> Registries:
-    return Registries(DockerKeychain(environment={}), pauses=QUICK, environment=environment)
+    return Registries(DockerKeychain(environment={}), retry=QUICK, environment=environment)
 
 
 def _push(host: str, repository: str, image: Image, tag: str = "v1") -> Reference:
-    client = RegistryClient(host, DockerKeychain(environment={}), pauses=QUICK, environment={})
+    client = RegistryClient(host, DockerKeychain(environment={}), retry=QUICK, environment={})
     for layer in image.layers:
         client.upload_blob(repository, layer)
     client.upload_blob(repository, noise_layer(0, data=image.config))
@@ -194,7 +194,7 @@ def test_a_pinned_reference(shelf: Shelf, server: SmallServer, make_image: MakeI
     pinned = Reference(server.host, "a/b", "moved", image.digest)
     assert _registries().open_image(pinned, AMD64).digest == image.digest
     shelf.documents[str(image.digest)] = (b"{}", MANIFEST_MEDIA_TYPE)
-    with pytest.raises(UntrustedInputError, match="something else"):
+    with pytest.raises(UntrustedInputError, match="different content"):
         _registries().open_image(pinned, AMD64)
 
 
@@ -228,7 +228,7 @@ def test_a_mirror_of_docker_hub(shelf: Shelf, server: SmallServer, make_image: M
     image = make_image()
     shelf.add_index(shelf.add_image(image, AMD64), tag="3.12")
     keychain = Noting()
-    registries = Registries(keychain, pauses=QUICK, environment={"SHIPML_HUB_MIRROR": f"{prefix}{server.host}/"})
+    registries = Registries(keychain, retry=QUICK, environment={"SHIPML_HUB_MIRROR": f"{prefix}{server.host}/"})
     reference = Reference.parse("python:3.12")
     assert registries.open_image(reference, AMD64).digest == image.digest
     assert server.asked[0].path == "/v2/library/python/manifests/3.12"

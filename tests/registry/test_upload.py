@@ -20,11 +20,11 @@ from shipml.oci.digest import Digest
 from shipml.registry.client import RegistryClient
 from shipml.registry.errors import RefusedError
 from shipml.registry.keychain import DockerKeychain
-from shipml.registry.transport import Pauses
+from shipml.registry.transport import RetryPolicy
 from tests.peers.odd_registry import OddRegistry
 from tests.peers.small_server import Asked, Reply, SmallServer, serve
 
-QUICK = Pauses(attempts=4, first_seconds=0.001, timeout_seconds=5)
+QUICK = RetryPolicy(attempts=4, first_seconds=0.001, timeout_seconds=5)
 CHUNK_BYTES = 1 << 20
 DATA = os.urandom(3 * CHUNK_BYTES + 4321)
 
@@ -81,7 +81,7 @@ def server(odd: OddRegistry) -> Iterator[SmallServer]:
 
 def _client(server: SmallServer) -> RegistryClient:
     return RegistryClient(
-        server.host, DockerKeychain(environment={}), pauses=QUICK, chunk_bytes=CHUNK_BYTES, environment={}
+        server.host, DockerKeychain(environment={}), retry=QUICK, chunk_bytes=CHUNK_BYTES, environment={}
     )
 
 
@@ -175,7 +175,7 @@ def test_a_proxy_that_limits_requests(odd: OddRegistry, server: SmallServer) -> 
     """Requests become smaller where 413 is answered, down to what every proxy takes; then the error says so."""
     odd.request_limit_bytes = CHUNK_BYTES
     thing = Thing()
-    client = RegistryClient(server.host, DockerKeychain(environment={}), pauses=QUICK, environment={})
+    client = RegistryClient(server.host, DockerKeychain(environment={}), retry=QUICK, environment={})
     client.upload_blob("a/b", thing, progress=thing.shown.append)
     _check(odd, thing)
     odd.request_limit_bytes = 1000
