@@ -59,6 +59,7 @@ from shipml.runtimes.run import run, run_image
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
+from shipml.store.borrowed import borrowed_layers
 from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -125,6 +126,7 @@ class Shipml:
         docker: DockerOptions | None = None,
         check: bool = True,
         cache_from: Sequence[str] = (),
+        trust_last: bool = True,
     ) -> BuildReport:
         """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
 
@@ -139,6 +141,7 @@ class Shipml:
             docker: what only the docker builder understands.
             check: whether what the program imports is imported in the image before it counts as built.
             cache_from: images of repositories, beside those of `references`, whose layers are taken where they fit.
+            trust_last: False takes no layer from a registry's image, and makes all of them here.
         """
         started_at, request = time.monotonic(), _request(request)
         targets = [Output.parse(text) for text in outputs]
@@ -164,7 +167,7 @@ class Shipml:
             )
             keep_secrets(self.store, report.digest, read_secrets(request.folder, self.store), self.session.emit)
             return report
-        asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
+        asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)] if trust_last else []
         built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
         write_outputs(image, targets, names, self.session.emit)
@@ -286,6 +289,7 @@ class Shipml:
         builder: str = "auto",
         docker: DockerOptions | None = None,
         environment: Mapping[str, str] | None = None,
+        trust_last: bool = True,
     ) -> Outcome:
         """Build, run, push: the first that fails ends it, and what came before stays as it is.
 
@@ -298,13 +302,14 @@ class Shipml:
             builder: as `--builder` takes it.
             docker: what only the docker builder understands.
             environment: variables for the smoke test, beside the image's own.
+            trust_last: False takes no layer from the last image there, and makes all of them here.
         """
         started_at, request = time.monotonic(), _request(request)
         name = image_name(read_outline(request.folder), request.name)[0]
         resolved = self._publisher().resolve(destination or Destination(), name, request.folder)
         last = resolved.references(name, {})[0]
         resolved = self._publisher().agree(resolved, last)
-        built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
+        built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)], trust_last=trust_last)
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
         pushed = self._publisher(environment).push(target, resolved.destination, smoke=smoke, resolved=resolved)
         shown = self.last_run(built.digest)
@@ -341,7 +346,12 @@ class Shipml:
         stored = stored_image(self.store, _text(target))
         tell_choice(self.session.emit, _text(target), stored)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
-        return describe_image(self.store.image(stored.digest), names, smoke=self.last_run(stored.digest))
+        return describe_image(
+            self.store.image(stored.digest),
+            names,
+            smoke=self.last_run(stored.digest),
+            borrowed=borrowed_layers(self.store, stored.digest),
+        )
 
     def cache_info(self, *, verify: bool = False) -> StoreInfo:
         """What the store holds; with `verify` every blob is read and compared with its digest."""

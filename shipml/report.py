@@ -20,6 +20,7 @@ from shipml.oci.manifest import KIND, SOURCE, Platform
 from shipml.oci.reference import Reference
 from shipml.publish.pushed import Pushed
 from shipml.store import StoredImage
+from shipml.store.borrowed import BorrowedLayers
 from shipml.store.evidence import SmokeResult
 
 __all__ = [
@@ -163,6 +164,8 @@ class ImageDescription:
     """The image's config as it stands (OCI image-spec, config.md)."""
     smoke: SmokeResult | None
     """Its last smoke test."""
+    borrowed: BorrowedLayers | None = None
+    """Layers that were taken from a registry's last image, and not made here."""
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml inspect` prints it."""
@@ -175,11 +178,18 @@ class ImageDescription:
             "layers": [layer.to_json(reused=False) for layer in self.layers],
             "config": self.config,
             "smoke": self.smoke.to_json() if self.smoke else None,
+            "borrowed": self.borrowed.to_json() if self.borrowed else None,
         }
 
 
-def describe_image(image: Image, references: Sequence[str], *, smoke: SmokeResult | None = None) -> ImageDescription:
-    """The description of an image that has these names and passed or failed `smoke`."""
+def describe_image(
+    image: Image,
+    references: Sequence[str],
+    *,
+    smoke: SmokeResult | None = None,
+    borrowed: BorrowedLayers | None = None,
+) -> ImageDescription:
+    """The description of an image that has these names, passed or failed `smoke`, and has `borrowed` layers."""
     return ImageDescription(
         image.digest,
         tuple(references),
@@ -189,6 +199,7 @@ def describe_image(image: Image, references: Sequence[str], *, smoke: SmokeResul
         tuple(_report_layer(layer, ()) for layer in image.layers),
         read_config(image),
         smoke,
+        borrowed,
     )
 
 

@@ -124,6 +124,9 @@ def build(
             show_default="the repositories of --tag",
         ),
     ] = None,
+    no_cache_from: Annotated[
+        bool, typer.Option("--no-cache-from", help="Take no layer from a registry's last image: make all of them here")
+    ] = False,
     load: Annotated[
         bool | None,
         typer.Option(
@@ -168,6 +171,7 @@ def build(
                 docker=docker.options(),
                 check=not no_check,
                 cache_from=cache_from or (),
+                trust_last=not no_cache_from,
             )
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from shipml.oci.digest import Digest
@@ -40,6 +41,13 @@ class Store(RemoteBlobs):
             StoreError: manifest or config are missing or damaged.
         """
         return images.load(self, digest)
+
+    def damage_explained(self, image: Image) -> AbstractContextManager[None]:
+        """Where reading a layer in the block fails since a blob here is damaged, say so, and how it is made again.
+
+        The damaged blob is removed.
+        """
+        return images.damage_explained(self, image)
 
     def keep_image(self, image: Image) -> Digest:
         """Keep an image: layers that are missing are streamed in, the manifest comes last; returns its digest.

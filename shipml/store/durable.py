@@ -22,7 +22,7 @@ def sync_file(stream: IO[bytes]) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk; where a file system cannot do that, or it is missing: nothing."""
+    """Wait until the names in a folder are on the disk, where there is such a folder, and a file system that can."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

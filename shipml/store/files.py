@@ -10,7 +10,8 @@
     locks/<name>               flock files: one worker a key
     tmp/<unique>               work in progress; whoever works holds a shared lock on `in-use`
 
-All are for their owner alone. A process that is killed leaves files in tmp/ only; the next process that is alone removes them.
+All are for their owner alone. A process that is killed leaves files in tmp/ only; the next one that is alone removes
+them.
 """
 
 from __future__ import annotations
@@ -179,7 +180,7 @@ class BlobStore:
         """What was kept under `kind` and `key` (any text), or None. Damaged facts count as absent."""
         with explained(self.home):
             try:
-                return json.loads(self._fact_path(kind, key).read_bytes())
+                return json.loads(self._fact_path(kind, key).read_bytes(), parse_constant=_refuse)
             except (FileNotFoundError, ValueError, RecursionError):
                 return None
 
@@ -276,6 +277,10 @@ class BlobStore:
             draft.path.rename(path)
             if durable:
                 sync_folder(path.parent)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _is_hex(name: str) -> bool:

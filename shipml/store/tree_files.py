@@ -53,7 +53,7 @@ class TreeStore(BlobStore):
         """
         manifest = self._tree_manifest(name)
         try:
-            differs = manifest and manifest.first_difference(describe_tree(self._tree_path(name)))
+            differs = manifest.first_difference(describe_tree(self._tree_path(name))) if manifest else None
         except OSError as error:
             differs = str(error.filename)
         if manifest is None or differs is not None:

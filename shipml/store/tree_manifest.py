@@ -62,7 +62,7 @@ class TreeManifest:
             return False
 
     def first_difference(self, now: TreeManifest) -> str | None:
-        """The first path whose mode, time or content is another `now`, or that is missing or new; None: all are right."""
+        """The first path of another mode, time or content `now`, or that is missing or new; None: all are right."""
         for path in sorted({*self.entries, *now.entries}):
             was, found = self.entries.get(path), now.entries.get(path)
             if was is None or found is None or _substance(was) != _substance(found):
@@ -101,11 +101,11 @@ def _at(folder: Path, path: str) -> str:
 def _describe(path: str) -> _Entry:
     looks = _looks(found := os.lstat(path))
     if stat.S_ISLNK(found.st_mode):
-        return (*looks, os.readlink(path))
+        return (*looks, os.readlink(path))  # noqa: PTH115  (thousands of them: quicker)
     if not stat.S_ISREG(found.st_mode):
         return (*looks, "")
     hasher = hashlib.sha256()
-    with open(path, "rb", buffering=0, opener=_unmoved) as stream:  # noqa: PTH123  (thousands of them: quicker)
+    with open(path, "rb", buffering=0, opener=_unmoved) as stream:
         while block := stream.read(_BLOCK_BYTES):
             hasher.update(block)
     # base64: hexadecimal digests in the store's documents are names of blobs

@@ -71,7 +71,7 @@ class StoreInfo:
     damaged: tuple[Digest, ...]
     """Blobs whose content was not that of their digest; only looked for when verified, and then removed."""
     changed: tuple[str, ...]
-    """Files of unpacked trees that are not what was unpacked; only looked for when verified, and the tree then removed."""
+    """Files that are not what was unpacked; only looked for when verified, and their tree is then removed."""
     verified: bool
 
     @property
