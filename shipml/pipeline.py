@@ -34,12 +34,7 @@ from shipml.prepare import plan_of, prepare
 from shipml.project import read_outline, read_secrets, reading_once
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
-from shipml.publish.login import (
-    LoggedIn,
-    LoggedOut,
-    log_in,
-    log_out,
-)
+from shipml.publish.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.publish.promote import Promoter
 from shipml.publish.promotion import Promoted
 from shipml.publish.push import Publisher, Via
@@ -170,7 +165,8 @@ class Shipml:
         asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)] if trust_last else []
         built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
-        write_outputs(image, targets, names, self.session.emit)
+        with self.store.damage_explained(image):
+            write_outputs(image, targets, names, self.session.emit)
         name_image(self.session, image.digest, names, request.folder)
         files = {file.path: (file.size_bytes, file.digest) for file in plan.application if file.digest}
         keep_built_files(self.store, request.folder, image.digest, files)

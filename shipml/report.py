@@ -10,12 +10,7 @@ from typing import Any
 
 from shipml.facts.plan import Decision, Plan
 from shipml.oci.digest import Digest
-from shipml.oci.image import (
-    Image,
-    Layer,
-    platform_of,
-    read_config,
-)
+from shipml.oci.image import Image, Layer, platform_of, read_config
 from shipml.oci.manifest import KIND, SOURCE, Platform
 from shipml.oci.reference import Reference
 from shipml.publish.pushed import Pushed

@@ -153,6 +153,8 @@ def build(
       shipml build --builder acr -t mlint.azurecr.io/churn:1.0    in Azure, into that registry
       digest=$(shipml build -q)
     """
+    if no_cache_from and cache_from:
+        raise UsageError("--cache-from and --no-cache-from exclude each other", hint="leave one of them out")
 
     def make(outputs: Sequence[str]) -> BuildReport:
         from shipml.cli.command import keep_flat

@@ -169,7 +169,7 @@ def _date(fields: dict[str, str], name: str, url: str) -> dt.datetime | None:
         return None
     try:
         date = parsedate_to_datetime(fields[name])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UntrustedInputError(f"{redacted(url)}/InRelease has a {name} that is not a date") from error
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 

@@ -40,6 +40,7 @@ __all__ = ["BlobStore", "Draft", "StoredImage", "note_use"]
 
 _USE_RESOLUTION_SECONDS = 86_400
 _SECOND_NS = 1_000_000_000
+_DAMAGED = (FileNotFoundError, ValueError, LookupError, TypeError, OverflowError, RecursionError, UntrustedInputError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +220,7 @@ class BlobStore:
         """All references, newest first."""
         found = []
         for path in (self.home / "images").glob("*.json"):
-            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, UntrustedInputError):
+            with contextlib.suppress(*_DAMAGED):
                 document = json.loads(path.read_bytes())
                 found.append(
                     StoredImage(
