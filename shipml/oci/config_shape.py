@@ -71,6 +71,6 @@ def _check(table: Mapping[str, Any], shapes: Mapping[str, tuple[_Check, str]], w
         value = table.get(name)
         if value is not None and not accepts(value):
             raise UntrustedInputError(
-                f"the image's config has {where}{name} = {value!r:.60}, which is not {wanted} without NUL characters",
+                f"the image's config has {where}{name} = {value!r:.60}; wanted: {wanted}, without NUL",
                 hint="have its author make it again, or choose another image",
             )

@@ -22,10 +22,18 @@ class TreeStore(BlobStore):
 
         One in which something was changed since is made again.
         """
-        if not self.has_tree(name):
+        known = self.known_tree(name)
+        if known is None:
             with self.lock(f"tree-{name}"):
-                if not self.has_tree(name):
+                known = self.known_tree(name)
+                if known is None:
                     self._make_tree(name, make)
+        return known or self._tree_path(name)
+
+    def known_tree(self, name: str) -> Path | None:
+        """The tree, where it is here and as it was made. Asking counts as use (see `prune`)."""
+        if not self.has_tree(name):
+            return None
         manifest = self.tree_manifest_path(name)
         note_use(manifest, manifest.stat().st_mtime)
         return self._tree_path(name)

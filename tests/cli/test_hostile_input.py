@@ -92,14 +92,14 @@ def _write_layout(image: ImageValue, folder: Path) -> None:
 @pytest.mark.broken_images
 @pytest.mark.parametrize("settings", CONFIGS)
 def test_configs_of_another_shape(shipml: Run, make_image: MakeImage, tmp_path: Path, settings: object) -> None:
-    """An image whose config no engine could obey is named as such before anything of it runs."""
+    """An image whose config no engine could obey is named as such before anything of it is sent or run."""
     image = make_image()
     document = {**read_config(image), "config": settings}
     broken = assemble_image(canonical_json(document), image.layers)
     with pytest.raises(UntrustedInputError):
         read_config(broken)
     _write_layout(broken, tmp_path / "layout")
-    done = shipml("run", f"oci:{tmp_path / 'layout'}", "--runtime", "sandbox", "--json")
+    done = shipml("push", f"oci:{tmp_path / 'layout'}", "127.0.0.1:1/a", "--no-smoke", "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]["kind"]) == (1, "untrusted-input")
 
 
