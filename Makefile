@@ -1,4 +1,4 @@
-# make demo | demo-acr | test | check | bench | engines-table | clean: each sets up what it needs, and is quick once that is there.
+# make demo | demo-acr | test | check | fuzz | bench | engines-table | clean: each sets up what it needs, and is quick once that is there.
 
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -9,13 +9,14 @@ SHIPML := $(BIN)/shipml
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-acr test check lint format bench engines-table peers clean
+.PHONY: help demo demo-acr test check fuzz lint format bench engines-table peers clean
 
 help:
 	@echo 'make demo    build ./example_project into an image and run it; needs no Docker'
 	@echo 'make demo-acr   login, push, promote INT to PROD against a stand-in for Azure on this machine; Linux, as root'
 	@echo 'make test    all tests; as root on Debian with real engines, registry, skopeo, buildah, podman'
 	@echo 'make check   formatting, lint, types, and the tests that need no network and no engine'
+	@echo 'make fuzz    every reader of bytes on broken input, for FUZZ_SECONDS (default 60)'
 	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md and push.md'
 	@echo 'make engines-table   docs/engines.md: what works with which engine, from the tests'
 	@echo 'make clean   remove the virtual environment and what tools left'
@@ -33,6 +34,10 @@ test: $(VENV)/installed-dev peers
 
 check: lint
 	$(BIN)/pytest $(WORKERS) -q -m 'not network and not engine and not slow'
+
+# Other input each time; a crash is printed with its seed, and its input is kept to become a case.
+fuzz: $(VENV)/installed-dev
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -q --timeout 0 -s tests/fuzz
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check --quiet .

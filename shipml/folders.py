@@ -8,9 +8,24 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["remove_tree", "walk_files"]
+__all__ = ["is_file", "is_folder", "is_there", "remove_tree", "walk_files"]
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; False, too, for a name that no file can have (`Path.is_file` raises for long ones)."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """As `is_file`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: Path) -> bool:
+    """As `is_file`, for anything."""
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def walk_files(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -218,7 +218,7 @@ def _refuse_twofold_name(images: Sequence[StoredImage], target: str, found: Stor
 
 
 def _labels(image: Image) -> Mapping[str, str]:
-    return read_config(image).get("config", {}).get("Labels") or {}
+    return (read_config(image).get("config") or {}).get("Labels") or {}
 
 
 @dataclass(frozen=True, slots=True)

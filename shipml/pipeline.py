@@ -35,12 +35,7 @@ from shipml.prepare import each_platform, plan_of, prepare
 from shipml.project import read_outline, read_secrets, reading_once
 from shipml.publish.destination import Destination
 from shipml.publish.locations import Location, locate
-from shipml.publish.login import (
-    LoggedIn,
-    LoggedOut,
-    log_in,
-    log_out,
-)
+from shipml.publish.login import LoggedIn, LoggedOut, log_in, log_out
 from shipml.publish.promote import Promoter
 from shipml.publish.promotion import Promoted
 from shipml.publish.push import Publisher, Via
@@ -58,6 +53,7 @@ from shipml.runtimes.run import run, run_image
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
+from shipml.store.borrowed import borrowed_layers
 from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -129,6 +125,7 @@ class Shipml:
         docker: DockerOptions | None = None,
         check: bool = True,
         cache_from: Sequence[str] = (),
+        trust_last: bool = True,
     ) -> BuildReport:
         """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
 
@@ -143,6 +140,7 @@ class Shipml:
             docker: what only the docker builder understands.
             check: whether what the program imports is imported in the image before it counts as built.
             cache_from: images of repositories, beside those of `references`, whose layers are taken where they fit.
+            trust_last: False takes no layer from a registry's image, and makes all of them here.
         """
         started_at, request = time.monotonic(), _request(request)
         targets = [Output.parse(text) for text in outputs]
@@ -168,10 +166,11 @@ class Shipml:
             )
             keep_secrets(self.store, report.digest, read_secrets(request.folder, self.store), self.session.emit)
             return report
-        asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)]
+        asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)] if trust_last else []
         built = build_platforms(self.session, self._puller, request, asked, load=load is None, check=check)
         here, names = built.here, names or [Reference.parse(built.here.plan.name)]
-        write_outputs(built.image, targets, names, self.session.emit)
+        with self.store.damage_explained(here.image):
+            write_outputs(built.image, targets, names, self.session.emit)
         name_image(self.session, built.image.digest, names, request.folder)
         files = {file.path: (file.size_bytes, file.digest) for file in here.plan.application if file.digest}
         keep_built_files(self.store, request.folder, built.image.digest, files)
@@ -288,6 +287,7 @@ class Shipml:
         builder: str = "auto",
         docker: DockerOptions | None = None,
         environment: Mapping[str, str] | None = None,
+        trust_last: bool = True,
     ) -> Outcome:
         """Build, run, push: the first that fails ends it, and what came before stays as it is.
 
@@ -300,13 +300,14 @@ class Shipml:
             builder: as `--builder` takes it.
             docker: what only the docker builder understands.
             environment: variables for the smoke test, beside the image's own.
+            trust_last: False takes no layer from the last image there, and makes all of them here.
         """
         started_at, request = time.monotonic(), _request(request)
         name = image_name(read_outline(request.folder), request.name)[0]
         resolved = self._publisher().resolve(destination or Destination(), name, request.folder)
         last = resolved.references(name, {})[0]
         resolved = self._publisher().agree(resolved, last)
-        built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)])
+        built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)], trust_last=trust_last)
         target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
         pushed = self._publisher(environment).push(target, resolved.destination, smoke=smoke, resolved=resolved)
         shown = self.last_run(pushed.digest) or self.last_run(built.digest)
@@ -345,8 +346,13 @@ class Shipml:
         tell_choice(self.session.emit, _text(target), stored)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
         image = self.store.image(stored.digest)
-        smoke = self.last_run(image.digest)
-        return describe_image(image, names, smoke=smoke, index=self.store.index(stored.digest))
+        return describe_image(
+            image,
+            names,
+            smoke=self.last_run(image.digest),
+            index=self.store.index(stored.digest),
+            borrowed=borrowed_layers(self.store, image.digest),
+        )
 
     def cache_info(self, *, verify: bool = False) -> StoreInfo:
         """What the store holds; with `verify` every blob is read and compared with its digest."""

@@ -18,6 +18,7 @@ from shipml.oci.index import ImageIndex
 from shipml.oci.manifest import KIND, SOURCE, Platform
 from shipml.oci.reference import Reference
 from shipml.store import StoredImage
+from shipml.store.borrowed import BorrowedLayers
 from shipml.store.evidence import SmokeResult
 
 __all__ = [
@@ -178,6 +179,8 @@ class ImageDescription:
     """Its last smoke test."""
     index: ImageIndex | None = None
     """What it is one of, where its names mean several platforms."""
+    borrowed: BorrowedLayers | None = None
+    """Layers that were taken from a registry's last image, and not made here."""
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml inspect` prints it."""
@@ -191,6 +194,7 @@ class ImageDescription:
             "config": self.config,
             "smoke": self.smoke.to_json() if self.smoke else None,
             **({"index": _index_json(self.index)} if self.index else {}),
+            "borrowed": self.borrowed.to_json() if self.borrowed else None,
         }
 
 
@@ -202,9 +206,14 @@ def _index_json(index: ImageIndex) -> dict[str, Any]:
 
 
 def describe_image(
-    image: Image, references: Sequence[str], *, smoke: SmokeResult | None = None, index: ImageIndex | None = None
+    image: Image,
+    references: Sequence[str],
+    *,
+    smoke: SmokeResult | None = None,
+    index: ImageIndex | None = None,
+    borrowed: BorrowedLayers | None = None,
 ) -> ImageDescription:
-    """The description of an image that has these names and passed or failed `smoke`, and is one of `index`."""
+    """The description of an image with these names; what is not known of it is None (see ImageDescription)."""
     return ImageDescription(
         image.digest,
         tuple(references),
@@ -215,6 +224,7 @@ def describe_image(
         read_config(image),
         smoke,
         index,
+        borrowed,
     )
 
 

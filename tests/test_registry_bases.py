@@ -81,8 +81,8 @@ class Machine:
 
 @pytest.fixture
 def machines(tmp_path: Path) -> Iterator[list[Machine]]:
-    """Two machines that know nothing of each other."""
-    made = [Machine(tmp_path / "home one"), Machine(tmp_path / "home two")]
+    """Machines that know nothing of each other."""
+    made = [Machine(tmp_path / f"home {number}") for number in ("one", "two", "three")]
     yield made
     for machine in made:
         machine.session.store.close()
@@ -171,6 +171,27 @@ def test_the_last_image_is_the_cache(
     result = fresh.session.run(f"{proxy.host}/team/demo:2", runtime="sandbox")
     assert "changed" in result.output, "what the registry has comes from there when it is needed"
     assert index.requests == []
+
+
+def test_borrowed_layers_are_shown_and_can_be_refused(
+    folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy
+) -> None:
+    """Layers on the word of a last image are named by `inspect`; with `trust_last` off, that image is not asked for."""
+    (folder / "shipml.toml").write_text(f'base = "{hub_python}"\n')
+    name = f"{proxy.host}/team/borrowed:1"
+    machines[0].build(folder, name, check=False)
+    assert machines[0].session.inspect(name).borrowed is None
+    machines[0].session.push(name, smoke=False)
+    taken = machines[1].build(folder, name, check=False)
+    borrowed = machines[1].session.inspect(name).borrowed
+    assert borrowed is not None
+    assert borrowed.reference.startswith(f"{proxy.host}/team/borrowed")
+    assert set(borrowed.layers) <= {layer.digest for layer in taken.layers}
+    proxy.heal()
+    made = machines[2].session.build(PlanRequest(folder=folder), references=[name], check=False, trust_last=False)
+    assert proxy.count("GET", "/team/borrowed/") == 0
+    assert made.digest == taken.digest
+    assert machines[2].session.inspect(name).borrowed is None
 
 
 def test_without_a_lock_no_wheel_is_downloaded_either(

@@ -63,7 +63,7 @@ def test_blobs_appear_whole_and_read_only(store: Store) -> None:
     assert store.has_blob(digest, 5)
     assert not store.has_blob(digest, 4)
     assert store.blob_digests() == {digest}
-    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o444
+    assert store.blob_path(digest).stat().st_mode & 0o777 == 0o400
     with store.open_blob(digest) as stream:
         assert stream.read() == b"hello"
 

@@ -161,7 +161,7 @@ class AcrKeychain:
 def _refresh_token(answer: Response, host: str) -> str:
     try:
         token = json.loads(answer.data)["refresh_token"]
-    except (ValueError, KeyError, TypeError):  # its text may quote the token
+    except (ValueError, KeyError, TypeError, RecursionError):  # its text may quote the token
         token = None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
         raise UntrustedInputError(f"{host} answers something else than a token")

@@ -63,7 +63,7 @@ class AzSettings:
             found = document["subscriptions"]
         except (FileNotFoundError, NotADirectoryError):
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise _broken(path) from error
         return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from shipml.bases.image_facts import (
     ImageFacts,
@@ -29,6 +29,7 @@ from shipml.oci.manifest import KIND, SOURCE, Descriptor, Platform
 from shipml.oci.reference import Reference
 from shipml.session import Session
 from shipml.store import Store
+from shipml.store.fact import decode, read_fact
 
 __all__ = ["image_layers", "pin_image"]
 
@@ -58,9 +59,11 @@ def pin_image(reference: str, platform: Platform, *, session: Session) -> ImageB
     store, emit = session.store, session.emit
     parsed = Reference.parse(reference)
     key = json.dumps([parsed.canonical, str(platform)])
-    known = None if session.upgrade else store.fact(_PIN_FACT, key)
+    known = None
+    if not session.upgrade:
+        known = read_fact(store, _PIN_FACT, key, lambda kept: _from_json(reference, platform, kept))
     if known is not None:
-        return _from_json(reference, platform, known)
+        return known
     with step(emit, "base", f"{reference} for {platform}") as running:
         image = session.open_image(parsed, platform)
         pin = _pin(reference, image, platform, lambda: image_tree(image.digest, image.layers, store, emit), store)
@@ -121,11 +124,17 @@ def _pin(reference: str, image: Image, platform: Platform, unpack: Callable[[], 
     )
 
 
+def _kept_facts(known: object) -> ImageFacts:
+    return ImageFacts(*cast("list[str]", decode(known, list[str])))
+
+
 def _facts_of_files(image: Digest, read: Callable[[], ImageFacts], store: Store) -> ImageFacts:
     """Facts that only the files tell: read once an image."""
-    kept = store.fact(_FACTS_FACT, str(image))
+    kept = read_fact(
+        store, _FACTS_FACT, str(image), lambda known: ImageFacts(*cast("list[str]", decode(known, list[str])))
+    )
     if kept is not None:
-        return ImageFacts(*kept)
+        return kept
     found = read()
     store.keep_fact(_FACTS_FACT, str(image), [found.python, found.interpreter, found.glibc, found.suite])
     return found
@@ -152,7 +161,7 @@ def _to_json(pin: ImageBasePin) -> dict[str, Any]:
 
 
 def _from_json(reference: str, platform: Platform, document: Mapping[str, Any]) -> ImageBasePin:
-    facts = ImageFacts(*document["facts"])
+    facts = _kept_facts(document["facts"])
     return ImageBasePin(
         reference=reference,
         digest=Digest.parse(document["digest"]),
@@ -161,9 +170,9 @@ def _from_json(reference: str, platform: Platform, document: Mapping[str, Any]) 
         interpreter=facts.interpreter,
         platform=platform,
         layers=tuple(
-            BaseLayerPin(media_type, Digest.parse(digest), Digest.parse(diff_id), size_bytes)
+            BaseLayerPin(str(media_type), Digest.parse(digest), Digest.parse(diff_id), int(size_bytes))
             for media_type, digest, diff_id, size_bytes in document["layers"]
         ),
-        environment=tuple((name, value) for name, value in document["environment"]),
+        environment=tuple((str(name), str(value)) for name, value in document["environment"]),
         suite=facts.suite,
     )

@@ -20,6 +20,7 @@ from shipml.plan import Plan
 from shipml.prepare import learn, plan_of, prepare
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
+from shipml.store.borrowed import keep_borrowed_layers
 
 __all__ = ["Built", "build_here"]
 
@@ -89,6 +90,7 @@ def _attempt(
         image = builder.build(plan, BuildContext(request.folder, session.emit))
         running.detail = f"{len(image.layers)} layers"
     session.store.keep_image(image)
+    keep_borrowed_layers(session.store, image, str(last.reference or ""), last.digests)
     keep_secrets(session.store, image.digest, prepared.project.secrets)
     is_here = last.is_here(image, session.store)
     if not is_here:

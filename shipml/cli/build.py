@@ -124,6 +124,9 @@ def build(
             show_default="the repositories of --tag",
         ),
     ] = None,
+    no_cache_from: Annotated[
+        bool, typer.Option("--no-cache-from", help="Take no layer from a registry's last image: make all of them here")
+    ] = False,
     load: Annotated[
         bool | None,
         typer.Option(
@@ -151,6 +154,8 @@ def build(
       shipml build --builder acr -t mlint.azurecr.io/churn:1.0    in Azure, into that registry
       digest=$(shipml build -q)
     """
+    if no_cache_from and cache_from:
+        raise UsageError("--cache-from and --no-cache-from exclude each other", hint="leave one of them out")
 
     def make(outputs: Sequence[str]) -> BuildReport:
         from shipml.cli.command import keep_flat
@@ -169,6 +174,7 @@ def build(
                 docker=docker.options(),
                 check=not no_check,
                 cache_from=cache_from or (),
+                trust_last=not no_cache_from,
             )
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]

@@ -20,7 +20,9 @@ _DAY_SECONDS = 86400
 def info(
     console: Console,
     *,
-    verify: Annotated[bool, typer.Option("--verify", help="Read every blob and compare it with its digest")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every blob and every unpacked file, and compare it with its digest")
+    ] = False,
 ) -> None:
     """Show what the store holds and how large it is.
 
@@ -75,7 +77,8 @@ def prune(
 def _info_text(found: Mapping[str, Any]) -> str:
     broken = [f"{blob['digest']} of {blob['reference']} is missing" for blob in found["missing"]]
     broken += [f"{digest} is damaged" for digest in found["damaged"]]
-    state = "; ".join(broken) or ("every blob is whole" if found["verified"] else "complete")
+    broken += [f"{path} was changed after it was unpacked" for path in found["changed"]]
+    state = "; ".join(broken) or ("every blob and every unpacked file is whole" if found["verified"] else "complete")
     facts = [
         ("home", found["home"]),
         ("images", f"{found['images']}, which need {size_text(found['needed_bytes'])}"),

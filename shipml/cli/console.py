@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Any, BinaryIO, Literal, TextIO
 
 import typer
 
+from shipml.cli.fault_log import keep_log, without_secrets
 from shipml.cli.progress import (
     LiveProgress,
     NoProgress,
@@ -181,12 +181,12 @@ class Console:
 
     def fail_unexpectedly(self, error: Exception, home: Path) -> int:
         """Show a fault of shipml itself in one line, keep its traceback under `home`; returns the exit code."""
-        text = printable("".join(traceback.format_exception(error)))
-        last_line = printable("".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
+        text = without_secrets("".join(traceback.format_exception(error)))
+        last_line = without_secrets("".join(traceback.format_exception_only(error)).strip().splitlines()[-1])
         if self.verbose:
             self._display.pause()
             self._write_talk(text.rstrip())
-        return self.fail(InternalError(f"internal error (a bug in shipml): {last_line}", hint=_keep_log(home, text)))
+        return self.fail(InternalError(f"internal error (a bug in shipml): {last_line}", hint=keep_log(home, text)))
 
     def close(self) -> None:
         """Remove what is drawn only while the command runs."""
@@ -237,14 +237,3 @@ def _annotation(error: ShipmlError) -> str:
 
 def _wants_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _keep_log(home: Path, text: str) -> str:
-    """Write a traceback to a new file; returns the hint that says where."""
-    path = home / "logs" / f"{time.strftime('%Y%m%dT%H%M%S')}-{os.getpid()}.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-    except OSError:
-        return "see the traceback with -v, and please report it"
-    return f"the traceback is in {path}; please report it"

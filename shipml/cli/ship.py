@@ -48,6 +48,9 @@ def ship(
     repository: RepositoryName = "",
     tag: Tags = None,
     builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
+    no_cache_from: Annotated[
+        bool, typer.Option("--no-cache-from", help="Take no layer from a registry's last image: make all of them here")
+    ] = False,
     no_overwrite: NoOverwrite = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
 ) -> None:
@@ -78,6 +81,7 @@ def ship(
             builder=builder,
             docker=docker.options(),
             environment=variables.environment(),
+            trust_last=not no_cache_from,
         )
     tell_github(outcome, console)
     if console.as_json:

@@ -46,12 +46,25 @@ from shipml.oci.manifest import (
 )
 from shipml.session import Session
 from shipml.store import Store
+from shipml.store.fact import Fact
 from shipml.store.layers import BASE_LAYERS, LayerFact, fetched
 from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
 
 _CONTENT_FACT = "debian-content-1"
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What a base layer has: see `RootFileSystem`."""
+
+    entries: dict[str, str]
+    libraries: dict[str, str]
+
+
+_CONTENT = Fact(_CONTENT_FACT, _Content)
+
 _DOWNLOADS = 8
 _NAMES_SHOWN = 3
 _READERS = 2
@@ -132,11 +145,11 @@ class _Maker:
         self.base_key = _key(pin.packages, pin.python)
         self.extra_key = _key(pin.extra_packages, self.base_key)
 
-    def make_base(self) -> None:
-        """Write the base layer unless it is there."""
+    def make_base(self, *, again: bool = False) -> None:
+        """Write the base layer unless it is there; `again`: also then, as what is known of its content is lost."""
         debs = self._fetch(self._pin.packages)
         with self._store.lock(f"layer-{self.base_key}"), ThreadPoolExecutor(1) as pool:
-            if not _is_made(self.base_key, self._store):
+            if again or not _is_made(self.base_key, self._store):
                 with step(self._emit, "base", f"assemble {self._pin.reference}") as running:
                     interpreter = pool.submit(self._interpreter).result  # unpacked while the packages are written
                     write = functools.partial(write_base, pin=self._pin, debs=debs, interpreter=interpreter)
@@ -145,15 +158,21 @@ class _Maker:
     def make_extra(self) -> None:
         """Write the layer of extra packages unless it is there."""
         debs = self._fetch(self._pin.extra_packages)
-        below = self._store.fact(_CONTENT_FACT, self.base_key)
-        if below is None:
-            self.make_base()
-            below = self._store.fact(_CONTENT_FACT, self.base_key)
+        below = self._content_of_base()
         with self._store.lock(f"layer-{self.extra_key}"):
             if not _is_made(self.extra_key, self._store):
                 with step(self._emit, "base", f"assemble {len(debs)} packages") as running:
                     write = functools.partial(_write_extra, pin=self._pin, debs=debs, below=below)
                     _write_layer(self.extra_key, self._store, write, running)
+
+    def _content_of_base(self) -> _Content:
+        known = _CONTENT.last(self._store, self.base_key)
+        if known is None:
+            self.make_base(again=True)
+            known = _CONTENT.last(self._store, self.base_key)
+        if known is None:
+            raise StoreError(f"the fact about a base layer cannot be kept in the store {self._store.home}")
+        return known
 
 
 def _is_made(key: str, store: Store) -> bool:
@@ -166,7 +185,7 @@ def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem]
         root = write(writer)
         written = writer.close()
         store.adopt(draft, written.digest)
-    store.keep_fact(_CONTENT_FACT, key, {"entries": root.entries, "libraries": root.libraries})
+    _CONTENT.keep(store, key, _Content(root.entries, root.libraries))
     BASE_LAYERS.keep(store, key, LayerFact(written.digest, written.diff_id, written.size_bytes))
     running.detail = f"{written.size_bytes / 1e6:.1f} MB"
 
@@ -250,9 +269,9 @@ def write_base(
     return root
 
 
-def _write_extra(sink: Sink, pin: BasePin, debs: Mapping[str, Path], below: Mapping[str, Any]) -> RootFileSystem:
+def _write_extra(sink: Sink, pin: BasePin, debs: Mapping[str, Path], below: _Content) -> RootFileSystem:
     architecture = pin.platform.architecture
-    root = RootFileSystem(sink, architecture, below=below["entries"], libraries=below["libraries"])
+    root = RootFileSystem(sink, architecture, below=below.entries, libraries=below.libraries)
     python = ".".join(pin.python.split(".")[:2])
     for contents in _contents(pin.extra_packages, debs):
         _add_package(root, contents, python)

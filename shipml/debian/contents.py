@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import cast
 
 from shipml.debian.index import UnfinishedUpdateError, fetch_file
 from shipml.debian.library_names import packages_by_name
@@ -18,8 +19,10 @@ from shipml.debian.release import fetch_release
 from shipml.errors import BuildError, UntrustedInputError
 from shipml.events import Notice, step
 from shipml.facts.pythons import Suite
+from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.session import Session
+from shipml.store.fact import decode, read_fact
 from shipml.text import counted
 
 __all__ = ["packages_with", "packages_with_paths"]
@@ -77,7 +80,7 @@ def packages_with_paths(
         TryAgainError, UntrustedInputError, BuildError: the index is not available, or is not what Debian signed.
     """
     key = json.dumps([suite.name, platform.architecture, find_mirror().debian])
-    known: dict[str, list[list[str]]] = session.store.fact(_PATHS_FACT, key) or {}
+    known = read_fact(session.store, _PATHS_FACT, key, _paths_of) or {}
     missing = [ending for ending in endings if ending not in known]
     if missing:
         with step(session.emit, "libraries", f"which packages of {suite.name} have {', '.join(missing)}"):
@@ -132,7 +135,7 @@ def _table(suite: Suite, platform: Platform, *, session: Session) -> Mapping[str
         release = fetch_release(mirror.debian, suite.name, session=session)
         path = f"main/Contents-{platform.architecture}"
         signed = release.files.get(f"{path}.gz")
-        table = session.store.fact(_FACT, str(signed.digest)) if signed else None
+        table = _kept_table(session, str(signed.digest)) if signed else None
         if table is None:
             table = _read(fetch_file(release, path, session.http), MULTIARCH[platform.architecture])
         if signed:
@@ -144,9 +147,20 @@ def _table(suite: Suite, platform: Platform, *, session: Session) -> Mapping[str
 
 def _older_table(suite: Suite, platform: Platform, *, session: Session) -> Mapping[str, list[str]] | None:
     """The table that was made last for the suite; None where none is kept."""
-    known = session.store.fact(_CURRENT_FACT, _current_key(suite, platform))
-    table: Mapping[str, list[str]] | None = session.store.fact(_FACT, known) if known else None
-    return table
+    known = read_fact(session.store, _CURRENT_FACT, _current_key(suite, platform), Digest.parse)
+    return _kept_table(session, str(known)) if known else None
+
+
+def _kept_table(session: Session, digest: str) -> dict[str, list[str]] | None:
+    def read(kept: object) -> dict[str, list[str]]:
+        return cast("dict[str, list[str]]", decode(kept, dict[str, list[str]]))
+
+    return read_fact(session.store, _FACT, digest, read)
+
+
+def _paths_of(kept: object) -> dict[str, list[list[str]]]:
+    found = cast("dict[str, list[tuple[str, str]]]", decode(kept, dict[str, list[tuple[str, str]]]))
+    return {ending: [list(row) for row in rows] for ending, rows in found.items()}
 
 
 def _current_key(suite: Suite, platform: Platform) -> str:

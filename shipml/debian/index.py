@@ -21,6 +21,7 @@ from shipml.errors import BuildError, TryAgainError, UntrustedInputError
 from shipml.http import HttpClient, redacted
 from shipml.oci.digest import Digest
 from shipml.store import Store
+from shipml.store.fact import read_fact
 
 __all__ = [
     "Alternative",
@@ -166,11 +167,11 @@ def fetch_file(release: Release, path: str, http: HttpClient) -> Iterator[bytes]
 
 def open_index(text: Digest, *, archive: Archive, store: Store) -> Index:
     """An index whose text is in the store; its table is made with the first use."""
-    known = store.fact(_FACT, str(text))
-    if known is None or not store.has_blob(Digest.parse(known)):
-        known = str(store.put_blob(_table_of(store.blob_path(text))))
-        store.keep_fact(_FACT, str(text), known)
-    return Index(store.blob_path(text), store.blob_path(Digest.parse(known)), archive=archive)
+    known = read_fact(store, _FACT, str(text), Digest.parse)
+    if known is None or not store.has_blob(known):
+        known = store.put_blob(_table_of(store.blob_path(text)))
+        store.keep_fact(_FACT, str(text), str(known))
+    return Index(store.blob_path(text), store.blob_path(known), archive=archive)
 
 
 def _download(release: Release, folder: str, http: HttpClient) -> tuple[IndexFile, bytes]:

@@ -38,6 +38,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.store import Store
+from shipml.store.fact import read_fact
 
 __all__ = [
     "existing_packages",
@@ -70,7 +71,7 @@ class _Lists:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> _Lists:
         indexes = tuple((archive, Digest.parse(digest)) for archive, digest in document["indexes"])
-        return cls(indexes, document["expired"], document["fetched_at_seconds"])
+        return cls(indexes, bool(document["expired"]), float(document["fetched_at_seconds"]))
 
 
 def pin_base(
@@ -94,9 +95,9 @@ def pin_base(
     key = json.dumps(
         [RECIPE, suite.name, str(platform), sorted(extra.items()), with_shell, mirror.debian, mirror.security]
     )
-    known = None if session.upgrade else session.store.fact(_PIN_FACT, key)
-    if known is not None and (session.allow_expired or not known["expired"]):
-        return _pin_from_json(known["pin"])
+    known = None if session.upgrade else read_fact(session.store, _PIN_FACT, key, _kept_pin)
+    if known is not None and (session.allow_expired or not known[0]):
+        return known[1]
     with step(session.emit, "base", f"debian:{suite.name} for {platform}") as running:
         lists = _lists(suite, platform, mirror, session=session)
         pin = _choose(suite, platform, _source(lists, platform, session.store), extra=extra, with_shell=with_shell)
@@ -206,8 +207,7 @@ def _lists(suite: Suite, platform: Platform, mirror: Mirror, *, session: Session
 
 def _kept_lists(key: str, session: Session) -> _Lists | None:
     """The lists of the store, where all of them are there and may be used."""
-    kept = session.store.fact(_LISTS_FACT, key)
-    lists = None if kept is None else _Lists.from_json(kept)
+    lists = read_fact(session.store, _LISTS_FACT, key, _Lists.from_json)
     if lists is None or not all(session.store.has_blob(digest) for _, digest in lists.indexes):
         return None
     return lists if session.allow_expired or not lists.expired else None
@@ -285,10 +285,15 @@ def _pin_to_json(pin: BasePin) -> dict[str, Any]:
     }
 
 
+def _kept_pin(document: Mapping[str, Any]) -> tuple[bool, BasePin]:
+    """Whether the pin comes of lists that had expired, and the pin."""
+    return bool(document["expired"]), _pin_from_json(document["pin"])
+
+
 def _pin_from_json(document: Mapping[str, Any]) -> BasePin:
     return BasePin(
-        suite=document["suite"],
-        python=document["python"],
+        suite=str(document["suite"]),
+        python=str(document["python"]),
         platform=Platform.parse(document["platform"]),
         packages=packages_from_json(document["packages"]),
         extra_packages=packages_from_json(document["extra_packages"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import json
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from shipml.errors import (
 from shipml.http import redacted
 from shipml.oci.digest import Digest
 from shipml.session import Session
+from shipml.store.fact import read_fact
 
 if TYPE_CHECKING:
     import pysequoia
@@ -123,7 +125,7 @@ def parse_release(text: str, *, url: str, codename: str, now: dt.datetime, allow
 def _check_not_older(release: Release, codename: str, now: dt.datetime, session: Session) -> None:
     """Refuse a release that is older than one of the same suite seen before, as apt does; remember the newest."""
     key = json.dumps([release.archive, codename])
-    seen_seconds: float = session.store.fact(_SEEN_FACT, key) or 0.0
+    seen_seconds = read_fact(session.store, _SEEN_FACT, key, _finite) or 0.0
     made_seconds = release.made_at.timestamp()
     if made_seconds < seen_seconds and not session.allow_older:
         seen_at = dt.datetime.fromtimestamp(seen_seconds, dt.UTC)
@@ -134,6 +136,13 @@ def _check_not_older(release: Release, codename: str, now: dt.datetime, session:
         )
     if seen_seconds < made_seconds <= now.timestamp() + _CLOCK_SKEW.total_seconds():
         session.store.keep_fact(_SEEN_FACT, key, made_seconds)
+
+
+def _finite(kept: object) -> float:
+    seconds = float(str(kept))
+    if not math.isfinite(seconds):
+        raise ValueError("not a time")
+    return seconds
 
 
 def _is_expired(
@@ -160,7 +169,7 @@ def _date(fields: dict[str, str], name: str, url: str) -> dt.datetime | None:
         return None
     try:
         date = parsedate_to_datetime(fields[name])
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise UntrustedInputError(f"{redacted(url)}/InRelease has a {name} that is not a date") from error
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 

@@ -151,6 +151,6 @@ def _json(path: Path) -> dict[str, Any]:
         document = json.loads(path.read_bytes())
     except OSError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"{path} is not valid JSON: {error}", hint="correct or remove the file") from error
     return document if isinstance(document, dict) else {}

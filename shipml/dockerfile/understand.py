@@ -298,7 +298,7 @@ def _form(rest: str) -> tuple[tuple[str, ...], str]:
     if rest.lstrip().startswith("["):
         try:
             words = json.loads(rest)
-        except ValueError:
+        except (ValueError, RecursionError):
             return (), rest
         if isinstance(words, list) and all(isinstance(word, str) for word in words):
             return tuple(words), ""

@@ -28,7 +28,7 @@ def lock_from_json(fact: object, platform: Platform, inputs: Digest) -> Lock | N
             decisions=tuple(Decision(*one) for one in fact["decisions"]),
             changes=tuple(Correction(*one) for one in fact["changes"]),
         )
-    except (KeyError, TypeError, ValueError, UntrustedInputError):
+    except (KeyError, TypeError, ValueError, AttributeError, UntrustedInputError):
         return None
 
 

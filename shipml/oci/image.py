@@ -6,11 +6,11 @@ promote are one copy from one `Image` to one sink. Layers are lazy: digest, diff
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
 
+from shipml.oci.config_shape import parse_config
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import (
     CONFIG_MEDIA_TYPE,
@@ -127,9 +127,12 @@ def assemble_image(config: bytes, layers: Sequence[Layer], annotations: Mapping[
 
 
 def read_config(image: Image) -> dict[str, Any]:
-    """The image's config document, parsed."""
-    document: dict[str, Any] = json.loads(image.config)
-    return document
+    """The image's config document, parsed.
+
+    Raises:
+        UntrustedInputError: it is not a config.
+    """
+    return parse_config(image.config)
 
 
 def platform_of(image: Image) -> Platform:

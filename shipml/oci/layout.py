@@ -234,7 +234,7 @@ def _is_new(folder: Path) -> bool:
         return False
     if any(folder.iterdir()):
         raise UsageError(
-            f"{folder} has other things in it and is no OCI layout", hint="name a folder that is new, or empty it"
+            f"{folder} has other things in it and is not an OCI layout", hint="name a folder that is new, or empty it"
         )
     return True
 

@@ -257,7 +257,9 @@ class _Unpacker:
         self._enter(existing.rpartition(b"/")[0], entry)
         inside_itself = existing.startswith(path + b"/")  # making the link would remove what it links to
         if inside_itself or self._kind(existing) not in (stat.S_IFREG, stat.S_IFLNK, stat.S_IFIFO):
-            raise UntrustedInputError(f"{entry.name} is a hard link to {entry.linkname}, no file of this layer")
+            raise UntrustedInputError(
+                f"{entry.name} is a hard link to {entry.linkname}, which is not a file of this layer"
+            )
         if existing != path:
             self._replace(path, lambda target: os.link(self._at(existing), target, follow_symlinks=False))
 

@@ -81,7 +81,7 @@ class Lesson:
             return cls()
         return cls(
             str(fact.get("below", "")),
-            tuple(fact.get("packages", ())),
+            tuple(str(name) for name in packages) if isinstance(packages := fact.get("packages"), list | tuple) else (),
             str(fact.get("because", "")),
             str(fact.get("source", "")),
         )

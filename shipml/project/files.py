@@ -19,6 +19,7 @@ from shipml.facts.plan import ApplicationFile
 from shipml.oci.digest import Digest
 from shipml.secrets.names import is_public_certificate, names_secret, names_secret_folder
 from shipml.store import Store
+from shipml.store.fact import read_fact
 
 __all__ = ["SECRET", "FileRules", "FoundFiles", "find_files", "may_hold_secret", "reason_to_leave_out"]
 
@@ -26,6 +27,10 @@ _CACHED_FROM_BYTES = 1 << 20
 """Smaller files are hashed faster than a fact is read."""
 _SETTLED_AFTER_SECONDS = 2.0
 """A file that changed more recently could change again within the resolution of its time stamp."""
+
+
+_MOST_LEVELS = 200
+"""A folder in a folder: what a layer can have (255), less what is above the project in the image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ class _Walk:
         In an `unsafe` folder, one that is left out for safety, only what `include` names is taken.
         """
         added = False
+        if parent.count("/") >= _MOST_LEVELS:
+            raise PlanError(
+                f"{parent[:80]}… is {parent.count('/') + 1} folders deep, more than {_MOST_LEVELS}",
+                hint=f"remove it, or name it in .dockerignore: {parent.split('/', maxsplit=1)[0]}",
+            )
         try:
             entries = list(os.scandir(self._folder / parent if parent else self._folder))
         except OSError as error:
@@ -191,9 +201,9 @@ def _remembered(folder: Path, file: ApplicationFile, store: Store | None) -> App
     except OSError as error:
         raise _unreadable(file.path, error) from error
     key = f"{os.fsencode(path).hex()} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
-    known = store.fact("file", key)
-    if isinstance(known, str):
-        return replace(file, digest=Digest.parse(known), size_bytes=found.st_size)
+    known = read_fact(store, "file", key, Digest.parse)
+    if known is not None:
+        return replace(file, digest=known, size_bytes=found.st_size)
     hashed = _hashed(folder, file)
     if hashed.digest is not None and time.time() - found.st_mtime > _SETTLED_AFTER_SECONDS:
         store.keep_fact("file", key, str(hashed.digest))

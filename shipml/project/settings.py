@@ -117,6 +117,8 @@ def _check(value: object, key: Key, path: tuple[str, ...], source: str, root: st
     if isinstance(key, Shape):
         if not key.accepts(value):
             raise _mismatch(value, key.wanted, path, source, root)
+        if any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
+            raise _mismatch(value, "text without NUL characters", path, source, root)
         return
     if not isinstance(value, dict):
         raise _mismatch(value, "a table", path, source, root)

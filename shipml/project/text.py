@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import ConfigurationError
+from shipml.folders import is_file
 from shipml.reading import _LIMIT_BYTES, read_data
 
 __all__ = ["line_of", "parse_toml", "read_any_text", "read_text"]
@@ -61,7 +62,7 @@ def read_any_text(folder: Path, name: str) -> tuple[str, str] | None:
 def _read(folder: Path, name: str) -> bytes | None:
     path = folder / name
     try:
-        if not path.is_file():
+        if not is_file(path):
             return None
         data = read_data(path, _LIMIT_BYTES + 1)
     except OSError as error:

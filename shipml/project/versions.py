@@ -117,7 +117,7 @@ def _assigned(text: str, name: str) -> Iterator[str]:
     """The literal that a module binds to `name`; tuples are joined with dots, as setuptools does."""
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     for node in tree.body:
         targets = (

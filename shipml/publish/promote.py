@@ -230,7 +230,7 @@ class Promoter:
             lambda descriptor: client.open_blob(pinned.repository, descriptor),
             media_type=manifest.media_type,
         )
-        labels = read_config(image).get("config", {}).get("Labels") or {}
+        labels = (read_config(image).get("config") or {}).get("Labels") or {}
         subject = FoundImage(manifest.digest, image, str(pinned), labels)
         return require_smoke(subject, self._store, lambda: self._run(image), verb="promoted") + note
 

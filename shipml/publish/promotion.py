@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -291,7 +292,8 @@ class Promotions:
         """What `target` meant before it got `digest`; None where that is not known."""
         for one in reversed(self.of(target)):
             if one.get("digest") == str(digest) and one.get("before"):
-                return Digest.parse(str(one["before"]))
+                with contextlib.suppress(UntrustedInputError):  # what was noted is damaged
+                    return Digest.parse(str(one["before"]))
         return None
 
     def undo(self, target: Reference, digest: Digest) -> None:

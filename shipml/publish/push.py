@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -124,7 +125,8 @@ class Publisher:
             before = self._meanings(references, keychain) if is_asked else {}
             if resolved.is_immutable:
                 refuse_to_move(before, subject.named_digest)
-            pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
+            with self._store.damage_explained(subject.image) if subject.image else contextlib.nullcontext():
+                pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
         tell_moved(before, pushed.digest, self._emit)
         self._keep_evidence(subject, pushed)
         return pushed

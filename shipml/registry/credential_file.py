@@ -59,7 +59,7 @@ def read_file(path: Path, tool: str) -> dict[str, Any]:
         ) from error
     try:
         document = json.loads(data or b"{}")
-    except ValueError:  # its text may quote a secret
+    except (ValueError, RecursionError):  # its text may quote a secret
         raise broken_file(path, "it is not JSON") from None
     if not isinstance(document, dict):
         raise broken_file(path, "it is not a JSON object")

@@ -116,5 +116,5 @@ def _read(out: bytes) -> HelperAnswer:
     try:
         answer = json.loads(out)
         return HelperAnswer(str(answer["Username"]), str(answer["Secret"]))
-    except (ValueError, KeyError, TypeError):  # their texts may quote the secret
+    except (ValueError, KeyError, TypeError, RecursionError):  # their texts may quote the secret
         return HelperAnswer(problem="it printed no credentials")

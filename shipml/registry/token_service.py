@@ -38,6 +38,8 @@ _CLIENT = "shipml"
 _LIFETIME_SECONDS = 60
 """Of a token that does not say (spec/auth/token, "expires_in")."""
 _MARGIN = 0.25
+_LATEST_SECONDS = 1e11
+"""No POSIX time that is meant: the year 5138."""
 """Of its lifetime, but at most _LONGEST_MARGIN_SECONDS: by so much earlier a token is renewed."""
 _LONGEST_MARGIN_SECONDS = 60.0
 _NO_SUCH_FLOW = (404, 405, 501)
@@ -148,7 +150,7 @@ NULL_GUID = "00000000-0000-0000-0000-000000000000"
 def expires_at_seconds(token: str) -> float:
     """When it ends (POSIX time); 0.0 where that cannot be read."""
     found = _claims(token).get("exp")
-    return float(found) if isinstance(found, int | float) else 0.0
+    return float(found) if isinstance(found, int | float) and abs(found) < _LATEST_SECONDS else 0.0
 
 
 def owner_of(token: str) -> str:
@@ -170,7 +172,7 @@ def _claims(token: str) -> dict[str, Any]:
         return {}
     try:
         found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

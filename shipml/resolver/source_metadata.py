@@ -146,7 +146,7 @@ def _setup_py(files: Mapping[str, bytes]) -> Iterator[str]:
     """The strings of install_requires: a list in the call of setup(), or a name that is given one above."""
     try:
         tree = ast.parse(files.get("setup.py", b""))
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     lists = {
         target.id: node.value

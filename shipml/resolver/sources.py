@@ -10,6 +10,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 from shipml.facts.plan import LockedSource, LockedWheel
@@ -25,6 +26,7 @@ from shipml.resolver.uv import (
     python_arguments,
 )
 from shipml.store import Store
+from shipml.store.fact import decode, read_fact
 
 __all__ = ["Sources", "keep_requirements"]
 
@@ -104,8 +106,8 @@ class Sources:
     def _requirements(self, source: LockedSource) -> tuple[str, ...]:
         """What the source names, or turned out to need when it was built."""
         path = self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
-        known = self._store.fact(_FACT, str(source.digest))
-        return requirements_of_source(path, source.filename) if known is None else tuple(known)
+        known = read_fact(self._store, _FACT, str(source.digest), lambda kept: decode(kept, list[str]))
+        return requirements_of_source(path, source.filename) if known is None else tuple(cast("list[str]", known))
 
     def _stand_in(self, source: LockedSource) -> None:
         """Write the wheel that uv is shown."""

@@ -105,7 +105,8 @@ class Sandbox:
             raise ConfigurationError(
                 "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
             )
-        trees = layer_trees(image.layers, self._store, emit)
+        with self._store.damage_explained(image):
+            trees = layer_trees(image.layers, self._store, emit)
         account = resolve_user(
             str(config.get("User") or ""), read_small_file(trees, "etc/passwd"), read_small_file(trees, "etc/group")
         )

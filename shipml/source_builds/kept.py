@@ -18,6 +18,7 @@ from shipml.source_builds.needs import (
     RECIPE,
 )
 from shipml.store import Store
+from shipml.store.fact import decode, read_fact
 
 __all__ = ["Built", "keep", "known_build"]
 
@@ -73,8 +74,18 @@ def keep(  # noqa: PLR0917  (a row)
 
 
 def _builds(source: LockedSource, suite: PythonBase, lock: Lock, store: Store) -> list[dict[str, Any]]:
-    found = store.fact(_FACT, _key(source, suite, lock))
-    return found if isinstance(found, list) else []
+    return read_fact(store, _FACT, _key(source, suite, lock), _checked) or []
+
+
+def _checked(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    for one in found:
+        Digest(one["digest"])
+        decode(one, dict[str, Any])
+        decode(one["tools"], dict[str, str])
+        decode(one["pins"], dict[str, str | None])
+        decode([one["filename"], one["version"], one["because"]], list[str])
+        decode(one["size_bytes"], int)
+    return found
 
 
 def _key(source: LockedSource, suite: PythonBase, lock: Lock) -> str:

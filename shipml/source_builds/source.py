@@ -128,7 +128,7 @@ def _imported(setup: str, members: set[str]) -> Iterator[str]:
     """The distributions of what setup.py imports where it would fail without: not in a function, not in a `try`."""
     try:
         tree = ast.parse(setup)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     # setup.py puts folders of its own on the path, wherever they are
     own = {part.removesuffix(".py") for name in members for part in name.split("/")}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.index import ImageIndex
 from shipml.store import images, upkeep
-from shipml.store.files import (
-    Draft,
-    StoredImage,
-    default_home,
-)
+from shipml.store.files import Draft, StoredImage
+from shipml.store.home import default_home
 from shipml.store.remote import OpenRemote, RemoteBlobs
 from shipml.store.upkeep import (
     KindSize,
@@ -59,6 +57,13 @@ class Store(RemoteBlobs):
         """Keep all images of an index, then the index; returns its digest. Raises as `keep_image`."""
         return images.keep_index(self, index)
 
+    def damage_explained(self, image: Image) -> AbstractContextManager[None]:
+        """Where reading a layer in the block fails since a blob here is damaged, say so, and how it is made again.
+
+        The damaged blob is removed.
+        """
+        return images.damage_explained(self, image)
+
     def keep_image(self, image: Image) -> Digest:
         """Keep an image: layers that are missing are streamed in, the manifest comes last; returns its digest.
 
@@ -90,7 +95,7 @@ class Store(RemoteBlobs):
         """What is in the store, by kind.
 
         With `verify` every blob is read and compared with its digest; those that differ are listed and removed, so
-        that the next build makes or fetches them anew.
+        that the next build makes or fetches them again; so are unpacked trees.
         """
         return upkeep.info(self, verify=verify)
 

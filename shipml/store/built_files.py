@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from shipml.oci.digest import Digest
+from shipml.store.fact import decode, read_fact
 from shipml.store.files import BlobStore
 
 __all__ = ["changed_files", "keep_built_files"]
@@ -33,15 +35,16 @@ def keep_built_files(store: BlobStore, folder: Path, image: Digest, files: Mappi
 
 def changed_files(store: BlobStore, folder: Path, image: Digest) -> tuple[str, ...]:
     """Paths of the files that were changed or removed in `folder` since the image was built from it; sorted."""
-    noted = store.fact(_FACT, _key(folder, image))
-    if not isinstance(noted, dict):
-        return ()
     changed = []
-    for name, (size_bytes, digest) in noted.items():
-        path = os.fsdecode(bytes.fromhex(name))
+    for path, (size_bytes, digest) in (read_fact(store, _FACT, _key(folder, image), _from_json) or {}).items():
         if not _is_same(folder / path, size_bytes, digest):
             changed.append(path)
     return tuple(sorted(changed))
+
+
+def _from_json(noted: object) -> dict[str, tuple[int, str]]:
+    rows = cast("dict[str, tuple[int, str]]", decode(noted, dict[str, tuple[int, str]]))
+    return {os.fsdecode(bytes.fromhex(name)): row for name, row in rows.items()}
 
 
 def _is_same(path: Path, size_bytes: int, digest: str) -> bool:

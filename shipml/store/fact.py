@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from shipml.errors import UntrustedInputError
+from shipml.errors import ShipmlError
 from shipml.oci.digest import Digest
-from shipml.store.remote import RemoteBlobs
+from shipml.store.files import BlobStore
 
-__all__ = ["Fact", "decode", "encode"]
+__all__ = ["Fact", "decode", "encode", "read_fact"]
 
 T = TypeVar("T")
 
@@ -23,18 +24,29 @@ class Fact(Generic[T]):
 
     kind: str
     shape: type[T]
-    """A frozen dataclass of str, int, float, bool, Digest, tuples, unions with None, and such dataclasses."""
+    """A frozen dataclass of str, int, float, bool, Digest, tuples, lists, dicts, unions with None, and of its like."""
 
-    def last(self, store: RemoteBlobs, key: str) -> T | None:
+    def last(self, store: BlobStore, key: str) -> T | None:
         """What is kept, or borrowed, under `key`; None where there is nothing, or something of another shape."""
-        try:
-            return typing.cast("T", decode(store.fact(self.kind, key), self.shape))
-        except (TypeError, ValueError, UntrustedInputError):
-            return None
+        return read_fact(store, self.kind, key, lambda kept: typing.cast("T", decode(kept, self.shape)))
 
-    def keep(self, store: RemoteBlobs, key: str, value: T) -> None:
+    def keep(self, store: BlobStore, key: str, value: T) -> None:
         """Keep a value under `key`, in place of what was there."""
         store.keep_fact(self.kind, key, encode(value))
+
+
+def read_fact(store: BlobStore, kind: str, key: str, read: Callable[[Any], T | None]) -> T | None:
+    """What `read` makes of what is kept; None where there is nothing, or something of another shape.
+
+    `read` may fail in any way that a wrong shape makes it fail.
+    """
+    kept = store.fact(kind, key)
+    if kept is None:
+        return None
+    try:
+        return read(kept)
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError, RecursionError, ShipmlError):
+        return None
 
 
 def encode(value: object) -> object:
@@ -48,20 +60,29 @@ def encode(value: object) -> object:
     return value
 
 
-def decode(document: object, shape: Any) -> object:  # noqa: ANN401  (any type of a field)
+def decode(document: object, shape: Any) -> object:  # noqa: ANN401, PLR0911  (any type of a field; a table of shapes)
     """What `encode` made of a value of this type. Fields that have defaults may be missing; others are ignored.
 
     Raises:
         TypeError: the document has another shape.
         UntrustedInputError: a digest is malformed.
     """
+    if shape is Any:
+        return document
     if shape is Digest:
         return Digest.parse(_checked(document, str))
     if dataclasses.is_dataclass(shape):
         return _decode_fields(_checked(document, dict), typing.cast("type[Any]", shape))
     origin, arguments = typing.get_origin(shape), typing.get_args(shape)
     if origin is tuple:
-        return tuple(decode(item, arguments[0]) for item in _checked(document, list))
+        items = _checked(document, list)
+        if arguments[1:] == (Ellipsis,):
+            return tuple(decode(item, arguments[0]) for item in items)
+        return tuple(decode(item, argument) for item, argument in zip(items, arguments, strict=True))
+    if origin is list:
+        return [decode(item, arguments[0]) for item in _checked(document, list)]
+    if origin is dict:
+        return {name: decode(item, arguments[1]) for name, item in _checked(document, dict).items()}
     if origin in {typing.Union, types.UnionType}:
         return None if document is None else decode(document, next(one for one in arguments if one is not type(None)))
     if shape is float and type(document) is int:

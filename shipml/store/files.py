@@ -6,24 +6,24 @@
     facts/<kind>/<key>.json    what was found out once (a wheel's layers, a resolution, a base's packages)
     images/<sha256 of ref>.json  reference → manifest digest
     roots/<name>/              unpacked trees (interpreters, root file systems); appear by rename
+    tree-manifests/<name>.json  what every path in a tree was when it was made
     locks/<name>               flock files: one worker a key
     tmp/<unique>               work in progress; whoever works holds a shared lock on `in-use`
 
-A process that is killed leaves files in tmp/ only; the next process that is alone removes them.
+All are for their owner alone. A process that is killed leaves files in tmp/ only; the next one that is alone removes
+them.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
 import os
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,25 +33,14 @@ from shipml.errors import StoreError, UntrustedInputError
 from shipml.folders import remove_tree
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import canonical_json
+from shipml.store.durable import sync_file, sync_folder
+from shipml.store.home import explained, explained_full, prepare_home, private_folder
 
-__all__ = ["BlobStore", "Draft", "StoredImage", "default_home"]
+__all__ = ["BlobStore", "Draft", "StoredImage", "note_use"]
 
 _USE_RESOLUTION_SECONDS = 86_400
-_EXPLAINED = frozenset(
-    (
-        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR),
-        *(errno.EEXIST, errno.EISDIR, errno.ENOLCK, errno.ENOTSUP),
-    )
-)
-
-
-def default_home() -> Path:
-    """SHIPML_HOME, else the platform's cache folder (XDG Base Directory; Apple File System Guide)."""
-    if home := os.environ.get("SHIPML_HOME"):
-        return Path(home).absolute()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "shipml"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shipml"
+_SECOND_NS = 1_000_000_000
+_DAMAGED = (FileNotFoundError, ValueError, LookupError, TypeError, OverflowError, RecursionError, UntrustedInputError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +71,8 @@ class BlobStore:
     def __init__(self, home: Path) -> None:
         self.home = home
         self._blobs = home / "blobs" / "sha256"
-        with _explained(home):
-            for folder in (self._blobs, home / "facts", home / "images", home / "roots", home / "locks", home / "tmp"):
-                folder.mkdir(parents=True, exist_ok=True)
+        with explained(home):
+            prepare_home(home)
             self._in_use = (home / "in-use").open("a")
             self._sweep()
 
@@ -99,21 +87,43 @@ class BlobStore:
         return self._blobs / digest.hex
 
     def has_blob(self, digest: Digest, size_bytes: int | None = None) -> bool:
-        """Whether the blob is here, with that size where one is given. Asking counts as use (see `prune`)."""
+        """Whether the blob is here, with that size where one is given. Asking counts as use (see `prune`).
+
+        One that was touched since it was kept is read; where its bytes are not those of its digest, it is removed.
+        """
         path = self.blob_path(digest)
-        with _explained(self.home):
+        with explained(self.home):
             try:
                 found = path.stat()
             except FileNotFoundError:
                 return False
-        if size_bytes is not None and found.st_size != size_bytes:
-            return False
-        _note_use(path, found.st_mtime)
+            if size_bytes is not None and found.st_size != size_bytes:
+                return False
+            if not _is_sealed(found) and not self.verify_blob(digest):
+                return False
+        note_use(path, found.st_mtime)
         return True
+
+    def verify_blob(self, digest: Digest) -> bool:
+        """Read a blob: whether its bytes are those of its digest. One that differs is removed, to be made again."""
+        path = self.blob_path(digest)
+        try:
+            found = path.stat()
+            if Digest.of_file(path) == digest:
+                with contextlib.suppress(OSError):
+                    _seal(path, found.st_mtime)
+                return True
+        except FileNotFoundError:
+            return False
+        except OSError:  # a disk that cannot read it any more
+            pass
+        with contextlib.suppress(OSError):
+            path.unlink()
+        return False
 
     def blob_digests(self) -> frozenset[Digest]:
         """Of all blobs that are here now."""
-        with _explained(self.home):
+        with explained(self.home):
             return frozenset(Digest(path.name) for path in self._blobs.iterdir() if _is_hex(path.name))
 
     def open_blob(self, digest: Digest) -> BinaryIO:
@@ -122,7 +132,7 @@ class BlobStore:
         Raises:
             StoreError: it is not here.
         """
-        with _explained(self.home):
+        with explained(self.home):
             try:
                 return self.blob_path(digest).open("rb")
             except FileNotFoundError as error:
@@ -146,20 +156,21 @@ class BlobStore:
         Raises:
             StoreError: the disk is full or the store cannot be written. Errors of other files pass unchanged.
         """
-        with _explained(self.home):
+        with explained(self.home):
             descriptor, name = tempfile.mkstemp(dir=self.home / "tmp")
         path = Path(name)
         try:
-            with _explained_full(self.home), os.fdopen(descriptor, "w+b", buffering=1 << 20) as stream:
+            with explained_full(self.home), os.fdopen(descriptor, "w+b", buffering=1 << 20) as stream:
                 yield Draft(stream, path)
         finally:
             path.unlink(missing_ok=True)
 
     def adopt(self, draft: Draft, digest: Digest) -> Path:
         """Make a draft the blob `digest`, which the caller has computed or checked while writing; returns its path."""
-        with _explained(self.home):
-            draft.stream.flush()
-            draft.path.chmod(0o444)
+        with explained(self.home):
+            sync_file(draft.stream)
+            draft.path.chmod(0o400)
+            _seal(draft.path, time.time())
             path = self.blob_path(digest)
             draft.path.rename(path)
             return path
@@ -168,53 +179,34 @@ class BlobStore:
 
     def fact(self, kind: str, key: str) -> Any:  # noqa: ANN401  (JSON has no narrower type)
         """What was kept under `kind` and `key` (any text), or None. Damaged facts count as absent."""
-        with _explained(self.home):
+        with explained(self.home):
             try:
-                return json.loads(self._fact_path(kind, key).read_bytes())
+                return json.loads(self._fact_path(kind, key).read_bytes(), parse_constant=_refuse)
             except (FileNotFoundError, ValueError, RecursionError):
                 return None
 
-    def keep_fact(self, kind: str, key: str, value: object) -> None:
-        """Keep a JSON value under `kind` and `key`."""
-        self._write(self._fact_path(kind, key), canonical_json(value))
+    def keep_fact(self, kind: str, key: str, value: object, *, durable: bool = False) -> None:
+        """Keep a JSON value under `kind` and `key`; `durable` ones are not found out again, and survive a power cut."""
+        path = self._fact_path(kind, key)
+        with explained(self.home):
+            private_folder(path.parent)
+        self.write_file(path, canonical_json(value), durable=durable)
 
     def _fact_path(self, kind: str, key: str) -> Path:
         return self.home / "facts" / kind / f"{hashlib.sha256(key.encode()).hexdigest()}.json"
 
-    # Trees
-
-    def tree(self, name: str, make: Callable[[Path], None]) -> Path:
-        """The folder `roots/<name>`, made once by `make`, which fills an empty folder it is given."""
-        path = self.home / "roots" / name
-        if path.is_dir():
-            _note_use(path, path.stat().st_mtime)
-            return path
-        with self.lock(f"tree-{name}"):
-            if path.is_dir():
-                return path
-            with _explained(self.home):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                work = Path(tempfile.mkdtemp(dir=self.home / "tmp"))
-            try:
-                with _explained_full(self.home):
-                    work.chmod(0o755)  # mkdtemp's 0700 would be the mode of `/` for whoever runs in the tree
-                    make(work)
-                    work.rename(path)
-            finally:
-                remove_tree(work)
-        return path
-
     # Images
 
     def tag(self, reference: str, digest: Digest, *, source: str = "") -> None:
-        """Let `reference` name the image whose manifest is the blob `digest`."""
+        """Let `reference` name the image whose manifest is the blob `digest`, also after a power cut."""
         document = {
             "reference": reference,
             "digest": str(digest),
             "source": source,
             "created_at_seconds": time.time(),
         }
-        self._write(self._image_path(reference), canonical_json(document))
+        sync_folder(self._blobs)
+        self.write_file(self._image_path(reference), canonical_json(document), durable=True)
 
     def untag(self, reference: str) -> bool:
         """Forget a reference; False if it was not known."""
@@ -228,7 +220,7 @@ class BlobStore:
         """All references, newest first."""
         found = []
         for path in (self.home / "images").glob("*.json"):
-            with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError, UntrustedInputError):
+            with contextlib.suppress(*_DAMAGED):
                 document = json.loads(path.read_bytes())
                 found.append(
                     StoredImage(
@@ -248,10 +240,10 @@ class BlobStore:
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """Wait until no other process or thread works under `name`, then hold it."""
-        with _explained(self.home):
+        with explained(self.home):
             file = (self.home / "locks" / hashlib.sha256(name.encode()).hexdigest()).open("a")
         with file:
-            with _explained(self.home):
+            with explained(self.home):
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
@@ -276,49 +268,38 @@ class BlobStore:
                 for leftover in (self.home / "tmp").iterdir():
                     remove_tree(leftover)
 
-    def _write(self, path: Path, data: bytes) -> None:
-        with self.draft() as draft, _explained(self.home):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    def write_file(self, path: Path, data: bytes, *, durable: bool = False) -> None:
+        """Write a file of the store; it appears whole, and a `durable` one is there after a power cut."""
+        with self.draft() as draft, explained(self.home):
             draft.stream.write(data)
             draft.stream.flush()
+            if durable:
+                sync_file(draft.stream)
             draft.path.rename(path)
+            if durable:
+                sync_folder(path.parent)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _is_hex(name: str) -> bool:
     return len(name) == 64 and not set(name) - set("0123456789abcdef")  # noqa: PLR2004
 
 
-def _note_use(path: Path, modified_at_seconds: float) -> None:
+def note_use(path: Path, modified_at_seconds: float) -> None:
     """Let the modification time say when something was last used, to the day: `prune` goes by it."""
     if time.time() - modified_at_seconds > _USE_RESOLUTION_SECONDS:
         with contextlib.suppress(OSError):
-            os.utime(path)
+            _seal(path, time.time())
 
 
-@contextmanager
-def _explained_full(home: Path) -> Iterator[None]:
-    """Errors of a full disk as StoreError; others may come from any file that the block works on."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise StoreError(
-            f"the disk under {home} is full",
-            hint="free some space, or run: shipml cache prune; or point SHIPML_HOME to another disk",
-        ) from error
+def _seal(path: Path, at_seconds: float) -> None:
+    """Give a blob a time of whole seconds: whoever writes into it later leaves a time with a fraction."""
+    at_ns = int(at_seconds) * _SECOND_NS
+    os.utime(path, ns=(at_ns, at_ns))
 
 
-@contextmanager
-def _explained(home: Path) -> Iterator[None]:
-    """Errors of the store's own files as StoreError."""
-    with _explained_full(home):
-        try:
-            yield
-        except OSError as error:
-            if error.errno not in _EXPLAINED:
-                raise
-            raise StoreError(
-                f"cannot use the store {home}: {error.strerror}",
-                hint="make it a folder of yours on a disk with file locks, or point SHIPML_HOME to one that is",
-            ) from error
+def _is_sealed(found: os.stat_result) -> bool:
+    return found.st_mtime_ns % _SECOND_NS == 0

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,7 +20,7 @@ from shipml.oci.reference import Reference
 from shipml.store.files import BlobStore, StoredImage
 from shipml.store.remote import RemoteBlobs
 
-__all__ = ["keep", "keep_index", "last_built_from", "load", "load_index", "resolve"]
+__all__ = ["damage_explained", "keep", "keep_index", "last_built_from", "load", "load_index", "resolve"]
 
 _DIGEST_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _FULL_HEX = 64
@@ -42,7 +45,10 @@ def _load_one(store: RemoteBlobs, digest: Digest) -> Image:
     manifest = _document(store, digest)
 
     def open_blob(descriptor: Descriptor) -> BinaryIO:
-        return store.open_layer(descriptor)
+        try:
+            return store.open_layer(descriptor)
+        except StoreError as error:
+            raise StoreError(error.message, hint=_rebuild(store, digest)) from error
 
     try:
         return open_image(manifest, open_blob)
@@ -59,7 +65,24 @@ def _document(store: BlobStore, digest: Digest) -> bytes:
 
 
 def _damaged(store: BlobStore, digest: Digest, because: str) -> StoreError:
-    return StoreError(f"the image {digest} in {store.home} is damaged: {because}", hint="build it again: shipml build")
+    return StoreError(f"the image {digest} in {store.home} is damaged: {because}", hint=_rebuild(store, digest))
+
+
+def _rebuild(store: BlobStore, digest: Digest) -> str:
+    source = next((image.source for image in store.images() if image.digest == digest and image.source), "")
+    return f"build it again: shipml build {shlex.quote(source)}".rstrip() if source else "build it again: shipml build"
+
+
+@contextmanager
+def damage_explained(store: RemoteBlobs, image: Image) -> Iterator[None]:
+    """See `Store.damage_explained`."""
+    try:
+        yield
+    except UntrustedInputError as error:
+        damaged = [one for one in image.layers if store.has_blob(one.digest) and not store.verify_blob(one.digest)]
+        if not damaged:
+            raise
+        raise _damaged(store, image.digest, f"{damaged[0].digest} was not what it was, and is removed") from error
 
 
 def keep(store: RemoteBlobs, image: Image) -> Digest:

@@ -6,6 +6,8 @@ import re
 import time
 from pathlib import Path
 
+from shipml.store.home import private_folder
+
 __all__ = ["log_file"]
 
 
@@ -15,7 +17,7 @@ _KEPT_LOGS = 20
 def log_file(home: Path, name: str) -> Path:
     """A path for a new log below `home`/logs; the oldest logs there are removed."""
     folder = home / "logs"
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     logs = sorted(folder.glob("build-*.log"))
     for old in logs[: max(0, len(logs) - _KEPT_LOGS + 1)]:
         old.unlink(missing_ok=True)

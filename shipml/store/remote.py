@@ -22,7 +22,7 @@ from shipml.errors import (
 from shipml.oci.digest import Digest
 from shipml.oci.documents import copy_blob
 from shipml.oci.manifest import Descriptor
-from shipml.store.files import BlobStore
+from shipml.store.tree_files import TreeStore
 
 __all__ = ["OpenRemote", "RemoteBlobs"]
 
@@ -33,7 +33,7 @@ _FACT = "remote-1"
 _HOMES_KEPT = 4
 
 
-class RemoteBlobs(BlobStore):
+class RemoteBlobs(TreeStore):
     """A store that can fetch what it lacks."""
 
     def __init__(self, home: Path, open_remote: OpenRemote | None = None) -> None:
@@ -49,7 +49,7 @@ class RemoteBlobs(BlobStore):
         homes = self.remote_homes(digest)
         if homes[:1] != [repository]:
             kept = [repository, *(home for home in homes if home != repository)][:_HOMES_KEPT]
-            self.keep_fact(_FACT, str(digest), kept)
+            self.keep_fact(_FACT, str(digest), kept, durable=True)  # an image may lack the blob because of this
 
     def remote_homes(self, digest: Digest) -> list[str]:
         """The repositories that are said to have the blob, the last noted first."""

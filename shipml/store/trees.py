@@ -13,6 +13,7 @@ from shipml.events import Emit, step
 from shipml.oci.image import Layer
 from shipml.oci.unpack import OPAQUE_ATTRIBUTE, unpack_layer
 from shipml.store import Store
+from shipml.text import counted
 
 __all__ = ["layer_trees", "read_small_file"]
 
@@ -29,16 +30,22 @@ def layer_trees(layers: Sequence[Layer], store: Store, emit: Emit) -> list[Path]
         UntrustedInputError: a layer is broken or hostile, or is not what its diff id says.
     """
     once = list({layer.diff_id: layer for layer in reversed(layers)}.values())
-    missing = [layer for layer in once if not (store.home / "roots" / _name(layer)).is_dir()]
+    found = {layer.diff_id: store.known_tree(_name(layer)) for layer in once}
+    missing = [layer for layer in once if found[layer.diff_id] is None]
     if missing:
-        with step(emit, "unpack", f"{len(missing)} layers") as unpacking, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with (
+            step(emit, "unpack", counted(len(missing), "layer")) as unpacking,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
             total_bytes, done_bytes = sum(layer.size_bytes for layer in missing), 0
             largest_first = sorted(missing, key=lambda layer: -layer.size_bytes)
-            for layer, _ in zip(largest_first, pool.map(lambda one: _tree(one, store), largest_first), strict=True):
+            for layer, found[layer.diff_id] in zip(
+                largest_first, pool.map(lambda one: _tree(one, store), largest_first), strict=True
+            ):
                 done_bytes += layer.size_bytes
                 unpacking.progress(done_bytes, total_bytes)
-            unpacking.detail = f"{len(missing)} layers"
-    return [_tree(layer, store) / "root" for layer in once]
+            unpacking.detail = counted(len(missing), "layer")
+    return [tree / "root" for tree in found.values() if tree is not None]
 
 
 def read_small_file(trees: list[Path], path: str) -> str:

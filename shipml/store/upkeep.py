@@ -21,8 +21,10 @@ from shipml.errors import ShipmlError, TryAgainError
 from shipml.folders import remove_tree, walk_files
 from shipml.oci.digest import Digest
 from shipml.oci.documents import DOCUMENT_LIMIT_BYTES, is_index, parse_document, parse_index, parse_manifest
+from shipml.store.durable import sync_folder
 from shipml.store.files import BlobStore
 from shipml.store.remote import RemoteBlobs
+from shipml.store.tree_files import TreeStore
 
 __all__ = ["KindSize", "MissingBlob", "PruneReport", "StoreInfo", "info", "prune"]
 
@@ -68,6 +70,8 @@ class StoreInfo:
     missing: tuple[MissingBlob, ...]
     damaged: tuple[Digest, ...]
     """Blobs whose content was not that of their digest; only looked for when verified, and then removed."""
+    changed: tuple[str, ...]
+    """Files that are not what was unpacked; only looked for when verified, and their tree is then removed."""
     verified: bool
 
     @property
@@ -77,8 +81,8 @@ class StoreInfo:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is missing or, where verified, damaged."""
-        return not self.missing and not self.damaged
+        """Whether nothing is missing or, where verified, damaged or changed."""
+        return not (self.missing or self.damaged or self.changed)
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml cache info --json` prints it."""
@@ -90,6 +94,7 @@ class StoreInfo:
             "needed_bytes": self.needed_bytes,
             "missing": [{"reference": blob.reference, "digest": str(blob.digest)} for blob in self.missing],
             "damaged": [str(digest) for digest in self.damaged],
+            "changed": list(self.changed),
             "verified": self.verified,
             "whole": self.is_whole,
         }
@@ -147,6 +152,7 @@ def info(store: RemoteBlobs, *, verify: bool) -> StoreInfo:
         needed_bytes=sum(sizes.get(name, 0) for name in needed),
         missing=tuple(sorted(missing, key=lambda blob: (blob.reference, blob.digest))),
         damaged=_damaged(store) if verify else (),
+        changed=_changed(store) if verify else (),
         verified=verify,
     )
 
@@ -167,6 +173,7 @@ def prune(
             raise TryAgainError(
                 f"another shipml is at work in {store.home}", hint="wait until it is done, then: shipml cache prune"
             )
+        sync_folder(store.home / "images")  # else a power cut may bring back a name, but not what it needs
         removed = []
         for thing in _superfluous(store, all=all, older_than_seconds=older_than_seconds):
             remove_tree(thing.path)
@@ -245,8 +252,19 @@ def _things(store: BlobStore) -> Iterator[_Thing]:
         for path in sorted(store.home.glob(pattern)):
             with contextlib.suppress(OSError):  # it may go while we look
                 found = path.lstat()
-                size_bytes = _tree_bytes(path) if path.is_dir() and not path.is_symlink() else found.st_size
-                yield _Thing(path, kind_of(path), size_bytes, found.st_mtime)
+                is_folder = path.is_dir() and not path.is_symlink()
+                if is_folder and path.name == "uv" and not any(path.iterdir()):
+                    continue
+                size_bytes = _tree_bytes(path) if is_folder else found.st_size
+                yield _Thing(path, kind_of(path), size_bytes, _used_at_seconds(store, path, found))
+
+
+def _used_at_seconds(store: BlobStore, path: Path, found: os.stat_result) -> float:
+    """When a thing was last used; a tree's own time is part of what its manifest says."""
+    if path.parent.name == "roots":
+        with contextlib.suppress(FileNotFoundError):
+            return (store.home / "tree-manifests" / f"{path.name}.json").stat().st_mtime
+    return found.st_mtime
 
 
 def _blob_kind(path: Path) -> str:
@@ -275,20 +293,19 @@ def _sum(things: Iterable[_Thing]) -> tuple[KindSize, ...]:
 
 
 def _damaged(store: BlobStore) -> tuple[Digest, ...]:
-    """Blobs that are not what their names say; they are removed, so that the next build makes or fetches them anew."""
+    """Blobs that are not what their names say; they are removed, so that the next build makes or fetches them again."""
 
     def is_damaged(digest: Digest) -> bool:
-        try:
-            return Digest.of_file(store.blob_path(digest)) != digest
-        except FileNotFoundError:
-            return False  # removed since it was listed
-        except OSError:
-            return True
+        return not store.verify_blob(digest)
 
     digests = sorted(store.blob_digests())
     with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        found = tuple(digest for digest, bad in zip(digests, pool.map(is_damaged, digests), strict=True) if bad)
-    for digest in found:
-        with contextlib.suppress(OSError):
-            store.blob_path(digest).unlink()
-    return found
+        return tuple(digest for digest, bad in zip(digests, pool.map(is_damaged, digests), strict=True) if bad)
+
+
+def _changed(store: TreeStore) -> tuple[str, ...]:
+    """A file of each tree that is not what was unpacked; the tree is removed, and unpacked again when it is needed."""
+    names = sorted(path.name for path in (store.home / "roots").iterdir())
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        found = zip(names, pool.map(store.verify_tree, names), strict=True)
+        return tuple(f"{name}/{path}" for name, path in found if path is not None)

@@ -16,7 +16,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, cast
 
 import deflate
 
@@ -25,6 +25,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.layer_writer import RECIPE as LAYOUT_RECIPE
 from shipml.oci.manifest import canonical_json
 from shipml.store import Draft, Store
+from shipml.store.fact import decode, read_fact
 from shipml.wheels.install import Placement
 from shipml.wheels.interpreter import CompilingPython, Interpreter, PythonProcess
 
@@ -130,14 +131,15 @@ def bytecode_of(
 
 
 def _known(store: Store, key: str) -> Bytecode | None:
-    fact = store.fact(_FACT, key)
-    if fact is None:
+    known = read_fact(store, _FACT, key, _from_json)
+    if known is None or known.pack is None:
         return None
-    pack = Digest.parse(fact["pack"])
-    modules = tuple(CompiledModule(*row) for row in fact["modules"])
-    if not store.has_blob(pack, sum(module.compressed_bytes for module in modules)):
-        return None
-    return Bytecode(pack, modules, fact["skipped"])
+    return known if store.has_blob(known.pack, sum(module.compressed_bytes for module in known.modules)) else None
+
+
+def _from_json(fact: Any) -> Bytecode:  # noqa: ANN401  (JSON has no narrower type)
+    rows = cast("list[tuple[str, int, int, int]]", decode(fact["modules"], list[tuple[str, int, int, int]]))
+    return Bytecode(Digest.parse(fact["pack"]), tuple(CompiledModule(*row) for row in rows), int(fact["skipped"]))
 
 
 class _Packed:

@@ -15,6 +15,7 @@ from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.native import NativeFacts
 from shipml.session import Session
 from shipml.store import Store
+from shipml.store.fact import Fact
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
 from shipml.wheels.fetch import fetch
@@ -117,12 +118,7 @@ def _key(wheel: LockedWheel) -> str:
 
 
 def _known(wheel: LockedWheel, store: Store) -> NativeFacts | None:
-    fact = store.fact(_FACT, _key(wheel))
-    if fact is None:
-        return None
-    return NativeFacts(
-        tuple(fact["machines"]), tuple((name, by) for name, by in fact["needed"]), tuple(fact["provided"])
-    )
+    return Fact(_FACT, NativeFacts).last(store, _key(wheel))
 
 
 def _read(wheel: LockedWheel, store: Store) -> NativeFacts:

@@ -230,3 +230,30 @@ def test_environment_reaches_the_program_and_no_listing(ship: Run) -> None:
     show = ("--", "python", "-c", "import os; print(os.environ['A'], os.environ['TOKEN'])")
     done = ship("run", "tiny", "-e", "A=1", "-e", "TOKEN", *show, TOKEN="s3cret")
     assert done.stdout == "1 ***\n"  # it reaches the program, and no log
+
+
+@pytest.mark.parametrize("damage", [b"[]", b"{}", b"5", b'"x"', b"NaN", b'{"a":' * 5000, b"[[1]]"])
+def test_damaged_facts_change_nothing(ship: Run, home: Path, damage: bytes) -> None:
+    """With every fact of the store damaged, a build succeeds and makes the same image."""
+    digest = ship("build", "tiny", "-q").stdout
+    for fact in (home / "facts").glob("*/*.json"):
+        fact.write_bytes(damage)
+    again = ship("build", "tiny", "-q")
+    assert (again.returncode, again.stdout) == (0, digest), again.stderr
+
+
+def test_what_was_changed_in_the_store_is_made_again(ship: Run, home: Path) -> None:
+    """A smoke test judges the bytes of the digest, and a build replaces layers that were damaged."""
+    assert ship("build", "tiny").returncode == 0
+    assert ship("run", "tiny").returncode == 0
+    (module,) = (home / "roots").glob("*/root/opt/venv/lib/python3*/site-packages/six.py")
+    module.write_text("raise SystemExit(5)\n")
+    assert ship("run", "tiny").returncode == 0
+    layer = as_json(ship("inspect", "tiny"))["layers"][-1]["digest"].removeprefix("sha256:")
+    blob = home / "blobs" / "sha256" / layer
+    data = bytearray(blob.read_bytes())
+    data[len(data) // 2] ^= 1
+    blob.chmod(0o600)
+    blob.write_bytes(data)
+    assert ship("build", "tiny").returncode == 0
+    assert as_json(ship("cache", "info", "--verify", "--json"))["whole"]

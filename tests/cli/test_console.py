@@ -62,7 +62,18 @@ def test_a_fault_of_our_own_is_one_line_and_a_log(program: Run, tmp_path: Path) 
     assert "Traceback (most recent call last)" in text
     assert "program.py" in text
     assert "secret" not in text + done.stderr
+    assert log.stat().st_mode & 0o777 == 0o600
     assert "\x1b" not in text + done.stderr
+
+
+@pytest.mark.parametrize("name", ["SHIPML_PASSWORD", "AZURE_CLIENT_SECRET", "GITHUB_TOKEN"])
+def test_the_log_has_no_value_of_a_secret_variable(program: Run, tmp_path: Path, name: str) -> None:
+    """What the environment holds for services is in no log, also where the exception quotes it in base64."""
+    program("crash", env={name: "https://me", "CRASH_WITH": name})
+    (log,) = (tmp_path / "store" / "logs").iterdir()
+    text = log.read_text()
+    assert "KeyError" in text
+    assert "https://me" not in text
 
 
 def test_a_fault_of_our_own_with_verbose_and_json(program: Run) -> None:

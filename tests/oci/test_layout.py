@@ -116,7 +116,7 @@ def test_foreign_folders_are_left_alone(tmp_path: Path, make_image: MakeImage) -
     """A folder with something else in it, and a file, are refused before anything is written."""
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
-    with pytest.raises(UsageError, match="no OCI layout"):
+    with pytest.raises(UsageError, match="not an OCI layout"):
         write_layout(make_image(), tmp_path / "full")
     with pytest.raises(UsageError, match="is a file"):
         write_layout(make_image(), tmp_path / "full" / "thesis.txt")

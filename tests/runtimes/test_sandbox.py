@@ -66,6 +66,14 @@ def test_checks_command_replaces_the_images(run: Run) -> None:
     assert run("echo image", command=("echo", "check")).output == "check\n"
 
 
+@pytest.mark.parametrize("folder", ["/proc/self/fd/3", "/proc/self/fd/4/x", "/proc/1/root", "/sys/../proc/self/fd/0"])
+def test_a_working_folder_that_is_not_one(run: Run, folder: str) -> None:
+    """Descriptors of the launcher are no way out: such an image runs in its own root, or not at all and says why."""
+    result = run("ls -d /roots; pwd", WorkingDir=folder)
+    assert result.exit_code in {0, 126, 127}
+    assert result.output.startswith("/roots") if result.exit_code == 0 else "working folder" in result.because
+
+
 def test_layer_trees_stay_as_they_are(run: Run, store: Store) -> None:
     """What the program writes, changes and removes is gone afterwards: a second run finds the image as it was."""
     command = "ls /roots; echo x > /roots/public; rm /roots/secret; touch /new; cat /roots/public"

@@ -22,6 +22,7 @@ from typing import IO, Any, Protocol
 from shipml.facts.plan import ApplicationFile
 from shipml.facts.project import ModelFile
 from shipml.store import Store
+from shipml.store.fact import decode, read_fact
 
 __all__ = ["read_model_files"]
 
@@ -75,13 +76,17 @@ def _may_be_model(file: ApplicationFile) -> bool:
 def _remembered(folder: Path, file: ApplicationFile, store: Store | None) -> dict[str, Any]:
     key = f"{RECIPE} {file.digest}"
     if store is not None and file.digest is not None:
-        known = store.fact("model", key)
-        if isinstance(known, dict) and "made_with" in known:
+        known = read_fact(store, "model", key, _checked)
+        if known is not None:
             return known
     found = _read(folder / file.path)
     if store is not None and file.digest is not None:
         store.keep_fact("model", key, found)
     return found
+
+
+def _checked(known: dict[str, Any]) -> dict[str, Any]:
+    return {"made_with": decode(known["made_with"], list[tuple[str, str]])}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidSdistFilename, InvalidWheelFilename, parse_sdist_filename, parse_wheel_filename
 
+from shipml.folders import is_there
 from shipml.project.data import module_names, normalised
 
 __all__ = ["Place", "is_place", "settle"]
@@ -99,7 +100,7 @@ def _on_another_machine(name: str, url: str, folder: Path) -> Place | None:
     file = url.rpartition("/")[2].rpartition("\\")[2]
     if url.lower().startswith("file:") or re.match(r"[A-Za-z]:\\|~|/", url):
         path = unquote(re.sub(r"^file:(?://)?", "", url, flags=re.IGNORECASE)).partition("#")[0]
-        if (folder / path).exists():
+        if is_there(folder / path):
             return None
         because = "the path is one of another machine"
     elif file.endswith(".whl") and _ELSEWHERE.search(file):
@@ -130,7 +131,7 @@ def _archive(name: str, url: str, folder: Path) -> Place | None:
     """A wheel of the project that was not committed: a package of that name on the index may be somebody else's."""
     del name
     path = url.removeprefix("file:").partition("#")[0].partition("[")[0]
-    if "://" in url or not _ARCHIVE.fullmatch(path) or (folder / path).exists():
+    if "://" in url or not _ARCHIVE.fullmatch(path) or is_there(folder / path):
         return None
     return Place("", "", path)
 

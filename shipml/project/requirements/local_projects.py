@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import ConfigurationError
+from shipml.folders import is_file, is_folder
 from shipml.project.data import normalised
 from shipml.project.text import parse_toml, read_any_text
 
@@ -49,7 +50,7 @@ def _members(folder: Path, at: str, document: Mapping[str, Any]) -> Iterator[tup
             continue
         for path in sorted((folder / at).glob(pattern.rstrip("/"))):
             relative = posixpath.normpath(path.relative_to(folder).as_posix())
-            if (path / _FILE).is_file() and (name := _name(_document(folder, relative))):
+            if is_file(path / _FILE) and (name := _name(_document(folder, relative))):
                 yield name, relative
 
 
@@ -66,7 +67,7 @@ def _path_sources(folder: Path, at: str, document: Mapping[str, Any]) -> Iterato
                     hint="only the project's own files come into the image: run shipml build on the folder that holds"
                     " both, or copy it into the project",
                 )
-            if (folder / relative).is_dir():
+            if is_folder(folder / relative):
                 yield normalised(name), relative
 
 

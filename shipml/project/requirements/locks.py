@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
@@ -86,11 +86,32 @@ def read_lock(folder: Folder, path: str) -> LockedVersions:
         return _pipfile_lock(text, path)
     document = parse_toml(path, text)
     packages = document.get("packages" if path == "pylock.toml" else "package")
-    pinned = [one for one in packages if isinstance(one, Mapping)] if isinstance(packages, list) else []
+    pinned = _tables(packages, path)
     numbers = _line_numbers(text)
     lines = tuple(_unambiguous(pinned, numbers, path))
     hashes = tuple(_stated(document, pinned, numbers, path))
     return LockedVersions(path, lines, text, tuple(_python(document, text, path)), hashes)
+
+
+def _tables(packages: object, path: str) -> list[Mapping[str, Any]]:
+    """The packages of a lock; a lock of nothing may lack them.
+
+    Raises:
+        ConfigurationError: one of them is not a table.
+    """
+    if packages is None:
+        return []
+    odd = (
+        packages
+        if not isinstance(packages, list)
+        else next((one for one in packages if not isinstance(one, dict)), None)
+    )
+    if odd is not None:
+        raise ConfigurationError(
+            f"{path} is damaged: {odd!r:.60} stands where a table of a package belongs",
+            hint=f"write {path} again with the tool that made it",
+        )
+    return list(cast("list[Mapping[str, Any]]", packages))
 
 
 def _stated(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from shipml.errors import BuildError, ConfigurationError
 from shipml.facts.requirements import Correction
+from shipml.folders import is_folder
 from shipml.project.data import normalised
 from shipml.project.requirements.local_projects import local_projects
 from shipml.project.requirements.pyproject import Pyproject, line_of_entry
@@ -113,13 +114,13 @@ def _own_folder(line: Line, folder: Folder) -> str | None:
     if not (asked.startswith(".") or line.text.startswith(("-e", "--editable")) or "/" in asked):
         return None
     path = posixpath.normpath(asked)
-    if path.startswith("..") and line.text.startswith(("-e", "--editable", "..")) and (folder.path / path).is_dir():
+    if path.startswith("..") and line.text.startswith(("-e", "--editable", "..")) and is_folder(folder.path / path):
         raise ConfigurationError(
             f"{line.source} asks for {asked}, which lies outside the project",
             hint="only the project's own files come into the image: run shipml build on the folder that holds both,"
             " or copy it into the project",
         )
-    return path if not path.startswith("..") and (folder.path / path).is_dir() else None
+    return path if not path.startswith("..") and is_folder(folder.path / path) else None
 
 
 def _dependencies(line: Line, folder: Folder, path: str) -> tuple[list[Line], Correction]:

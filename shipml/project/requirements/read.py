@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shipml.errors import ConfigurationError
 from shipml.facts.requirements import Correction, ImportedModule, Requirements, StatedHashes
+from shipml.folders import is_file
 from shipml.oci.digest import Digest
 from shipml.project.code.imports import Code
 from shipml.project.corrections.correct import Corrected, correct, understand
@@ -175,7 +176,7 @@ def _local_archives(folder: Path, items: Iterable[Item]) -> list[tuple[str, str]
     for item in items:
         url = item.requirement.url if item.requirement is not None else item.text
         path = (url or "").partition(" ;")[0].strip().removeprefix("file://").removeprefix("file:")
-        if path.endswith(_ARCHIVES) and "://" not in path and (folder / path).is_file():
+        if path.endswith(_ARCHIVES) and "://" not in path and is_file(folder / path):
             found.append((posixpath.normpath(path), str(Digest.of_file(folder / path))))
     return found
 

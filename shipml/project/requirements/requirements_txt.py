@@ -10,6 +10,7 @@ from pathlib import Path
 
 from shipml.errors import ConfigurationError
 from shipml.facts.requirements import Correction
+from shipml.folders import is_file, is_folder
 from shipml.project.corrections.lines import is_requirement
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.system_packages import is_requirements
@@ -71,7 +72,7 @@ class OtherRequirements:
         below = [
             f"{name}{TOP}" for name in folder.names if name.endswith("/") and not _DEVELOPMENT.search(name.lower())
         ]
-        found = [path for path in below if (folder.path / path).is_file()]
+        found = [path for path in below if is_file(folder.path / path)]
         return found if len(found) == 1 else []
 
     def read(self, folder: Folder, path: str) -> Found:
@@ -186,7 +187,7 @@ class _Walk:
         if match is None or match["name"] not in ("-f", "--find-links") or "://" in (match["value"] or ""):
             return line.text
         path = posixpath.join(posixpath.dirname(line.file), str(match["value"]))
-        return f"--find-links {path}" if (self.folder.path / path).is_dir() else line.text
+        return f"--find-links {path}" if is_folder(self.folder.path / path) else line.text
 
 
 def is_outside(folder: Path, path: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
+from shipml.folders import is_file
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
 from shipml.project.text import line_of, read_any_text
@@ -67,7 +68,7 @@ class SetupPy:
         text = found[0] if found is not None else ""
         try:
             tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError):
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
             return Found(path, "it is what pip install . takes", texts=((path, text),))
         reading = _SetupCall(folder, path, tree, text)
         return Found(
@@ -84,7 +85,7 @@ def setup_arguments(folder: Path) -> dict[str, object]:
     found = read_any_text(folder, "setup.py") if (folder / "setup.py").is_file() else None
     try:
         tree = ast.parse(found[0] if found is not None else "")
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
         return {}
     names = {
         node.targets[0].id: node.value
@@ -151,4 +152,4 @@ class _SetupCall:
     def _file_that_is_read(self) -> str:
         """install_requires=open("requirements.txt").read().split(), and its many relatives: the file that is named."""
         match = re.search(r"['\"]([\w./-]*req[\w.-]*\.(?:txt|in))['\"]", self._text)
-        return match[1] if match and (self._folder.path / match[1]).is_file() else ""
+        return match[1] if match and is_file(self._folder.path / match[1]) else ""

@@ -264,7 +264,7 @@ def _prepare(spec: Spec) -> None:
                 os.unlink(f"/{path}")
             _write(f"/{path}", content)
             os.chmod(f"/{path}", 0o644)
-    with contextlib.suppress(FileExistsError):  # as a file: the program's start then says so
+    with contextlib.suppress(OSError):  # a file, or in /proc: the program's start then says so
         os.makedirs(spec.working_dir, exist_ok=True)
 
 
