@@ -18,6 +18,7 @@ from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.prepare import learn, plan_of, prepare
+from shipml.runtimes.absent_files import keep_absent_files
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 
@@ -90,6 +91,7 @@ def _attempt(
         running.detail = f"{len(image.layers)} layers"
     session.store.keep_image(image)
     keep_secrets(session.store, image.digest, prepared.project.secrets)
+    keep_absent_files(session.store, image.digest, prepared.project)
     is_here = last.is_here(image, session.store)
     if not is_here:
         session.emit(Notice(last.advice(load=load, check=check)))

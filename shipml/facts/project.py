@@ -201,6 +201,10 @@ class Project:
     """Sorted by path; every parent folder is an entry of its own."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    ignored: tuple[tuple[str, str], ...] = ()
+    """(path, rule) of what a pattern leaves out, sorted by path: ("models", ".dockerignore:1")."""
+    written_files: tuple[tuple[str, str], ...] = ()
+    """(path, `FILE:LINE`) of files that the code writes, where a literal names them, in the order of the code."""
     secrets: tuple[FoundSecret, ...] = ()
     """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
     models: tuple[ModelFile, ...] = ()

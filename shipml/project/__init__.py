@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.dockerfile.follow import follow_dockerfile
-from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
+from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError, UsageError
 from shipml.events import Emit, Notice, ignore
@@ -116,6 +116,8 @@ def read_project(
         files=tuple(found.files),
         programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
+        ignored=tuple(found.ignored),
+        written_files=code.written,
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
@@ -213,15 +215,20 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    text = read_text(folder, "Dockerfile.dockerignore") if (folder / "Dockerfile").is_file() else None
-    text = read_text(folder, ".dockerignore") if text is None else text
-    patterns = parse_dockerignore(text or "")
-    patterns += settings.exclude
-    patterns += [f"!{pattern.removeprefix('!')}" for pattern in settings.include]
+    name = "Dockerfile.dockerignore"
+    text = read_text(folder, name) if (folder / "Dockerfile").is_file() else None
+    if text is None:
+        name = ".dockerignore"
+        text = read_text(folder, name)
+    placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text or "")]
+    placed += [(pattern, f"exclude in {settings.source}") for pattern in settings.exclude]
+    placed += [(f"!{pattern.removeprefix('!')}", f"include in {settings.source}") for pattern in settings.include]
     include = [pattern.removeprefix("!") for pattern in settings.include]
     IgnorePatterns(settings.exclude, source=settings.source)  # so that an error names the file that holds the pattern
     named = IgnorePatterns(include, source=settings.source)
-    return FileRules(IgnorePatterns(patterns), named)
+    return FileRules(
+        IgnorePatterns([pattern for pattern, _ in placed], places=[place for _, place in placed]), named
+    )
 
 
 def _python_evidence(

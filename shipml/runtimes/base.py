@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from shipml.events import Emit
 from shipml.facts.plan import SmokeCheck
 from shipml.oci.image import Image
-from shipml.runtimes.diagnose import LeftOut
+from shipml.runtimes.diagnose import LeftOut, SettingsPlace
 from shipml.store.evidence import SmokeResult
 
 if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
@@ -39,6 +39,9 @@ class RunOptions:
     """Size of /dev/shm; Docker's default."""
     left_out: tuple[LeftOut, ...] = ()
     """Files of the project that are not in the image, for whoever looks for one."""
+    written_by: Mapping[str, str] = field(default_factory=dict)
+    """Path of a file → `FILE:LINE` of the project's code that writes it."""
+    settings: SettingsPlace = SettingsPlace()
     is_whole_command: bool = False
     """Whether the check's command runs without the image's entrypoint before it."""
 

@@ -126,6 +126,8 @@ def _failure(
         measures=tuple(log.measures),
         listeners=ending.unreachable or tuple(str(one) for one in (probe.listeners if probe else ())),
         left_out=options.left_out,
+        written_by=options.written_by,
+        settings=options.settings,
         memory_bytes=options.memory_bytes,
     )
 

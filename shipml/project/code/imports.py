@@ -18,6 +18,7 @@ from shipml.facts.project import ProcessLine, PythonEvidence, Settings
 from shipml.facts.requirements import ImportedModule
 from shipml.project.code.notebooks import read_notebook
 from shipml.project.code.syntax import BrokenFile, find_fault
+from shipml.project.code.writes import written_files
 from shipml.project.data import module_names
 from shipml.project.requirements.choose import Taken
 from shipml.project.text import read_any_text
@@ -69,6 +70,8 @@ class Code:
     """(path, Python version) of notebooks."""
     installs: tuple[tuple[str, str], ...] = field(default=())
     """(`FILE:CELL`, line) of the pip lines in notebooks."""
+    written: tuple[tuple[str, str], ...] = ()
+    """(path, `FILE:LINE`) of files that the code writes."""
 
     def third_party(self, paths: Iterable[str], standard: frozenset[str]) -> tuple[ImportedModule, ...]:
         """What the files `paths` import of third parties, sorted by name."""
@@ -130,10 +133,12 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
     by_file: list[tuple[str, tuple[Imported, ...]]] = []
     python_2, has_python_3, kernels, installs = "", False, [], []
     broken: list[BrokenFile] = []
+    written: list[tuple[str, str]] = []
     for path in programs[:_LIMIT_FILES]:
         text, encoding = _text(folder, path)
         tree = _parse(text)
         has_python_3 |= tree is not None
+        written += written_files(path, tree) if tree is not None else ()
         is_python_2 = _PYTHON_2.search(text) if tree is None else None
         if is_python_2 and not python_2:
             python_2 = f"{path}:{text.count(chr(10), 0, is_python_2.start()) + 1}"
@@ -153,7 +158,14 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
             found += [replace(one, line=number) for one in inside]
         by_file.append((path, tuple(found)))
     return Code(
-        tuple(by_file), python_2, has_python_3, tuple(broken), _local_modules(paths), tuple(kernels), tuple(installs)
+        tuple(by_file),
+        python_2,
+        has_python_3,
+        tuple(broken),
+        _local_modules(paths),
+        tuple(kernels),
+        tuple(installs),
+        tuple(written),
     )
 
 
