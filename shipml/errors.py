@@ -44,20 +44,26 @@ __all__ = [
 
 
 class ShipmlError(Exception):
-    """What happened and to which thing (`message`), and what to do next (`hint`)."""
+    """What happened and to which thing (`message`), and what to do next (`hint`).
+
+    Both are for people. Code looks at the class, at attributes, and at `said`.
+    """
 
     exit_code: ClassVar[int] = 1
     kind: ClassVar[str] = "error"
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    def __init__(self, message: str, *, hint: str = "", said: str = "") -> None:
+        """Make the error; `said` is what a registry, an engine or a program said, in its own words."""
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.said = said
 
-    def with_hint(self, hint: str) -> Self:
-        """The same error, with all else that it knows, and another hint."""
+    def worded(self, *, message: str = "", hint: str = "", said: str = "") -> Self:
+        """The same error, told with another message, hint or `said`."""
         other = copy.copy(self)
-        other.hint = hint
+        other.args = (message or self.message,)
+        other.message, other.hint, other.said = message or self.message, hint or self.hint, said or self.said
         return other
 
     def to_json(self) -> dict[str, object]:

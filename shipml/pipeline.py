@@ -22,7 +22,7 @@ from shipml.events import Emit, Notice, ignore
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
-from shipml.images import find_image, stored_image
+from shipml.images import find_image, name_image, newest_on_engine, require_current, stored_image, tell_choice
 from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
@@ -59,6 +59,7 @@ from shipml.runtimes.run import run, run_image
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
+from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
 
@@ -86,9 +87,9 @@ class Shipml:
 
     @reading_once()
     def plan(self, request: Request) -> Plan:
-        """What would be built, and why; nothing is built."""
+        """What would be built, and why; nothing is built, and little is downloaded."""
         request = _request(request)
-        return plan_of(request, prepare(self.session, request))
+        return plan_of(request, prepare(self.session, request, to_look=True))
 
     def lock(self, request: Request) -> Path:
         """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
@@ -167,8 +168,9 @@ class Shipml:
         built = build_here(self.session, self._puller, request, asked, load=load is None, check=check)
         plan, image, names = built.plan, built.image, names or [Reference.parse(built.plan.name)]
         write_outputs(image, targets, names, self.session.emit)
-        for name in names:
-            self.store.tag(str(name), image.digest, source=str(request.folder.resolve()))
+        name_image(self.session, image.digest, names, request.folder)
+        files = {file.path: (file.size_bytes, file.digest) for file in plan.application if file.digest}
+        keep_built_files(self.store, request.folder, image.digest, files)
         if load or (load is None and built.is_here):
             self._load(image, names, must=load is True)
         elapsed_seconds = time.monotonic() - started_at
@@ -237,7 +239,11 @@ class Shipml:
         environment: Mapping[str, str] | None = None,
     ) -> Pushed:
         """Push an image that has passed its smoke test, which gets `environment`; see `publish.push.Publisher.push`."""
-        return self._publisher(environment).push(_text(target), destination or Destination(), smoke=smoke, via=via)
+        target = _text(target)
+        if target and Path(target).is_dir() and not newest_on_engine(self.store, target):
+            require_current(self.store, target)
+        publisher = self._publisher(environment)
+        return publisher.push(target, destination or Destination(), smoke=smoke, via=via)
 
     def promote(
         self,
@@ -333,6 +339,7 @@ class Shipml:
     def inspect(self, target: Folder | None = None) -> ImageDescription:
         """An image's digest, names, layers, config, and its last smoke test."""
         stored = stored_image(self.store, _text(target))
+        tell_choice(self.session.emit, _text(target), stored)
         names = [other.reference for other in self.store.images() if other.digest == stored.digest]
         return describe_image(self.store.image(stored.digest), names, smoke=self.last_run(stored.digest))
 

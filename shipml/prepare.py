@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from shipml.bases.choose import hub_python, named_image, obstacles, pin
 from shipml.errors import ConfigurationError, ImportCheckError, PlanError
 from shipml.events import Notice
-from shipml.facts.plan import Base, ImageBasePin
+from shipml.facts.plan import Base, Decision, ImageBasePin
 from shipml.facts.pythons import ImagePython
 from shipml.facts.request import PlanRequest
 from shipml.facts.requirements import Correction
@@ -36,6 +36,7 @@ from shipml.plan.lessons import (
     heed,
 )
 from shipml.project import read_project
+from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.session import Session
@@ -43,6 +44,8 @@ from shipml.wheels.facts import are_known
 
 __all__ = ["PlanRequest", "Prepared", "learn", "plan_of", "prepare"]
 
+_READ_TO_LOOK_BYTES = 128 << 20
+"""What a plan downloads at most to see which libraries wheels need; a build reads all."""
 _LESSON_FACT = "lesson-1"
 
 
@@ -83,12 +86,19 @@ def plan_of(request: PlanRequest, prepared: Prepared) -> Plan:
     )
 
 
-def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_facts) -> Prepared:
+def prepare(
+    session: Session, request: PlanRequest, last_facts: LastFacts = _no_facts, *, to_look: bool = False
+) -> Prepared:
     """Look up what a plan needs: the base is pinned while uv resolves, for the suite that is most likely.
 
-    `last_facts` gives what the last image says of its wheels; asked for only where one would have to be downloaded.
+    Args:
+        session: where, and who hears of it.
+        request: what is asked for.
+        last_facts: what the last image says of its wheels; asked for only where one would have to be downloaded.
+        to_look: nobody builds it now: sources stay sources, and large wheels are not downloaded to be read.
     """
-    session = replace(session, allow_expired=request.allow_expired, upgrade=request.upgrade)
+    session = session.asked(request)
+    require_project_folder(request.folder)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
     project, all_added = complete(project)
     for added in all_added:
@@ -130,18 +140,18 @@ def prepare(session: Session, request: PlanRequest, last_facts: LastFacts = _no_
             obstacle=obstacles(session, platform) if len(candidates) > 1 else lambda _: "",
             accelerator=accelerator,
         )
-        candidate, resolved, lock = _resolved(session, resolve, request, project, image)
+        candidate, resolved, lock = _resolved(session, resolve, request, project, image, to_look=to_look)
         if _pins_base(lock, project, request):
             base = lock.base
         else:
             known = are_known(lock.wheels, session.store)
             with session.store.borrowing({} if known else last_facts(platform)):
-                extra = _system_packages(session, project, candidate, lock, platform)
+                extra = _system_packages(session, project, candidate, lock, platform, to_look=to_look)
             base = likely.result() if likely and candidate is candidates[0] else None
             if base is None or extra != _named(project):
                 base = pin_for(candidate, extra=extra)
     if base is None:
-        raise ConfigurationError("the lock names no base", hint="write it anew: shipml plan --lock")
+        raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
     return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
 
 
@@ -175,6 +185,8 @@ def _resolved(
     request: PlanRequest,
     project: Project,
     image: ImageBasePin | None,
+    *,
+    to_look: bool,
 ) -> tuple[PythonCandidate, Lock, Lock]:
     """The lock, and the same with its sources built; resolved again where a build shows what else it needs."""
     upgrade = request.upgrade
@@ -182,6 +194,8 @@ def _resolved(
         candidate, resolved = resolve(upgrade=upgrade)
         if request.strict:
             _refuse_changes(resolved.changes)
+        if to_look:
+            return candidate, resolved, _with_sources_named(resolved)
         lock = _built(session, project, candidate, resolved, image)
         if lock is resolved or resolved.source:
             return candidate, resolved, lock
@@ -211,15 +225,26 @@ def _built(
     return build_wheels(lock, project, suite=candidate.suite, image=image, session=session)
 
 
+def _with_sources_named(lock: Lock) -> Lock:
+    """The lock with a decision for each source, which a build makes a wheel of."""
+    named = (
+        Decision("source", f"{source.name}=={source.version}", "it has no wheel: `shipml build` builds it")
+        for source in lock.sources
+    )
+    return replace(lock, decisions=(*lock.decisions, *named))
+
+
 def _system_packages(
-    session: Session, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform
+    session: Session, project: Project, candidate: PythonCandidate, lock: Lock, platform: Platform, *, to_look: bool
 ) -> Mapping[str, str]:
     """What is needed beyond the base: name → why. An image as base has what it has."""
     from shipml.bases.system_packages import find_system_packages
 
     if isinstance(candidate.suite, ImagePython):
         return _named(project)
-    found = find_system_packages(project, lock, candidate.suite, platform, session=session)
+    found = find_system_packages(
+        project, lock, candidate.suite, platform, session=session, most_bytes=_READ_TO_LOOK_BYTES if to_look else None
+    )
     return found.wanted
 
 
@@ -263,6 +288,7 @@ def _source_date_epoch_seconds() -> int | None:
         return None
     if not text.isdecimal():
         raise ConfigurationError(
-            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds", hint="export SOURCE_DATE_EPOCH=$(date +%s)"
+            f"SOURCE_DATE_EPOCH is {text!r}, not a whole number of seconds",
+            hint="export SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)",
         )
     return int(text)

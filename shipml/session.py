@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from shipml.azure.session import AzureSession
 from shipml.errors import UnavailableError
 from shipml.events import Emit, ignore
+from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
@@ -39,8 +40,19 @@ class Session:
     """Opens the images that are bases, with the user's own credentials."""
     allow_expired: bool = False
     """Whether Debian's package lists are accepted although their validity has ended."""
+    allow_older: bool = False
+    """Whether Debian's package lists are accepted although newer ones were seen before."""
     upgrade: bool = False
     """Whether indexes and registries are asked again for what is known."""
+
+    def asked(self, request: PlanRequest) -> Session:
+        """The same session, for a request: what it accepts and asks again."""
+        return replace(
+            self,
+            allow_expired=request.allow_expired,
+            allow_older=request.allow_older,
+            upgrade=request.upgrade,
+        )
 
     def keychain(self, *, environment_for: str = "") -> Keychain:
         """What docker's files know, else Azure for its own registries.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["counted", "listed", "seconds_text", "size_text"]
+__all__ = ["age_text", "counted", "listed", "seconds_text", "size_text"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -47,3 +47,18 @@ def seconds_text(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), _MINUTE_SECONDS)
     return f"{minutes} min {rest} s"
+
+
+_HOUR_SECONDS = 3600
+_DAY_SECONDS = 86400
+
+
+def age_text(seconds: float) -> str:
+    """How long ago something was, in its largest unit: `just now`, `5 min ago`, `3 h ago`, `2 days ago`."""
+    if seconds < _MINUTE_SECONDS:
+        return "just now"
+    if seconds < _HOUR_SECONDS:
+        return f"{seconds // _MINUTE_SECONDS:.0f} min ago"
+    if seconds < _DAY_SECONDS:
+        return f"{seconds // _HOUR_SECONDS:.0f} h ago"
+    return f"{counted(int(seconds // _DAY_SECONDS), 'day')} ago"

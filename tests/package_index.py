@@ -10,18 +10,30 @@ import ssl
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
+from typing import Any
 from urllib.parse import quote, unquote
 
 __all__ = ["PackageIndex", "make_source", "make_wheel", "serve_index"]
 
 
 def make_wheel(
-    name: str, version: str, tag: str = "py3-none-any", requires: Sequence[str] = (), *, ballast_bytes: int = 0
+    name: str,
+    version: str,
+    tag: str = "py3-none-any",
+    requires: Sequence[str] = (),
+    *,
+    ballast_bytes: int = 0,
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    record: str | None = None,
 ) -> tuple[str, bytes]:
-    """(file name, bytes) of a wheel with one module, and `ballast_bytes` that do not get smaller."""
+    """(file name, bytes) of a wheel with one module, `files` and `ballast_bytes` that do not get smaller.
+
+    `record` takes the place of a true RECORD.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     lines = [
         "Metadata-Version: 2.1",
@@ -29,19 +41,21 @@ def make_wheel(
         f"Version: {version}",
         *(f"Requires-Dist: {r}" for r in requires),
     ]
-    files = {
+    texts = {
         f"{name.replace('-', '_')}.py": f"version = {version!r}\n",
         f"{stem}.dist-info/METADATA": "\n".join(lines) + "\n",
         f"{stem}.dist-info/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
-    record = "".join(f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in files.items())
+    rows = "".join(f"{path},sha256={_hash(text)},{len(text)}\n" for path, text in texts.items())
+    rows += "".join(f"{path},sha256={_hash(data)},{len(data)}\n" for path, data in files.items())
     if ballast_bytes:
-        record += f"{stem}.dist-info/ballast,sha256={_hash(chr(0) * ballast_bytes)},{ballast_bytes}\n"
-    files[f"{stem}.dist-info/RECORD"] = f"{record}{stem}.dist-info/RECORD,,\n"
+        rows += f"{stem}.dist-info/ballast,sha256={_hash(chr(0) * ballast_bytes)},{ballast_bytes}\n"
+    texts[f"{stem}.dist-info/RECORD"] = f"{rows}{stem}.dist-info/RECORD,,\n" if record is None else record
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path, text in files.items():
-            archive.writestr(zipfile.ZipInfo(path), text)
+        contents: dict[str, str | bytes] = {**texts, **files}
+        for path, content in contents.items():
+            archive.writestr(zipfile.ZipInfo(path), content)
         if ballast_bytes:
             archive.writestr(zipfile.ZipInfo(f"{stem}.dist-info/ballast"), bytes(ballast_bytes), zipfile.ZIP_STORED)
     return f"{stem}-{tag}.whl", out.getvalue()
@@ -66,8 +80,9 @@ def make_source(name: str, version: str, requires: Sequence[str] = ()) -> tuple[
     return f"{stem}.tar.gz", out.getvalue()
 
 
-def _hash(text: str) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+def _hash(content: str | bytes) -> str:
+    data = content.encode() if isinstance(content, str) else content
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
 
 
 class PackageIndex:
@@ -96,10 +111,10 @@ class PackageIndex:
         requires: Sequence[str] = (),
         *,
         uploaded: str = "2024-01-01",
-        ballast_bytes: int = 0,
+        **content: Any,
     ) -> None:
-        """Publish a wheel, on the day `uploaded`."""
-        filename, data = make_wheel(name, version, tag, requires, ballast_bytes=ballast_bytes)
+        """Publish a wheel, on the day `uploaded`; `content` as `make_wheel` takes it."""
+        filename, data = make_wheel(name, version, tag, requires, **content)
         self._publish(filename, data, uploaded)
 
     def add_source(

@@ -266,6 +266,66 @@ def _export_key(name: str) -> tuple[int, str]:
     return (1 if name[0].isupper() else 2), name
 
 
+WORDS = frozenset({"message", "hint", "because"})
+"""Attributes that hold sentences for people."""
+
+TEXT_METHODS = frozenset(
+    {"count", "endswith", "find", "index", "lstrip", "partition", "removeprefix", "removesuffix", "replace", "rfind"}
+    | {"rindex", "rpartition", "rsplit", "rstrip", "split", "startswith", "strip"}
+)
+"""What one does with text whose words matter."""
+
+PATTERN_METHODS = frozenset({"findall", "finditer", "fullmatch", "match", "search", "sub", "subn"})
+
+
+def _is_words(node: ast.AST) -> bool:
+    """Whether it is, or is made of, an attribute that holds a sentence: `error.message.lower()`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _is_words(node.func.value)
+    return isinstance(node, ast.Attribute) and node.attr in WORDS
+
+
+def _depends_on_words(node: ast.AST) -> bool:
+    """Whether an expression compares, searches or cuts a sentence, or a statement changes one."""
+    if isinstance(node, ast.Compare):
+        return any(map(_is_words, (node.left, *node.comparators)))
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        method = node.func.attr
+        if method in TEXT_METHODS and (_is_words(node.func.value) or any(map(_is_words, node.args))):
+            return True
+        return method in PATTERN_METHODS and any(map(_is_words, node.args))
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
+    return any(map(_is_words, targets))
+
+
+def test_no_logic_depends_on_sentences() -> None:
+    """What is told to people is reworded freely: code looks at classes, kinds and `said`, and changes no sentence."""
+    wrong = [
+        _where(path, node.lineno)
+        for path in SOURCES
+        if path.name != "errors.py" or path.parent != PACKAGE  # which makes them
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.expr | ast.stmt) and _depends_on_words(node)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'if "gone" in error.message: pass',
+        "if error.hint != other: pass",
+        'found = why.because.removeprefix("a ")',
+        "found = PATTERN.search(error.message.lower())",
+        'error.hint += "; or not"',
+        "found = re.sub(PATTERN, shown, error.message)",
+    ],
+)
+def test_logic_on_sentences_is_found(code: str) -> None:
+    """The test above sees each of the ways in which it was done."""
+    assert any(map(_depends_on_words, ast.walk(ast.parse(code))))
+
+
 def test_every_file_stays_small() -> None:
     """No source file outgrows 400 lines: before that it has two subjects."""
     assert [path.name for path in SOURCES if len(path.read_text().splitlines()) > 400] == []

@@ -98,7 +98,7 @@ def test_a_streamlit_app_answers(session: Shipml, tmp_path: Path) -> None:
         {"requirements.txt": "streamlit==1.39.0\n", "dashboard.py": "import streamlit as st\nst.title('x')\n"},
     )
     plan = session.plan(PlanRequest(folder=folder))
-    assert plan.command[:5] == ("python", "-m", "streamlit", "run", "dashboard.py")
+    assert plan.command[2:7] == ("python", "-m", "streamlit", "run", "dashboard.py")
     session.build(PlanRequest(folder=folder), load=False, check=False)
     result = session.run(str(folder), runtime="sandbox")
     assert result.passed, result.output

@@ -155,7 +155,7 @@ class AcrKeychain:
         try:
             return transport.with_retries(lambda: read_answer(transport.send("POST", url, headers, form), url))
         except TryAgainError as error:
-            raise error.with_hint(explain(error, Reference(host, ""), Credentials()) or error.hint) from error
+            raise error.worded(hint=explain(error, Reference(host, ""), Credentials())) from error
 
 
 def _refresh_token(answer: Response, host: str) -> str:

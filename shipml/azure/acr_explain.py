@@ -35,12 +35,12 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
     """What to do after a refusal by a registry; "" where nothing more is known.
 
     Args:
-        error: the refusal; what the registry said is in its message.
+        error: the refusal; what the registry said is its `said`.
         reference: what was asked for; its repository is "" for a login.
         credentials: those that were used.
     """
     name = _name(reference.registry)
-    if found := _ADDRESS.search(error.message):
+    if found := _ADDRESS.search(error.said):
         return _firewall(name, found[1])
     if isinstance(error, TryAgainError):
         return _try_again(error, name)
@@ -49,14 +49,15 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
 
 def _refused(error: ShipmlError, name: str, credentials: Credentials) -> str:
     if not credentials:
-        return f"log in: shipml login acr --name {name}; or let Azure's own login count: az login"
+        return f"log in: shipml login acr --account {name}; or let Azure's own login count: az login"
     token = credentials.identity_token or (credentials.password if credentials.username == NULL_GUID else "")
     if token and 0 < expires_at_seconds(token) <= time.time():
-        return f"the login has expired (they serve three hours): shipml login acr --name {name}"
+        return f"the login has expired (they serve three hours): shipml login acr --account {name}"
     if not token and credentials.username == name:
         return (
             f"see whether the admin user is on, and its password: az acr credential show --name {name};"
-            f" turn it on: az acr update --name {name} --admin-enabled true; or better: shipml login acr --name {name}"
+            f" turn it on: az acr update --name {name} --admin-enabled true; or better:"
+            f" shipml login acr --account {name}"
         )
     return _missing_role(
         name,

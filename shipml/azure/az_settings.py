@@ -78,4 +78,4 @@ class AzSettings:
 
 
 def _broken(path: Path) -> ConfigurationError:
-    return ConfigurationError(f"{path}, which az wrote, cannot be read", hint="mend it, or log in anew: az login")
+    return ConfigurationError(f"{path}, which az wrote, cannot be read", hint="repair it, or log in again: az login")

@@ -43,7 +43,7 @@ _NO_SUBSCRIPTION = (
     "see which there are: az account list --output table; choose one: az account set --subscription ID",
 )
 _FORBIDDEN_BY_RULES = (NotAllowedError, f"{_MAY_NOT}: {{said}}", "ask who manages the subscription")
-_NAME_TAKEN = (UsageError, f"{_CANNOT}: {{said}}", "choose another name: --name NAME")
+_NAME_TAKEN = (UsageError, f"{_CANNOT}: {{said}}", "choose another name: --account NAME")
 _CODES: Mapping[str, tuple[type[ShipmlError], str, str]] = MappingProxyType(
     {
         "InvalidAuthenticationTokenTenant": (
@@ -100,7 +100,8 @@ class Refusal:
     """Of HTTP; 0 where an operation failed after it had been accepted."""
     code: str
     """As in `AuthorizationFailed`."""
-    message: str
+    said: str
+    """ARM's own words."""
     scope: str = ""
     """Resource id of what it was tried on, "" where it is not known."""
     source: str = ""
@@ -113,7 +114,7 @@ def explain_manager(refusal: Refusal) -> ShipmlError:
     for explain in (_import_failure, _known_code, _by_status):
         if (found := explain(refusal)) is not None:
             return found
-    said = f"{refusal.code}: {_short(refusal.message)}" if refusal.code else _short(refusal.message)
+    said = f"{refusal.code}: {_short(refusal.said)}" if refusal.code else _short(refusal.said)
     return BuildError(
         f"Azure cannot {refusal.doing}: {said}", hint=f"look at it in Azure: az resource show{_ids(refusal)}"
     )
@@ -127,15 +128,15 @@ def _known_code(refusal: Refusal) -> ShipmlError | None:
     kind, message, hint = known
     values = {
         "doing": refusal.doing,
-        "said": _short(refusal.message),
+        "said": _short(refusal.said),
         "name": _name(refusal.scope),
-        "tenant": _first(_TENANT, refusal.message) or "TENANT",
+        "tenant": _first(_TENANT, refusal.said) or "TENANT",
     }
     return kind(message.format_map(values), hint=hint.format_map(values))
 
 
 def _by_status(refusal: Refusal) -> ShipmlError | None:
-    said = _short(refusal.message)
+    said = _short(refusal.said)
     if refusal.status == _THROTTLED or refusal.code == "TooManyRequests":
         wait = f" in {refusal.retry_after_seconds:.0f} s" if refusal.retry_after_seconds else " later"
         return TryAgainError(
@@ -154,9 +155,9 @@ def _by_status(refusal: Refusal) -> ShipmlError | None:
 
 
 def _missing_role(refusal: Refusal) -> ShipmlError:
-    action = _first(_ACTION, refusal.message)
-    scope = _first(_SCOPE, refusal.message) or refusal.scope
-    if (linked := _first(_LINKED, refusal.message)) or "linked scope" in refusal.message:
+    action = _first(_ACTION, refusal.said)
+    scope = _first(_SCOPE, refusal.said) or refusal.scope
+    if (linked := _first(_LINKED, refusal.said)) or "linked scope" in refusal.said:
         source = linked or refusal.source or "the source"
         return NotAllowedError(
             f"Azure does not let you {refusal.doing}: you may not read from the source registry {_name(source)}",
@@ -170,7 +171,7 @@ def _missing_role(refusal: Refusal) -> ShipmlError:
 
 
 def _assign(refusal: Refusal, role: str, scope: str) -> str:
-    client = _first(_CLIENT, refusal.message) or "$(az ad signed-in-user show --query id --output tsv)"
+    client = _first(_CLIENT, refusal.said) or "$(az ad signed-in-user show --query id --output tsv)"
     return f'let an owner run: az role assignment create --assignee {client} --role "{role}" --scope {scope}'
 
 
@@ -178,7 +179,7 @@ def _import_failure(refusal: Refusal) -> ShipmlError | None:
     """What comes of an import that was accepted; ARM puts the registry's own words into its message."""
     if not refusal.source:
         return None
-    target, said = _name(refusal.scope), refusal.message
+    target, said = _name(refusal.scope), refusal.said
     if found := _EXISTS.search(said):
         return UsageError(
             f"{target} has {found[1]} already, with other content perhaps",

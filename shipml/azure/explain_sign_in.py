@@ -27,7 +27,7 @@ _NOISE = re.compile(
 )
 _LENGTH = 300
 
-_DEVICE_CODE = "shipml login acr --name NAME --device-code; on CI set"
+_DEVICE_CODE = "shipml login acr --account NAME --device-code; on CI set"
 _SERVICE_PRINCIPAL = "AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET"
 
 _HINTS: tuple[tuple[frozenset[int], str], ...] = (

@@ -193,7 +193,7 @@ class Manager:
         if not found:
             raise NotAllowedError(
                 f"{self.identity.name} sees no subscription",
-                hint="name the registry itself, which takes none: --name NAME; or give the identity the role Reader:"
+                hint="name the registry itself, which takes none: --account NAME; or give the identity the role Reader:"
                 " az role assignment create --assignee ID --role Reader --scope /subscriptions/ID",
             )
         return found

@@ -56,10 +56,10 @@ class AzureOptions:
         if self.create and not (name and self.resource_group):
             raise UsageError(
                 "to create a registry, its name and a resource group are needed",
-                hint="for example: --create --name NAME --resource-group GROUP --location westeurope --sku Basic",
+                hint="for example: --create --account NAME --resource-group GROUP --location westeurope --sku Basic",
             )
         if self.create and "." in name:
-            raise UsageError(f"{name} is a host, not the name of a registry that could be made", hint="--name NAME")
+            raise UsageError(f"{name} is a host, not the name of a registry that could be made", hint="--account NAME")
 
 
 class AzureSession:
@@ -182,8 +182,8 @@ class AzureSession:
         if not found:
             raise NotAllowedError(
                 f"{who} sees no registry in Azure",
-                hint="name it, which takes no right to list: --name NAME; or make one: shipml push --registry acr"
-                " --create --name NAME --resource-group GROUP",
+                hint="name it, which takes no right to list: --account NAME; or make one: shipml push --registry acr"
+                " --create --account NAME --resource-group GROUP",
             )
         if len(found) == 1:
             self._emit(Notice(f"the registry is {found[0].login_server}, the only one that {who} sees"))
@@ -191,7 +191,7 @@ class AzureSession:
         if self._choose is None:
             names = ", ".join(registry.name for registry in found)
             raise UsageError(
-                f"there are several registries in Azure: {names}", hint=f"name one: --name {found[0].name}"
+                f"there are several registries in Azure: {names}", hint=f"name one: --account {found[0].name}"
             )
         lines = [f"{one.login_server}  ({one.location}, group {one.resource_group})" for one in found]
         return found[self._choose("which registry?", lines)]

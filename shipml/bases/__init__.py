@@ -95,8 +95,8 @@ def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
         suite = suite_named(pin.suite)
         if suite is None:
             raise PlanError(f"shipml knows no Debian suite {pin.suite}", hint="shipml plan lists the suites")
-        # The pin's own lists were accepted, expired or not: this only compiles.
-        return interpreter_of(suite, session=replace(session, allow_expired=True))
+        # The pin's own lists were accepted, old or not: this only compiles.
+        return interpreter_of(suite, session=replace(session, allow_expired=True, allow_older=True))
 
     return assemble.base_layers(pin, interpreter=interpreter, session=session)
 

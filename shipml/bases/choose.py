@@ -68,7 +68,7 @@ def hub_python(session: Session, wanted: ImagePython, platform: Platform) -> Ima
         pin = bases.pin_image(wanted.name, platform, session=session)
     except TryAgainError as error:
         raise TryAgainError(
-            f"no suite of Debian has Python {wanted.python}, and {wanted.name} cannot be had: {error.message}",
+            f"no suite of Debian has Python {wanted.python}, and {wanted.name} is not available: {error.message}",
             hint="name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST, an image that you can reach:"
             f" --base HOST/{wanted.name}, or another Python: --python {SUITES[1].python}",
         ) from error

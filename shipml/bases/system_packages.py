@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from shipml.debian.contents import packages_with
 from shipml.debian.pin import existing_packages
 from shipml.events import Notice
+from shipml.facts.plan import LockedWheel
 from shipml.facts.pythons import Suite
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Project
 from shipml.plan.called_programs import called_packages
 from shipml.plan.native import MissingLibrary, missing_libraries
 from shipml.session import Session
-from shipml.wheels.facts import native_facts
+from shipml.text import size_text
+from shipml.wheels.facts import native_facts, readable_now
 
 __all__ = ["SystemPackages", "find_system_packages"]
 
@@ -36,8 +38,11 @@ def find_system_packages(
     platform: Platform,
     *,
     session: Session,
+    most_bytes: int | None = None,
 ) -> SystemPackages:
     """The packages of `suite` that the project needs. Wheels that nothing is known of yet are downloaded and read.
+
+    With `most_bytes`, only if that is not more than so much; else what they need is left to the build, and said.
 
     What the settings name must exist (whoever pins the base says so); anything else that the suite does not have is
     left out with a warning.
@@ -46,7 +51,7 @@ def find_system_packages(
         UntrustedInputError: a wheel, or an index, is not what it should be.
         TryAgainError, NotAllowedError, BuildError: something cannot be had.
     """
-    facts = native_facts(lock.wheels, session=session, platform=platform)
+    facts = native_facts(_to_read(lock.wheels, session, most_bytes), session=session, platform=platform)
     missing = missing_libraries({wheel.name: found for wheel, found in facts.items()})
     owners = packages_with(
         [library.soname for library in missing],
@@ -74,6 +79,16 @@ def find_system_packages(
         session.emit(Notice(_unresolved_sentence(unresolved, suite), "warning"))
     named = dict.fromkeys(project.settings.system_packages, "named in system-packages")
     return SystemPackages({name: because for name, because in maybe.items() if name in known} | named, unresolved)
+
+
+def _to_read(wheels: Sequence[LockedWheel], session: Session, most_bytes: int | None) -> Sequence[LockedWheel]:
+    if most_bytes is None:
+        return wheels
+    affordable, left_bytes = readable_now(wheels, session.store, most_bytes=most_bytes)
+    if left_bytes:
+        what = f"the build, which downloads {size_text(left_bytes)}"
+        session.emit(Notice(f"which system libraries the wheels need is looked up by {what}"))
+    return affordable
 
 
 def _unresolved_sentence(libraries: tuple[MissingLibrary, ...], suite: Suite) -> str:

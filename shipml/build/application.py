@@ -210,7 +210,7 @@ def _changed(path: str) -> BuildError:
 
 
 def _hex(text: str) -> str:
-    """`text` as hex of its bytes: names may hold bytes that are no UTF-8."""
+    """`text` as hex of its bytes: names may hold bytes that are not UTF-8."""
     return os.fsencode(text).hex()
 
 

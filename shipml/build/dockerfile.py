@@ -90,7 +90,7 @@ RUN apt-get update \\
 def _user(plan: Plan) -> str:
     owner = owner_of(plan.user)
     if owner == 0:
-        return "# runs as root, as the settings say"
+        return "# runs as root: the settings say so"
     return (
         f"RUN groupadd --gid {owner} nonroot \\\n"
         f" && useradd --uid {owner} --gid {owner} --create-home --shell /usr/sbin/nologin nonroot"

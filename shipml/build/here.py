@@ -82,7 +82,7 @@ def _attempt(
 
     prepared = prepare(session, request, lambda platform: ask(platform).facts)
     plan = plan_of(request, prepared)
-    builder = EmbeddedBuilder(replace(session, allow_expired=request.allow_expired), request.folder)
+    builder = EmbeddedBuilder(replace(session.asked(request), upgrade=session.upgrade), request.folder)
     builder.check(plan)
     known = session.store.blob_digests()
     last = LastImage() if builder.knows(plan) else ask(plan.platform)

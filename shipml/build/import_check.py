@@ -59,7 +59,7 @@ class ImportFailure:
 
     @property
     def remedy(self) -> str:
-        """The smallest change that may mend it."""
+        """The smallest change that may fix it."""
         if library := _LIBRARY.search(self.text):
             return f"add the Debian package that has {library['soname']} to the setting system-packages"
         if self.error == "time":
@@ -95,7 +95,7 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
     try:
         runtime = runtimes.choose("auto", image, store)
     except UnavailableError as error:
-        emit(Notice(f"what the program imports was not tried: {error.message}"))
+        emit(Notice(f"the imports of the program were not checked: {error.message}"))
         return False
     with step(emit, "imports", f"{len(wanted)} modules") as running:
         source = resources.files("shipml.runtimes.inside").joinpath("import_probe.py").read_text(encoding="utf-8")
@@ -112,7 +112,7 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
         failures = list(read_answers(received.decode(errors="replace"), imports, ending))
         if not failures and (result.exit_code != 0 or MARK not in result.output):
             raise ImportCheckError(
-                f"what the program imports could not be tried: {result.because}",
+                f"the imports of the program could not be checked: {result.because}",
                 hint="see what it prints: shipml run -- python -c 'import MODULE'; or build with --no-check",
             )
         running.detail = f"{len(wanted) - len(failures)} of {len(wanted)} modules"

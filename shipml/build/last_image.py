@@ -125,7 +125,7 @@ class Puller:
             except ShipmlError as error:
                 if isinstance(error, CancelledError):
                     raise
-                self._emit(Notice(f"the last image of {reference.name} is no help: {error.message}", "warning"))
+                self._emit(Notice(f"cannot reuse layers of {reference.name}: {error.message}", "warning"))
                 continue
             if found is not None:
                 return _said_by(*found, store)

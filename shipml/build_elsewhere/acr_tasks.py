@@ -31,6 +31,7 @@ from shipml.build_elsewhere.context import (
     tell_secrets,
 )
 from shipml.build_elsewhere.failures import explain_failure
+from shipml.dockerfile.names import find_dockerfile
 from shipml.errors import (
     BuildError,
     ShipmlError,
@@ -57,7 +58,6 @@ __all__ = ["AcrTasksBuilder", "CloudBuild", "Patience", "cancel", "follow"]
 _TIMEOUT_SECONDS = 3600
 _CPUS = 2
 _COMPRESSION = 6
-_DOCKERFILE = "Dockerfile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class AcrTasksBuilder:
         if self._options.secrets or self._options.ssh or self._options.pull:
             raise UsageError(
                 "ACR Tasks have no --secret, --ssh or --pull",
-                hint="leave it away (bases are always pulled there), or build with: --builder docker",
+                hint="omit it (bases are always pulled there), or build with: --builder docker",
             )
         local = [wheel.filename for wheel in plan.wheels if wheel.url.startswith("file:")] if plan else []
         if local:
@@ -159,7 +159,7 @@ class AcrTasksBuilder:
             ShipmlError: as `build`.
         """
         self.check()
-        path = self._options.file or context.folder / _DOCKERFILE
+        path = self._options.file or find_dockerfile(context.folder) or context.folder / "Dockerfile"
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -28,14 +28,14 @@ def bring(engine: Engine, uses: Sequence[ImageUse], *, pull: bool, credentials: 
     """Pull what the engine lacks, or has for another platform; with `pull` everything.
 
     Raises:
-        ShipmlError: an image cannot be had; it is named.
+        ShipmlError: an image is not available; it is named.
     """
     for use in uses:
         try:
             wanted = _Wanted(Reference.parse(use.name), Platform.parse(use.platform) if use.platform else None)
         except UsageError as error:
             raise ConfigurationError(
-                f"the Dockerfile names an image wrongly: {error.message}", hint=error.hint
+                f"the Dockerfile has an invalid image name: {error.message}", hint=error.hint
             ) from error
         if pull or not _is_there(engine, wanted):
             _pull(engine, wanted, credentials, emit)

@@ -61,12 +61,20 @@ def build_elsewhere(
         labels=((SMOKE_LABEL, label),) if label else (),
     )
     if decision.value == ACR:
-        work = AzureBuild(request.folder, tuple(names), project.settings, options, decision, are_typed=are_typed)
+        work = AzureBuild(
+            request.folder,
+            tuple(names),
+            project.settings,
+            options,
+            decision,
+            request.no_dockerfile,
+            are_typed=are_typed,
+        )
         return _in_azure(session, make_plan, work, request, targets)
     return _on_engine(
         session,
         make_plan,
-        EngineBuild(request.folder, tuple(names), options, decision, _credentials_of_bases),
+        EngineBuild(request.folder, tuple(names), options, decision, request.no_dockerfile, _credentials_of_bases),
         request,
         targets,
     )
@@ -75,7 +83,7 @@ def build_elsewhere(
 def _on_engine(
     session: Session, make_plan: MakePlan, work: EngineBuild, request: PlanRequest, targets: Sequence[Output]
 ) -> BuildReport:
-    with connect_to_build(work.decision) as engine:
+    with connect_to_build(work) as engine:
         _tell_idle(session, request, has_dockerfile=work.has_dockerfile)
         image, report = work.run(engine, session.store, session.emit, lambda: make_plan(request))
         write_outputs(image, targets, work.references, session.emit)

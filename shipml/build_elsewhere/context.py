@@ -1,7 +1,7 @@
 """The build context as a tar in pieces: what Docker's .dockerignore rules let through, or exactly a plan's files.
 
 Nothing is held but one piece. Headers are in GNU's format: BuildKit takes a leading PAX header for the Dockerfile.
-Owners are root, as docker's own client sends them; modes and times are the files' own.
+Owners are root, which is how docker's own client sends them; modes and times are the files' own.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
+from shipml.dockerfile.names import ignore_files
 from shipml.errors import BuildError, ConfigurationError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Plan
@@ -64,7 +65,7 @@ def ignore_rules(folder: Path, dockerfile: Path) -> IgnorePatterns:
     Raises:
         ConfigurationError: a pattern that Docker refuses too, or a file that cannot be read.
     """
-    for path in (dockerfile.with_name(f"{dockerfile.name}.dockerignore"), folder / ".dockerignore"):
+    for path in ignore_files(folder, dockerfile):
         if path.is_file():
             try:
                 text = path.read_text(encoding="utf-8", errors="surrogateescape")
@@ -122,7 +123,7 @@ def _entry(entry: os.DirEntry[str], path: str) -> ContextEntry | None:
     if stat.S_ISREG(status.st_mode):
         source = Path(entry.path)
         return ContextEntry(path, tarfile.REGTYPE, mode, status.st_size, "", seconds, source)
-    return None  # sockets, pipes and devices are no part of a context
+    return None  # sockets, pipes and devices are not part of a context
 
 
 def plan_context(plan: Plan, folder: Path) -> Iterator[ContextEntry]:
@@ -144,7 +145,7 @@ def secrets_in(entries: Iterable[ContextEntry]) -> list[str]:
 
 
 def tell_secrets(paths: list[str], emit: Emit, whither: str) -> None:
-    """Warn of what `secrets_in` found; `whither` is what becomes of them, as in "are sent to Azure"."""
+    """Warn of what `secrets_in` found; `whither` is what becomes of them, such as "are sent to Azure"."""
     if not paths:
         return
     more = f" and {len(paths) - _SECRETS_SHOWN} more" if len(paths) > _SECRETS_SHOWN else ""
@@ -214,5 +215,5 @@ def _unreadable(path: str, error: OSError) -> BuildError:
 
 
 def _readable(path: str) -> str:
-    """A path as it can be printed: what is no UTF-8 in it came as surrogate escapes."""
+    """A path as it can be printed: what is not UTF-8 in it came as surrogate escapes."""
     return os.fsencode(path).decode("utf-8", "replace")

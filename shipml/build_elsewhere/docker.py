@@ -36,11 +36,12 @@ from shipml.build_elsewhere.docker_recipe import Recipe
 from shipml.build_elsewhere.failures import explain_failure
 from shipml.build_elsewhere.host_access import host_access, host_image, with_host_access
 from shipml.docker_engine import Engine
+from shipml.docker_engine.explain import EngineGoneError
+from shipml.dockerfile.names import find_dockerfile
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import (
     BuildError,
     ShipmlError,
-    TryAgainError,
     UnavailableError,
     UsageError,
 )
@@ -50,6 +51,7 @@ from shipml.facts.request import DockerOptions
 from shipml.oci.reference import Reference
 from shipml.store import Store
 from shipml.store.logs import log_file
+from shipml.text import size_text
 
 __all__ = ["DockerBuilder", "DockerOptions"]
 
@@ -117,7 +119,7 @@ class DockerBuilder:
         Raises:
             ShipmlError: as `build`.
         """
-        path = self._options.file or context.folder / "Dockerfile"
+        path = self._options.file or find_dockerfile(context.folder) or context.folder / "Dockerfile"
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -198,7 +200,7 @@ class DockerBuilder:
         return recipe
 
     def _needs_session(self, recipe: Recipe) -> str:
-        """What needs docker's buildx program, as in "ssh mounts need"; "" where nothing does."""
+        """What needs docker's buildx program, such as "ssh mounts need"; "" where nothing does."""
         if recipe.options.secrets or recipe.options.ssh:
             return "--secret and --ssh need"
         mount = recipe.dockerfile.session_mount()
@@ -232,8 +234,8 @@ class DockerBuilder:
         elif not self._has_buildkit:
             emit(
                 Notice(
-                    "the build knows neither private certificate authorities nor package indexes of this machine: "
-                    "that takes BuildKit"
+                    "the build does not get this machine's private certificate authorities and package indexes: "
+                    "that needs BuildKit"
                 )
             )
             yield recipe, ()
@@ -260,7 +262,7 @@ class _Body:
                     sent_bytes += len(chunk)
                     running.progress(sent_bytes, None)
                     yield chunk
-                running.detail = f"{sent_bytes} bytes sent"
+                running.detail = f"{size_text(sent_bytes)} sent"
         except ShipmlError as error:
             self.failure = error
             raise
@@ -274,9 +276,9 @@ class _Body:
 
 def _explained(error: ShipmlError, log: BuildLog) -> ShipmlError:
     log.note(error.message)
-    said = error.message.removeprefix("the Docker Engine cannot build the image: ")
-    found = explain_failure(said, log.tail, step=log.failed_step, log=str(log.path))
-    gone = isinstance(error, TryAgainError) and "went away" in error.message
-    if gone or (type(found) is BuildError and type(error) is not BuildError and not log.failed_step):
+    found = explain_failure(error.said or error.message, log.tail, step=log.failed_step, log=str(log.path))
+    if isinstance(error, EngineGoneError) or (
+        type(found) is BuildError and type(error) is not BuildError and not log.failed_step
+    ):
         return type(error)(error.message, hint=f"{error.hint}; the whole log: {log.path}")
     return found

@@ -105,7 +105,7 @@ _RULES = (
     ),
     _rule(
         r"fatal error: (?P<what>[\w./+-]+\.h): No such file", BuildError,
-        "the header {what} is missing: a package is compiled, as it has no wheel for this Python",
+        "the header {what} is missing: a package is compiled because it has no wheel for this Python",
         "take a Python that it has a wheel for, or add to the Dockerfile: {install_header}",
     ),
     _rule(

@@ -2,7 +2,7 @@
 
 Proxies are predefined build arguments, which engines keep out of the history. A private certificate authority and the
 password of a package index would need a secret mount, hence a session, which the SDK cannot open: instead they become
-a small image of their own, mounted while a RUN runs. It is mounted below /dev, which is no part of any layer, so not
+a small image of their own, mounted while a RUN runs. It is mounted below /dev, which is not part of any layer, so not
 even an empty mount point stays. What stays in the history are paths, as the values of the arguments that name them;
 and a Dockerfile that is itself copied into the image (`COPY . .`) has the mounts in it.
 """

@@ -12,6 +12,7 @@ from shipml.azure import is_acr_host
 from shipml.azure.runs import Runs
 from shipml.azure.session import AzureSession
 from shipml.build.builder import BuildContext
+from shipml.build.choose import has_dockerfile
 from shipml.build_elsewhere.acr_tasks import AcrTasksBuilder, CloudBuild
 from shipml.errors import NotAllowedError, UsageError
 from shipml.events import Emit, Notice
@@ -45,13 +46,15 @@ class AzureBuild:
     options: DockerOptions
     decision: Decision
     """Why the acr builder."""
+    no_dockerfile: bool = False
+    """Whether the folder's Dockerfile is ignored."""
     are_typed: bool = True
     """Whether the user chose the names; else a repository of the settings counts more."""
 
     @property
     def has_dockerfile(self) -> bool:
         """Whether the user's own Dockerfile is built."""
-        return self.options.file is not None or (self.folder / "Dockerfile").is_file()
+        return has_dockerfile(self.folder, self.options, no_dockerfile=self.no_dockerfile)
 
     @property
     def _platform(self) -> Platform:

@@ -8,18 +8,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from shipml.build.builder import BuildContext
+from shipml.build.choose import has_dockerfile
 from shipml.build_elsewhere.base_images import Credentials
 from shipml.build_elsewhere.built_image import BuiltImage
 from shipml.build_elsewhere.docker import DockerBuilder, DockerOptions
-from shipml.docker_engine import Engine, connect
+from shipml.docker_engine import Engine, NoEngineError, connect
+from shipml.dockerfile.names import find_dockerfile
+from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import NotAllowedError, UnavailableError
 from shipml.events import Emit
+from shipml.facts.dockerfile import UnsupportedInstruction
 from shipml.facts.plan import Decision, Plan
 from shipml.images import keep_built_on_engine
 from shipml.oci.digest import Digest
 from shipml.oci.reference import Reference
 from shipml.report import BuildReport, LayerReport
 from shipml.store import Store
+from shipml.text import listed
 
 __all__ = ["EngineBuild", "connect_to_build"]
 
@@ -35,13 +40,15 @@ class EngineBuild:
     options: DockerOptions
     decision: Decision
     """Why the docker builder."""
+    no_dockerfile: bool = False
+    """Whether the folder's Dockerfile is ignored."""
     credentials: Credentials | None = None
     """For the registries of bases; None takes what docker's own configuration has."""
 
     @property
     def has_dockerfile(self) -> bool:
         """Whether the user's own Dockerfile is built."""
-        return self.options.file is not None or (self.folder / "Dockerfile").is_file()
+        return has_dockerfile(self.folder, self.options, no_dockerfile=self.no_dockerfile)
 
     def run(
         self, engine: Engine, store: Store, emit: Emit, make_plan: Callable[[], Plan]
@@ -104,21 +111,35 @@ class EngineBuild:
         )
 
 
-def connect_to_build(decision: Decision) -> Engine:
+def connect_to_build(work: EngineBuild) -> Engine:
     """The user's engine.
 
     Raises:
-        UnavailableError: there is none; the hint names both ways out.
+        UnavailableError: there is none; the error says what needs it, and the hint names both ways out.
         NotAllowedError: this user may not use it.
     """
     try:
         return connect()
     except (UnavailableError, NotAllowedError) as error:
-        hint = error.hint.partition(", or work without it")[0]
-        raise type(error)(
-            f"the docker builder was chosen, because {decision.because}; but {error.message}",
-            hint=f"{hint}; or build without Docker, and without the Dockerfile: --builder embedded",
-        ) from error
+        hint = "install or start Docker" if isinstance(error, NoEngineError) else error.hint
+        reason, without = _without_engine(work)
+        raise type(error)(f"{reason}; but {error.message}", hint=f"{hint}; or {without}") from error
+
+
+def _without_engine(work: EngineBuild) -> tuple[str, str]:
+    """Why an engine is needed, and how to build without one: two clauses."""
+    chosen = f"the docker builder was chosen, because {work.decision.because}"
+    given = f"without {listed(work.options.given)} and " if work.options.given else ""
+    way = f"build {given}without Docker: --builder embedded"
+    path = (work.options.file or find_dockerfile(work.folder)) if work.has_dockerfile else None
+    if path is None or not path.is_file():
+        return chosen, way
+    arguments = dict(work.options.build_arguments)
+    found = understand_dockerfile(path.read_text(encoding="utf-8", errors="replace"), arguments, file=path.name)
+    if not isinstance(found, UnsupportedInstruction):
+        return chosen, way
+    reason = f"only a Docker Engine can build this Dockerfile, because of {found.sentence}"
+    return reason, f"build {given}without Docker and without the Dockerfile: --builder embedded --no-dockerfile"
 
 
 def _layers_under(engine: Engine, references: Sequence[Reference]) -> frozenset[Digest]:

@@ -39,7 +39,7 @@ app = typer.Typer(
     epilog="`shipml COMMAND --help` has every option, with examples",
 )
 _cache_app = typer.Typer(
-    cls=Group, rich_markup_mode=None, invoke_without_command=True, help="Show or empty the store of shipml", epilog=""
+    cls=Group, rich_markup_mode=None, invoke_without_command=True, help="Show or clean shipml's store", epilog=""
 )
 
 
@@ -67,7 +67,7 @@ def _help_without_command(context: typer.Context) -> None:
         raise typer.Exit
 
 
-_START, _MAKE, _SHIP, _SEE = "Start", "Make an image", "Bring it elsewhere", "See what is there"
+_START, _MAKE, _SHIP, _SEE = "Start", "Make an image", "Publish", "Inspect and clean up"
 add_command(app, init.init, "init", panel=_START)
 add_command(app, plan.plan, "plan", panel=_MAKE)
 add_command(app, build.build, "build", panel=_MAKE)

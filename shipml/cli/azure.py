@@ -61,7 +61,9 @@ class AzureRegistry:
 
     create: Annotated[
         bool,
-        typer.Option("--create", help="Make the Azure registry --name if it is not there yet", rich_help_panel=_PANEL),
+        typer.Option(
+            "--create", help="Make the Azure registry --account if it is not there yet", rich_help_panel=_PANEL
+        ),
     ] = False
     sku: Annotated[
         str, typer.Option(metavar="Basic|Standard|Premium", help="With --create: its size", rich_help_panel=_PANEL)
@@ -73,7 +75,10 @@ class AzureRegistry:
     location: Annotated[
         str,
         typer.Option(
-            metavar="REGION", help="With --create: as westeurope", show_default="the group's", rich_help_panel=_PANEL
+            metavar="REGION",
+            help="With --create: such as westeurope",
+            show_default="the group's",
+            rich_help_panel=_PANEL,
         ),
     ] = ""
 
@@ -89,7 +94,7 @@ def azure_to_push(sign_in: AzureSignIn, new: AzureRegistry, registry: str) -> Az
     if new != AzureRegistry() and not (new.create and registry == "acr"):
         raise UsageError(
             "--create, --sku, --resource-group and --location make a registry in Azure",
-            hint="use them together: --registry acr --create --name NAME --resource-group GROUP",
+            hint="use them together: --registry acr --create --account NAME --resource-group GROUP",
         )
     return replace(
         sign_in.options(),
@@ -160,7 +165,7 @@ def refuse_azure_options(azure: AzureSignIn, registry: str) -> None:
     if azure != AzureSignIn():
         raise UsageError(
             f"--device-code, --tenant, --subscription and --cloud are for Azure, not for {registry}",
-            hint="leave them away",
+            hint="omit them",
         )
 
 

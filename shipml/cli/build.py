@@ -19,7 +19,7 @@ from shipml.cli.options import Folder, Planning, parse_environment
 from shipml.cli.text import columns
 from shipml.errors import BuildError, UsageError
 from shipml.events import Event, OutputReceived
-from shipml.text import seconds_text, size_text
+from shipml.text import counted, seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.build.choose import DockerOptions
@@ -49,7 +49,7 @@ class DockerBuild:
         typer.Option(
             "--build-arg",
             metavar="NAME=VALUE",
-            help="Set an ARG; NAME alone takes ours; repeatable",
+            help="Set an ARG; NAME alone takes the value from your environment; repeatable",
             rich_help_panel=_PANEL,
         ),
     ] = None
@@ -120,7 +120,7 @@ def build(
         list[str] | None,
         typer.Option(
             metavar="REF",
-            help="Take layers that fit from the last image of this repository, too; repeatable",
+            help="Also reuse layers of the last image in this repository; repeatable",
             show_default="the repositories of --tag",
         ),
     ] = None,
@@ -128,7 +128,7 @@ def build(
         bool | None,
         typer.Option(
             "--load/--no-load",
-            help="Put the image into the Docker Engine, and fail if that fails; or leave the engine alone",
+            help="Load the image into the Docker Engine (required), or do not load it",
             show_default="if one runs here",
         ),
     ] = None,
@@ -146,7 +146,7 @@ def build(
       shipml build --platform linux/arm64           for another kind of machine, without emulation
       shipml build --output oci:./image             for skopeo, podman, crane
       shipml build --output - | docker load
-      shipml build --builder docker --no-cache      by the Docker Engine, all of it anew
+      shipml build --builder docker --no-cache      by the Docker Engine, without its cache
       shipml build --builder acr -t mlint.azurecr.io/churn:1.0    in Azure, into that registry
       digest=$(shipml build -q)
     """
@@ -226,13 +226,14 @@ def _summarise_layers(report: BuildReport, console: Console) -> None:
 def _summarise(report: BuildReport, console: Console) -> None:
     base = f" on {report.base}" if report.base else ""
     console.say(
-        f"built {', '.join(report.references)}: {size_text(report.size_bytes)} in {len(report.layers)} layers, "
+        f"built {', '.join(report.references)}: {size_text(report.size_bytes)} in "
+        f"{counted(len(report.layers), 'layer')}, "
         f"{report.reused_layers} reused, for {report.platform}{base}, "
         f"in {seconds_text(report.elapsed_seconds)}"
     )
     from shipml.oci.manifest import Platform
 
     if report.platform != str(Platform.of_this_machine()):
-        console.say(f"next: run it on {report.platform}; this machine is {Platform.of_this_machine()}", bold=True)
+        console.say(f"next: run it on a {report.platform} machine; this one is {Platform.of_this_machine()}", bold=True)
         return
     console.say(f"next: shipml run {shlex.quote(report.references[0].removesuffix(':latest'))}", bold=True)

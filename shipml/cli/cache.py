@@ -35,7 +35,7 @@ def info(
     if not console.as_json:
         console.data(_info_text(found))
     if not found["whole"]:
-        error = StoreError(f"the store {found['home']} is not whole", hint="build the images again: shipml build")
+        error = StoreError(f"the store {found['home']} is not complete", hint="build the images again: shipml build")
         raise typer.Exit(console.fail(error, document=found))
     if console.as_json:
         console.document(found)
@@ -45,7 +45,7 @@ def prune(
     console: Console,
     *,
     everything: Annotated[
-        bool, typer.Option("--all", help="Also what only makes the next build faster: downloads, unpacked trees")
+        bool, typer.Option("--all", help="Also remove downloads and unpacked files; the next build will be slower")
     ] = False,
     older_than: Annotated[
         float | None, typer.Option(min=0, metavar="DAYS", help="Only what was not used for so many days")
@@ -75,7 +75,7 @@ def prune(
 def _info_text(found: Mapping[str, Any]) -> str:
     broken = [f"{blob['digest']} of {blob['reference']} is missing" for blob in found["missing"]]
     broken += [f"{digest} is damaged" for digest in found["damaged"]]
-    state = "; ".join(broken) or ("every blob is whole" if found["verified"] else "nothing is missing")
+    state = "; ".join(broken) or ("every blob is whole" if found["verified"] else "complete")
     facts = [
         ("home", found["home"]),
         ("images", f"{found['images']}, which need {size_text(found['needed_bytes'])}"),

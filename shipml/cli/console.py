@@ -186,9 +186,7 @@ class Console:
         if self.verbose:
             self._display.pause()
             self._write_talk(text.rstrip())
-        return self.fail(
-            InternalError(f"shipml failed in a way that it should not: {last_line}", hint=_keep_log(home, text))
-        )
+        return self.fail(InternalError(f"internal error (a bug in shipml): {last_line}", hint=_keep_log(home, text)))
 
     def close(self) -> None:
         """Remove what is drawn only while the command runs."""

@@ -63,7 +63,7 @@ def tag(
     ],
     reference: Annotated[str, typer.Argument(metavar="REF", help="The new name: [REGISTRY/]NAME[:TAG]")],
 ) -> None:
-    """Give an image one more name, here and in the Docker Engine where there is one.
+    """Add a name to an image, here and in the Docker Engine if it runs.
 
     Examples:
       shipml tag iris username/ml-docker-app

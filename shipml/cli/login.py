@@ -9,6 +9,7 @@ import typer
 
 from shipml.cli.azure import AzureSignIn, login_to_azure, refuse_azure_options
 from shipml.cli.console import Console
+from shipml.cli.options import Account
 from shipml.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,12 +27,6 @@ RegistryName = Annotated[
         help="Docker Hub, one of Azure's registries, a registry's host, or a [registries.NAME] of the settings",
     ),
 ]
-AzureName = Annotated[
-    str,
-    typer.Option(
-        "--name", metavar="NAME", help="Name of the Azure registry (acr)", show_default="the only one that you see"
-    ),
-]
 
 
 def login(
@@ -39,12 +34,12 @@ def login(
     *,
     registry: RegistryName,
     azure: AzureSignIn,
-    name: AzureName = "",
+    account: Account,
     username: Annotated[
         str, typer.Option("--username", "-u", metavar="NAME", help="Who logs in", show_default="asked for")
     ] = "",
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password or token from stdin; without, it is asked for")
+        bool, typer.Option("--password-stdin", help="Read the password or token from stdin instead of prompting")
     ] = False,
     expose_token: Annotated[
         bool,
@@ -59,29 +54,29 @@ def login(
     config.json names gets them; without one they stand in that file, which you alone can read. There is no option for
     the password: command lines are seen by every process.
 
-    One of Azure's registries takes no password: who you are comes from the environment, the machine, GitHub Actions or
-    `az login`, and the token that is kept serves for three hours.
+    Azure registries need no password: your Azure identity is used (environment, managed identity, GitHub Actions or
+    `az login`), and the token that is kept is valid for three hours.
 
     Examples:
       shipml login hub                      asks for the Docker ID and an access token
       shipml login registry.example.org -u ann --password-stdin < token.txt
-      shipml login acr --name mlprod        as whom azure-identity finds; also: --device-code
+      shipml login acr --account mlprod     with your Azure identity, or --device-code
     """
     from shipml.pipeline import Shipml
     from shipml.publish.kinds import kind_of_host
 
     if registry == "acr" and not username:
-        login_to_azure(console, name, azure, expose_token=expose_token)
+        login_to_azure(console, account.given, azure, expose_token=expose_token)
         return
     with Shipml() as session:
-        location = session.locate(registry, name)
+        location = session.locate(registry, account.given)
     host, username = location.registry, username or location.username
     if kind_of_host(host).name == "acr" and not username:
         login_to_azure(console, host, azure, expose_token=expose_token)
         return
     refuse_azure_options(azure, host)
     if expose_token:
-        raise UsageError(f"--expose-token is for Azure, not for {host}", hint="leave it away")
+        raise UsageError(f"--expose-token is for Azure, not for {host}", hint="omit it")
     credentials = _read_credentials(console, host, username, from_stdin=password_stdin)
     with Shipml(emit=console.emit) as session:
         done = session.login(host, credentials)
@@ -94,7 +89,7 @@ def login(
         console.detail("a credential helper would keep it encrypted: see credsStore in docker's documentation")
 
 
-def logout(console: Console, *, registry: RegistryName, name: AzureName = "") -> None:
+def logout(console: Console, *, registry: RegistryName, account: Account) -> None:
     """Log out of a registry: forget the credentials that docker's config.json or its helper keeps.
 
     Examples:
@@ -104,7 +99,7 @@ def logout(console: Console, *, registry: RegistryName, name: AzureName = "") ->
     from shipml.pipeline import Shipml
 
     with Shipml(emit=console.emit) as session:
-        done = session.logout(session.locate(registry, name).registry)
+        done = session.logout(session.locate(registry, account.given).registry)
     if console.as_json:
         console.document(done.to_json())
     else:

@@ -18,13 +18,13 @@ if TYPE_CHECKING:  # completion needs none of it
     from shipml.docker_engine.ports import PublishedPort
 
 __all__ = [
+    "Account",
     "Choices",
     "Common",
     "Folder",
     "ImageName",
     "NoOverwrite",
     "Planning",
-    "RegistryOwner",
     "RegistryWord",
     "RepositoryName",
     "Tags",
@@ -60,7 +60,7 @@ ImageName = Annotated[
     typer.Argument(
         metavar="IMAGE|DIR",
         help="An image by name or digest, or the project folder that it was built from",
-        show_default="the last image built from the current folder",
+        show_default="the last image built here, or else below here, or else at all",
         autocompletion=complete_images,
     ),
 ]
@@ -69,16 +69,14 @@ RegistryWord = Annotated[
     typer.Option(
         "--registry",
         metavar="hub|acr|HOST|NAME",
-        help="Where to, instead of REF; NAME is a [registries.NAME] of the settings, or int or prod",
+        help="Target registry, instead of REF: Docker Hub, Azure, a host, or a name from the settings",
     ),
-]
-RegistryOwner = Annotated[
-    str,
-    typer.Option("--name", metavar="NAME", help="The Azure registry (acr), or the user or organisation (hub)"),
 ]
 RepositoryName = Annotated[
     str,
-    typer.Option("--repository", metavar="NAME", help="Repository there, as team/app", show_default="the image's name"),
+    typer.Option(
+        "--repository", metavar="NAME", help="Repository there, such as team/app", show_default="the image's name"
+    ),
 ]
 Tags = Annotated[
     list[str] | None,
@@ -90,6 +88,25 @@ Tags = Annotated[
 NoOverwrite = Annotated[
     bool, typer.Option("--no-overwrite", help="Fail if a tag there has another image already, instead of moving it")
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose registry it is, where the word for the registry does not say."""
+
+    account: Annotated[
+        str,
+        typer.Option(
+            "--account", metavar="NAME", help="Name of the Azure registry (acr), or Docker Hub user or organisation"
+        ),
+    ] = ""
+    name: Annotated[str, typer.Option("--name", hidden=True, help="Old spelling of --account")] = ""
+    """What `--account` was called before."""
+
+    @property
+    def given(self) -> str:
+        """The name that was typed, "" for none."""
+        return self.account or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +139,7 @@ class Choices:
         str | None,
         typer.Option(
             metavar="debian:SUITE|IMAGE",
-            help="Base: a suite, or an image that has Python, as python:3.12-slim",
+            help="Base: a suite, or an image that has Python, such as python:3.12-slim",
             show_default="the suite that has this Python",
         ),
     ] = None
@@ -132,7 +149,7 @@ class Choices:
     accelerator: Annotated[
         Literal["cpu", "cuda"] | None,
         typer.Option(
-            help="Which builds of packages to take that exist for both", show_default="cpu, unless the project says GPU"
+            help="CPU or GPU builds of packages such as torch", show_default="cpu, unless the project says GPU"
         ),
     ] = None
     locked: Annotated[
@@ -140,21 +157,21 @@ class Choices:
     ] = False
     strict: Annotated[
         bool,
-        typer.Option(
-            "--strict", help="Fail where requirements would be read otherwise than written", rich_help_panel="Lock"
-        ),
+        typer.Option("--strict", help="Fail instead of adjusting requirements", rich_help_panel="Lock"),
     ] = False
     upgrade: Annotated[
         bool,
         typer.Option("--upgrade", help="Resolve again instead of keeping earlier versions", rich_help_panel="Lock"),
     ] = False
     with_shell: Annotated[bool, typer.Option("--with-shell", help="Add bash and coreutils to the image")] = False
-    no_dockerfile: Annotated[bool, typer.Option("--no-dockerfile", help="Leave the project's own Dockerfile aside")] = (
-        False
-    )
+    no_dockerfile: Annotated[bool, typer.Option("--no-dockerfile", help="Ignore the project's Dockerfile")] = False
     allow_expired: Annotated[
         bool,
-        typer.Option("--allow-expired", help="Accept Debian package lists whose validity has ended (a stale mirror)"),
+        typer.Option("--allow-expired", help="Accept expired Debian package lists (outdated mirror)"),
+    ] = False
+    allow_older: Annotated[
+        bool,
+        typer.Option("--allow-older", help="Accept Debian package lists that are older than those used before"),
     ] = False
 
 
@@ -176,7 +193,8 @@ def parse_environment(items: Sequence[str], option: str = "--env") -> dict[str, 
         name, equals, value = item.partition("=")
         if not _ENVIRONMENT_NAME.fullmatch(name):
             raise UsageError(
-                f"{name!r} is not a name of an environment variable", hint=f"use {option} NAME=VALUE or {option} NAME"
+                f"{name!r} is not a valid name of an environment variable",
+                hint=f"use {option} NAME=VALUE or {option} NAME",
             )
         if not equals and name not in os.environ:
             raise UsageError(

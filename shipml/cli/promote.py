@@ -49,7 +49,7 @@ def promote(
 ) -> None:
     """Copy an image from one environment to another by digest; nothing is rebuilt.
 
-    Environments stand in the settings, such as [environments.dev] or [environments.prod]. The bytes come by the
+    Environments are defined in the settings, such as [environments.dev] and [environments.prod]. The bytes come by the
     shortest way: inside Azure, inside one registry, or through this machine, without what is there already. An image
     that never passed its smoke test here is fetched and run first.
 
@@ -61,9 +61,9 @@ def promote(
     from shipml.pipeline import Shipml
 
     if not target:
-        raise UsageError("it is not said where to", hint="add it: --to prod")
+        raise UsageError("--to is missing: which environment gets the image?", hint="add it: --to prod")
     if rollback and origin:
-        raise UsageError("--rollback and --from cannot both be meant", hint="omit --from")
+        raise UsageError("--rollback and --from cannot be combined", hint="omit --from")
     with Shipml(emit=console.emit_aside, azure=open_azure(console, azure.options())) as session:
         done = session.promote(
             reference,

@@ -15,9 +15,9 @@ from shipml.cli.azure import (
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import (
+    Account,
     ImageName,
     NoOverwrite,
-    RegistryOwner,
     RegistryWord,
     RepositoryName,
     Tags,
@@ -36,6 +36,7 @@ def push(
     *,
     azure: AzureSignIn,
     new: AzureRegistry,
+    account: Account,
     variables: Variables,
     image: ImageName = None,
     reference: Annotated[
@@ -43,35 +44,37 @@ def push(
         typer.Argument(metavar="REF", help="Where to: REGISTRY/NAME[:TAG]", show_default="the image's own name"),
     ] = None,
     registry: RegistryWord = "",
-    name: RegistryOwner = "",
     repository: RepositoryName = "",
     tag: Tags = None,
     no_overwrite: NoOverwrite = False,
     no_smoke: Annotated[bool, typer.Option("--no-smoke", help="Push an image that was not run")] = False,
     via: Annotated[
         Literal["auto", "client", "engine"],
-        typer.Option(help="What pushes: shipml itself, or the Docker Engine; auto: the engine what only it has"),
+        typer.Option(
+            help="What pushes: shipml itself, or the Docker Engine; auto: Docker only for images that it alone has"
+        ),
     ] = "auto",
 ) -> None:
-    """Push an image to a registry, after a smoke test of the very image that is pushed.
+    """Push an image once it has passed its smoke test.
 
     An image that has passed before is not run again. No Docker Engine is needed: only what the registry lacks is
     sent, with the credentials that `shipml login`, `docker login` or `podman login` kept, or those in SHIPML_USERNAME
-    and SHIPML_PASSWORD; for one of Azure's registries whom azure-identity finds will do, such as after `az login`.
-    IMAGE may be oci:DIR or docker-archive:FILE, or what only an engine has, which then pushes it.
+    and SHIPML_PASSWORD; Azure registries use your Azure sign-in, such as that of `az login`.
+    IMAGE may be oci:DIR or docker-archive:FILE, or an image that only Docker has, which then pushes it. A folder is
+    pushed as it is now: where files have changed since its build, that is an error; `shipml ship` builds first.
 
     Examples:
       shipml push iris username/ml-docker-app
       shipml push ./churn --registry registry.example.org --repository team/churn --tag 1.4 --tag latest
       shipml push oci:./image registry.example.org/team/churn:1.4
-      shipml push ./churn --registry acr --name mlprod
+      shipml push ./churn --registry acr --account mlprod
       shipml push username/ml-docker-app --json | jq -r .reference
     """
     from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
     from shipml.report import Outcome
 
-    destination = Destination(reference or "", registry, repository, tuple(tag or ()), name, no_overwrite)
+    destination = Destination(reference or "", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         pushed = session.push(image, destination, smoke=not no_smoke, via=via, environment=variables.environment())

@@ -66,7 +66,7 @@ class Checks:
     ] = None
     http: Annotated[
         str | None,
-        typer.Option(metavar="PATH", help="This path must answer, as /health", rich_help_panel="Smoke test"),
+        typer.Option(metavar="PATH", help="This path must answer, such as /health", rich_help_panel="Smoke test"),
     ] = None
     port: Annotated[
         int | None,
@@ -106,7 +106,7 @@ def run(
     runtime: Annotated[Literal["auto", "sandbox", "docker"], typer.Option(help="What runs the image")] = "auto",
     network: Annotated[bool, typer.Option("--network", help="Let the program reach the network")] = False,
     memory: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Memory limit, as 512m or 2g", show_default="none")
+        str | None, typer.Option(metavar="SIZE", help="Memory limit, such as 512m or 2g", show_default="none")
     ] = None,
     shm_size: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Size of /dev/shm, as 1g", show_default="64m, as docker's")
@@ -167,8 +167,8 @@ def run(
 
 
 def _show(result: SmokeResult, image: str | None, console: Console) -> None:
-    # Those that were demanded stand in the reason already.
-    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.because]
+    # The reason tells of those that were demanded.
+    measures = [f"{name} {value:g}" for name, value in result.measures.items() if name not in result.demanded]
     facts = ", ".join([*measures, f"{seconds_text(result.elapsed_seconds)} in the {result.runtime}"])
     if not result.passed:
         error = SmokeTestError(

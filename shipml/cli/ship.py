@@ -18,16 +18,16 @@ from shipml.cli.build import DockerBuild
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import (
+    Account,
     Choices,
     Folder,
     NoOverwrite,
-    RegistryOwner,
     RegistryWord,
     RepositoryName,
     Tags,
 )
 from shipml.cli.variables import Variables
-from shipml.text import seconds_text, size_text
+from shipml.text import counted, seconds_text, size_text
 
 if TYPE_CHECKING:
     from shipml.report import Outcome
@@ -41,11 +41,11 @@ def ship(
     choices: Choices,
     azure: AzureSignIn,
     new: AzureRegistry,
+    account: Account,
     docker: DockerBuild,
     variables: Variables,
     folder: Folder = Path(),
     registry: RegistryWord = "",
-    name: RegistryOwner = "",
     repository: RepositoryName = "",
     tag: Tags = None,
     builder: Annotated[Literal["auto", "embedded", "docker"], typer.Option(help="What makes the image")] = "auto",
@@ -60,7 +60,7 @@ def ship(
 
     Examples:
       shipml ship --registry registry.example.org
-      shipml ship ./churn --registry hub --name team --tag 1.4 --tag latest
+      shipml ship ./churn --registry hub --account team --tag 1.4 --tag latest
       image=$(shipml ship -q)               where the settings have one [registries.NAME]
     """
     from shipml.cli.command import keep_flat
@@ -69,7 +69,7 @@ def ship(
 
     keep_flat()
     request = PlanRequest(folder=folder, **asdict(choices))
-    destination = Destination("", registry, repository, tuple(tag or ()), name, no_overwrite)
+    destination = Destination("", registry, repository, tuple(tag or ()), account.given, no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         outcome = session.ship(
@@ -95,7 +95,7 @@ def _summarise(outcome: Outcome, console: Console) -> None:
     measures = "".join(f", {name} {value:g}" for name, value in outcome.measures.items())
     console.say(
         f"shipped {', '.join(str(reference) for reference in pushed.references)}: {size_text(built.size_bytes)} in"
-        f" {len(built.layers)} layers, {built.reused_layers} reused; smoke test: {pushed.smoke}{measures};"
+        f" {counted(len(built.layers), 'layer')}, {built.reused_layers} reused; smoke test: {pushed.smoke}{measures};"
         f" in {seconds_text(outcome.elapsed_seconds)}",
         bold=True,
     )

@@ -10,14 +10,17 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-from shipml.debian.index import fetch_file
+from shipml.debian.index import UnfinishedUpdateError, fetch_file
+from shipml.debian.library_names import packages_by_name
 from shipml.debian.loader_cache import MULTIARCH
 from shipml.debian.mirror import find_mirror
 from shipml.debian.release import fetch_release
-from shipml.events import step
+from shipml.errors import BuildError, UntrustedInputError
+from shipml.events import Notice, step
 from shipml.facts.pythons import Suite
 from shipml.oci.manifest import Platform
 from shipml.session import Session
+from shipml.text import counted
 
 __all__ = ["packages_with", "packages_with_paths"]
 
@@ -36,12 +39,25 @@ def packages_with(
 ) -> Mapping[str, tuple[str, ...]]:
     """The packages that have each library in the loader's folders, the likeliest first; () where none has.
 
+    Where the mirror lacks the index (it is in the middle of an update, or has none), the one of before answers, else
+    the names of the packages do.
+
     Raises:
-        TryAgainError, UntrustedInputError, BuildError: the index cannot be had, or is not what Debian signed.
+        TryAgainError, UntrustedInputError: the mirror cannot be reached, or its lists are not what Debian signed.
     """
     if not sonames:
         return {}
-    table = _table(suite, platform, session=session)
+    try:
+        table = _table(suite, platform, session=session)
+    except UntrustedInputError:
+        raise
+    except (UnfinishedUpdateError, BuildError) as error:
+        older = _older_table(suite, platform, session=session)
+        instead = "the one of before is used" if older is not None else "packages are found by their names"
+        session.emit(Notice(f"{error.message}: {instead}", "warning"))
+        if older is None:
+            return packages_by_name(sonames, suite, platform, session=session)
+        table = older
     return {soname: _best_first(soname, table.get(soname, [])) for soname in sonames}
 
 
@@ -52,22 +68,20 @@ def packages_with_paths(
     *,
     session: Session,
 ) -> Mapping[str, tuple[str, ...]]:
-    """The packages that have a file below /usr whose path ends so, as `/include/libpq-fe.h`: the likeliest first.
+    """The packages that have a file below /usr whose path ends so, such as `/include/libpq-fe.h`: the likeliest first.
 
     A header counts in a folder below that of headers, too, since pkg-config may name it: `/include/mariadb/mysql.h`.
     The index is fetched and read once for each new question: that is for builds that have failed.
 
     Raises:
-        TryAgainError, UntrustedInputError, BuildError: as `packages_with`.
+        TryAgainError, UntrustedInputError, BuildError: the index is not available, or is not what Debian signed.
     """
     key = json.dumps([suite.name, platform.architecture, find_mirror().debian])
     known: dict[str, list[list[str]]] = session.store.fact(_PATHS_FACT, key) or {}
     missing = [ending for ending in endings if ending not in known]
     if missing:
         with step(session.emit, "libraries", f"which packages of {suite.name} have {', '.join(missing)}"):
-            release = fetch_release(
-                find_mirror().debian, suite.name, http=session.http, allow_expired=session.allow_expired
-            )
+            release = fetch_release(find_mirror().debian, suite.name, session=session)
             found = _paths(fetch_file(release, f"main/Contents-{platform.architecture}", session.http), missing)
         known |= found
         session.store.keep_fact(_PATHS_FACT, key, known)
@@ -111,22 +125,32 @@ def _nearest_first(ending: str, rows: list[list[str]]) -> tuple[str, ...]:
 def _table(suite: Suite, platform: Platform, *, session: Session) -> Mapping[str, list[str]]:
     """Library → packages with their sections, as "libs/libgl1"."""
     mirror = find_mirror()
-    current = json.dumps([suite.name, platform.architecture, mirror.debian])
-    known = None if session.upgrade else session.store.fact(_CURRENT_FACT, current)
-    table: Mapping[str, list[str]] | None = session.store.fact(_FACT, known) if known else None
+    table = None if session.upgrade else _older_table(suite, platform, session=session)
     if table is not None:
         return table
     with step(session.emit, "libraries", f"which packages of {suite.name} have which") as running:
-        release = fetch_release(mirror.debian, suite.name, http=session.http, allow_expired=session.allow_expired)
+        release = fetch_release(mirror.debian, suite.name, session=session)
         path = f"main/Contents-{platform.architecture}"
-        digest = str(release.files[f"{path}.gz"].digest)
-        table = session.store.fact(_FACT, digest)
+        signed = release.files.get(f"{path}.gz")
+        table = session.store.fact(_FACT, str(signed.digest)) if signed else None
         if table is None:
             table = _read(fetch_file(release, path, session.http), MULTIARCH[platform.architecture])
-            session.store.keep_fact(_FACT, digest, table)
-        session.store.keep_fact(_CURRENT_FACT, current, digest)
-        running.detail = f"{len(table)} libraries"
+        if signed:
+            session.store.keep_fact(_FACT, str(signed.digest), table)
+            session.store.keep_fact(_CURRENT_FACT, _current_key(suite, platform), str(signed.digest))
+        running.detail = counted(len(table), "library", "libraries")
     return table
+
+
+def _older_table(suite: Suite, platform: Platform, *, session: Session) -> Mapping[str, list[str]] | None:
+    """The table that was made last for the suite; None where none is kept."""
+    known = session.store.fact(_CURRENT_FACT, _current_key(suite, platform))
+    table: Mapping[str, list[str]] | None = session.store.fact(_FACT, known) if known else None
+    return table
+
+
+def _current_key(suite: Suite, platform: Platform) -> str:
+    return json.dumps([suite.name, platform.architecture, find_mirror().debian])
 
 
 def _read(pieces: Iterator[bytes], multiarch: str) -> dict[str, list[str]]:

@@ -27,6 +27,7 @@ __all__ = [
     "Index",
     "PackageRecord",
     "PackageSource",
+    "UnfinishedUpdateError",
     "fetch_file",
     "fetch_index",
     "parse_relations",
@@ -46,6 +47,10 @@ _PIECE_BYTES = 1 << 20
 _PACKED_PIECE_BYTES = 1 << 16
 
 Archive = Literal["debian", "debian-security"]
+
+
+class UnfinishedUpdateError(TryAgainError):
+    """The mirror's signed release names an index that the mirror does not serve (yet, or any more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,8 @@ def fetch_index(release: Release, *, architecture: str, archive: Archive, store:
     """Bring `main` of a release into the store; returns the digest of its text, for `open_index`.
 
     Raises:
-        UntrustedInputError: the mirror's file is not the one that the release names.
+        UnfinishedUpdateError: the mirror does not have the file that the release names.
+        UntrustedInputError: that file unpacks to something else than the release names.
     """
     folder = f"main/binary-{architecture}/Packages"
     plain = release.files.get(folder)
@@ -150,7 +156,8 @@ def fetch_file(release: Release, path: str, http: HttpClient) -> Iterator[bytes]
     """Any other index of a release, unpacked, in pieces; `path` is without the ending of its compression.
 
     Raises:
-        UntrustedInputError: the mirror's file is not the one that the release names.
+        UnfinishedUpdateError: the mirror does not have the file that the release names.
+        BuildError: the release names no such file.
     """
     packed, data = _download(release, path, http)
     return _unpacked(data, packed.path)
@@ -166,22 +173,33 @@ def open_index(text: Digest, *, archive: Archive, store: Store) -> Index:
 
 
 def _download(release: Release, folder: str, http: HttpClient) -> tuple[IndexFile, bytes]:
-    """An index as the mirror has it, checked. gzip first: it inflates ten times faster than xz."""
-    packed = next(release.files[folder + end] for end in (".gz", ".xz", "") if folder + end in release.files)
-    url = release.index_url(packed)
+    """An index as the mirror has it, checked: by its hash, else by its name, in each of its compressions.
+
+    gzip first: it inflates ten times faster than xz.
+    """
+    files = [release.files[folder + end] for end in (".gz", ".xz") if folder + end in release.files]
+    if not files and folder in release.files:
+        files = [release.files[folder]]
+    if not files:
+        raise BuildError(f"{redacted(release.url)} has no {folder}", hint="set SHIPML_DEBIAN_MIRROR to another mirror")
+    for file in files:
+        for url in dict.fromkeys((release.index_url(file), f"{release.url}/{file.path}")):
+            data = _read(url, file, http)
+            if data is not None:
+                return file, data
+    raise UnfinishedUpdateError(
+        f"{redacted(release.url)}/{files[0].path} is not the file that the signed release names",
+        hint="the mirror may be in the middle of an update: try again later, or set SHIPML_DEBIAN_MIRROR to another",
+    )
+
+
+def _read(url: str, file: IndexFile, http: HttpClient) -> bytes | None:
+    """The file at that address; None where there is nothing, or another file."""
     try:
-        data = http.read(url, limit_bytes=packed.size_bytes)
-    except (UntrustedInputError, TryAgainError):
-        raise
-    except BuildError:  # a mirror without by-hash folders
-        url = f"{release.url}/{packed.path}"
-        data = http.read(url, limit_bytes=packed.size_bytes)
-    if Digest.of(data) != packed.digest:
-        raise UntrustedInputError(
-            f"{redacted(url)} is not the file that the signed release names ({len(data)} of {packed.size_bytes} bytes)",
-            hint="the mirror may be in the middle of an update: try again, or set SHIPML_DEBIAN_MIRROR to another",
-        )
-    return packed, data
+        data = http.read(url, limit_bytes=file.size_bytes)
+    except BuildError:  # nothing there, as on a mirror without by-hash folders; or a larger file
+        return None
+    return data if Digest.of(data) == file.digest else None
 
 
 def _keep(packed: IndexFile, data: bytes, plain: IndexFile, store: Store) -> None:
@@ -260,7 +278,7 @@ def parse_relations(text: str) -> tuple[tuple[Alternative, ...], ...]:
         for alternative in group.split("|"):
             match = _RELATION.fullmatch(alternative.replace("\n", " "))
             if match is None:
-                raise UntrustedInputError(f"{alternative.strip()[:80]!r} is no dependency as Debian writes it")
+                raise UntrustedInputError(f"{alternative.strip()[:80]!r} is not a dependency as Debian writes it")
             alternatives.append(Alternative(match["name"], match["relation"] or "", match["version"] or ""))
         groups.append(tuple(alternatives))
     return tuple(groups)

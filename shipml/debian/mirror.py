@@ -53,7 +53,7 @@ def _from_environment(variable: str) -> str | None:
         return None
     if not value.startswith(_SCHEMES):
         raise ConfigurationError(
-            f"{variable} is {value!r}, which is no http, https or file URL",
+            f"{variable} is {value!r}, which is not an http, https or file URL",
             hint=f"set it to the folder that holds dists/ and pool/, as in {_DEFAULT}",
         )
     return value.rstrip("/")

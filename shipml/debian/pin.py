@@ -16,6 +16,7 @@ from shipml.debian.index import (
     Archive,
     PackageRecord,
     PackageSource,
+    UnfinishedUpdateError,
     fetch_index,
     open_index,
 )
@@ -30,16 +31,15 @@ from shipml.debian.recipe import (
 from shipml.debian.release import Release, fetch_release
 from shipml.debian.versions import DebianVersion
 from shipml.errors import PlanError
-from shipml.events import step
+from shipml.events import Notice, step
 from shipml.facts.plan import BasePin, DebianPackagePin
 from shipml.facts.pythons import Suite
-from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.store import Store
 
-__all__ = ["existing_packages", "pin_base"]
+__all__ = ["existing_packages", "package_source", "pin_base", "pin_package"]
 
 _LISTS_FACT = "debian-lists-1"
 _PIN_FACT = "debian-pin-1"
@@ -90,15 +90,7 @@ def pin_base(
     if known is not None and (session.allow_expired or not known["expired"]):
         return _pin_from_json(known["pin"])
     with step(session.emit, "base", f"debian:{suite.name} for {platform}") as running:
-        lists = _lists(
-            suite,
-            platform,
-            mirror,
-            store=session.store,
-            http=session.http,
-            allow_expired=session.allow_expired,
-            upgrade=session.upgrade,
-        )
+        lists = _lists(suite, platform, mirror, session=session)
         pin = _choose(suite, platform, _source(lists, platform, session.store), extra=extra, with_shell=with_shell)
         running.detail = _summary(pin)
     session.store.keep_fact(_PIN_FACT, key, {"expired": lists.expired, "pin": _pin_to_json(pin)})
@@ -119,18 +111,19 @@ def existing_packages(
     """
     if not names:
         return frozenset()
-    with step(session.emit, "base", f"package lists of debian:{suite.name}"):
-        lists = _lists(
-            suite,
-            platform,
-            find_mirror(),
-            store=session.store,
-            http=session.http,
-            allow_expired=session.allow_expired,
-            upgrade=session.upgrade,
-        )
-    source = _source(lists, platform, session.store)
+    source = package_source(suite, platform, session=session)
     return frozenset(name for name in names if source.find(name))
+
+
+def package_source(suite: Suite, platform: Platform, *, session: Session) -> PackageSource:
+    """All packages of the suite, its updates and its security updates.
+
+    Raises:
+        TryAgainError, UntrustedInputError: as `pin_base`.
+    """
+    with step(session.emit, "base", f"package lists of debian:{suite.name}"):
+        lists = _lists(suite, platform, find_mirror(), session=session)
+    return _source(lists, platform, session.store)
 
 
 def _source(lists: _Lists, platform: Platform, store: Store) -> PackageSource:
@@ -156,14 +149,14 @@ def _choose(
         suite=suite.name,
         python=_python_version(base[f"python{suite.python}-minimal"].record),
         platform=platform,
-        packages=tuple(sorted(_pin_package(record, "part of the base") for record in given.values())),
+        packages=tuple(sorted(pin_package(record, "part of the base") for record in given.values())),
         extra_packages=tuple(sorted(extras)),
     )
 
 
 def _extra(chosen: Chosen, root_reason: str) -> DebianPackagePin:
     """A package beyond the base."""
-    return replace(_pin_package(chosen.record, _because(chosen, root_reason)), root=len(chosen.chain) == 1)
+    return replace(pin_package(chosen.record, _because(chosen, root_reason)), root=len(chosen.chain) == 1)
 
 
 def _because(chosen: Chosen, root_reason: str) -> str:
@@ -183,40 +176,46 @@ def _summary(pin: BasePin) -> str:
     return f"{pin.reference}, Python {pin.python}, {len(pin.packages)} packages{beyond}"
 
 
-def _lists(
-    suite: Suite,
-    platform: Platform,
-    mirror: Mirror,
-    *,
-    store: Store,
-    http: HttpClient,
-    allow_expired: bool,
-    upgrade: bool,
-) -> _Lists:
-    """The package lists: those of the store while they are fresh, else the mirror's."""
+def _lists(suite: Suite, platform: Platform, mirror: Mirror, *, session: Session) -> _Lists:
+    """The package lists: those of the store while they are fresh, else the mirror's.
+
+    Lists of the store that are older serve while the mirror is in the middle of an update, as with apt.
+    """
     key = json.dumps([suite.name, platform.architecture, mirror.debian, mirror.security])
-    kept = store.fact(_LISTS_FACT, key)
-    if kept is not None and not upgrade:
-        lists = _Lists.from_json(kept)
-        is_fresh = 0 <= time.time() - lists.fetched_at_seconds < _FRESH_SECONDS
-        if is_fresh and (allow_expired or not lists.expired) and all(store.has_blob(at) for _, at in lists.indexes):
-            return lists
-    lists = _fetch_lists(suite, platform, mirror, store=store, http=http, allow_expired=allow_expired)
-    store.keep_fact(_LISTS_FACT, key, lists.to_json())
+    kept = _kept_lists(key, session)
+    if kept is not None and not session.upgrade and 0 <= time.time() - kept.fetched_at_seconds < _FRESH_SECONDS:
+        return kept
+    try:
+        lists = _fetch_lists(suite, platform, mirror, session=session)
+    except UnfinishedUpdateError as error:
+        if kept is None:
+            raise
+        session.emit(Notice(f"{error.message}: the package lists that were fetched before are used", "warning"))
+        return kept
+    session.store.keep_fact(_LISTS_FACT, key, lists.to_json())
     return lists
 
 
-def _fetch_lists(
-    suite: Suite, platform: Platform, mirror: Mirror, *, store: Store, http: HttpClient, allow_expired: bool
-) -> _Lists:
+def _kept_lists(key: str, session: Session) -> _Lists | None:
+    """The lists of the store, where all of them are there and may be used."""
+    kept = session.store.fact(_LISTS_FACT, key)
+    lists = None if kept is None else _Lists.from_json(kept)
+    if lists is None or not all(session.store.has_blob(digest) for _, digest in lists.indexes):
+        return None
+    return lists if session.allow_expired or not lists.expired else None
+
+
+def _fetch_lists(suite: Suite, platform: Platform, mirror: Mirror, *, session: Session) -> _Lists:
     """The mirror's package lists of a suite, its updates and its security updates; what is unchanged is not fetched."""
     parts: list[tuple[Archive, str]] = [("debian", suite.name), ("debian", f"{suite.name}-updates")]
     if suite.security:
         parts.append(("debian-security", f"{suite.name}-security"))
 
     def fetch(archive: Archive, codename: str) -> tuple[Release, tuple[Archive, Digest]]:
-        release = fetch_release(mirror.archive(archive), codename, http=http, allow_expired=allow_expired)
-        text = fetch_index(release, architecture=platform.architecture, archive=archive, store=store, http=http)
+        release = fetch_release(mirror.archive(archive), codename, session=session)
+        text = fetch_index(
+            release, architecture=platform.architecture, archive=archive, store=session.store, http=session.http
+        )
         return release, (archive, text)
 
     with ThreadPoolExecutor(len(parts)) as pool:
@@ -228,7 +227,8 @@ def _fetch_lists(
     )
 
 
-def _pin_package(record: PackageRecord, because: str) -> DebianPackagePin:
+def pin_package(record: PackageRecord, because: str) -> DebianPackagePin:
+    """The package of an index as a pin has it."""
     return DebianPackagePin(
         name=record.name,
         version=record.version,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -20,14 +21,16 @@ from shipml.errors import (
     TryAgainError,
     UntrustedInputError,
 )
-from shipml.http import HttpClient, redacted
+from shipml.http import redacted
 from shipml.oci.digest import Digest
+from shipml.session import Session
 
 if TYPE_CHECKING:
     import pysequoia
 
 __all__ = ["IndexFile", "Release", "fetch_release", "parse_release"]
 
+_SEEN_FACT = "debian-release-seen-1"
 _KEYS = Path(__file__).parent / "keys"
 _LIMIT_BYTES = 4 << 20
 _CLOCK_SKEW = dt.timedelta(hours=1)
@@ -56,6 +59,10 @@ class Release:
     """Whether indexes can be fetched by their digest, which is safe while the mirror is being updated."""
     expired: bool
     """Past its Valid-Until; only with `allow_expired`."""
+    made_at: dt.datetime
+    """When it was signed: its Date."""
+    archive: str
+    """Whose it is, by its Origin and Label: "Debian/Debian-Security"."""
 
     def index_url(self, file: IndexFile) -> str:
         """Where that index is."""
@@ -64,17 +71,18 @@ class Release:
         return f"{self.url}/{file.path}"
 
 
-def fetch_release(mirror: str, codename: str, *, http: HttpClient, allow_expired: bool) -> Release:
+def fetch_release(mirror: str, codename: str, *, session: Session) -> Release:
     """Fetch and check `dists/<codename>/InRelease` of the archive at `mirror`.
 
     Raises:
-        TryAgainError: it is past its Valid-Until or from the future, and `allow_expired` is not given.
+        TryAgainError: it is past its Valid-Until or from the future, and `allow_expired` is not given; or it is older
+            than one that was seen before, and `allow_older` is not given.
         UntrustedInputError: no good signature by a trusted key, another suite than asked for, or no release file.
         BuildError: the mirror does not have the suite.
     """
     url = f"{mirror}/dists/{codename}"
     try:
-        signed = http.read(f"{url}/InRelease", limit_bytes=_LIMIT_BYTES)
+        signed = session.http.read(f"{url}/InRelease", limit_bytes=_LIMIT_BYTES)
     except (UntrustedInputError, TryAgainError):
         raise
     except BuildError as error:
@@ -84,7 +92,9 @@ def fetch_release(mirror: str, codename: str, *, http: HttpClient, allow_expired
         ) from error
     text = _verified(signed, url).decode("utf-8", "replace")
     now = dt.datetime.now(dt.UTC)
-    return parse_release(text, url=url, codename=codename, now=now, allow_expired=allow_expired)
+    release = parse_release(text, url=url, codename=codename, now=now, allow_expired=session.allow_expired)
+    _check_not_older(release, codename, now, session)
+    return release
 
 
 def parse_release(text: str, *, url: str, codename: str, now: dt.datetime, allow_expired: bool) -> Release:
@@ -95,7 +105,11 @@ def parse_release(text: str, *, url: str, codename: str, now: dt.datetime, allow
             f"{redacted(url)} is signed for the suite {fields.get('Codename', '')!r}, not {codename!r}",
             hint="the mirror serves one suite under another's name; set SHIPML_DEBIAN_MIRROR to another mirror",
         )
-    expired = _is_expired(fields, url, now, allow_expired=allow_expired)
+    made_at = _date(fields, "Date", url)
+    if made_at is None:
+        raise UntrustedInputError(f"{redacted(url)}/InRelease has no date")
+    expired = _is_expired(fields, made_at, url, now, allow_expired=allow_expired)
+    archive = f"{fields.get('Origin', '')}/{fields.get('Label', '')}"
     _, _, checksums = text.partition("\nSHA256:")
     files = {
         path: IndexFile(path, int(size), Digest(hex_digest))
@@ -103,16 +117,32 @@ def parse_release(text: str, *, url: str, codename: str, now: dt.datetime, allow
     }
     if not files:
         raise UntrustedInputError(f"{redacted(url)}/InRelease names no index by SHA-256")
-    return Release(url, files, fields.get("Acquire-By-Hash") == "yes", expired)
+    return Release(url, files, fields.get("Acquire-By-Hash") == "yes", expired, made_at, archive)
 
 
-def _is_expired(fields: dict[str, str], url: str, now: dt.datetime, *, allow_expired: bool) -> bool:
-    made, valid_until = _date(fields, "Date", url), _date(fields, "Valid-Until", url)
-    if made is None:
-        raise UntrustedInputError(f"{redacted(url)}/InRelease has no date")
-    if made > now + _CLOCK_SKEW and not allow_expired:
+def _check_not_older(release: Release, codename: str, now: dt.datetime, session: Session) -> None:
+    """Refuse a release that is older than one of the same suite seen before, as apt does; remember the newest."""
+    key = json.dumps([release.archive, codename])
+    seen_seconds: float = session.store.fact(_SEEN_FACT, key) or 0.0
+    made_seconds = release.made_at.timestamp()
+    if made_seconds < seen_seconds and not session.allow_older:
+        seen_at = dt.datetime.fromtimestamp(seen_seconds, dt.UTC)
         raise TryAgainError(
-            f"{redacted(url)} was signed on {made:%d %b %Y}, which is in the future",
+            f"{redacted(release.url)} was signed on {release.made_at:%d %b %Y %H:%M}, before the list of "
+            f"{seen_at:%d %b %Y %H:%M} that was used here: the mirror lags behind, or hides updates",
+            hint="set SHIPML_DEBIAN_MIRROR to another mirror; or accept the older list: --allow-older",
+        )
+    if seen_seconds < made_seconds <= now.timestamp() + _CLOCK_SKEW.total_seconds():
+        session.store.keep_fact(_SEEN_FACT, key, made_seconds)
+
+
+def _is_expired(
+    fields: dict[str, str], made_at: dt.datetime, url: str, now: dt.datetime, *, allow_expired: bool
+) -> bool:
+    valid_until = _date(fields, "Valid-Until", url)
+    if made_at > now + _CLOCK_SKEW and not allow_expired:
+        raise TryAgainError(
+            f"{redacted(url)} was signed on {made_at:%d %b %Y}, which is in the future",
             hint="set this machine's clock; or build with --allow-expired",
         )
     if valid_until is None or valid_until >= now:
@@ -131,7 +161,7 @@ def _date(fields: dict[str, str], name: str, url: str) -> dt.datetime | None:
     try:
         date = parsedate_to_datetime(fields[name])
     except ValueError as error:
-        raise UntrustedInputError(f"{redacted(url)}/InRelease has a {name} that is no date") from error
+        raise UntrustedInputError(f"{redacted(url)}/InRelease has a {name} that is not a date") from error
     return date if date.tzinfo else date.replace(tzinfo=dt.UTC)
 
 

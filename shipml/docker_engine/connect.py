@@ -23,12 +23,11 @@ from shipml.errors import (
 )
 from shipml.events import Emit, Notice, ignore
 
-__all__ = ["connect", "find"]
+__all__ = ["NoEngineError", "connect", "find"]
 
-_NONE_FOUND = UnavailableError(
-    "no Docker Engine was found on this machine",
-    hint="install or start Docker, or work without it: --builder embedded --runtime sandbox",
-)
+
+class NoEngineError(UnavailableError):
+    """Nothing here looks like a Docker Engine: no socket, no DOCKER_HOST, no docker context."""
 
 
 def connect(
@@ -42,13 +41,17 @@ def connect(
         home: the user's home folder.
 
     Raises:
+        NoEngineError: there is none.
         UnavailableError: it is not running, does not answer in time, or speaks another version of the API.
         NotAllowedError: this user has no right on the socket.
         ConfigurationError: DOCKER_HOST or the docker context are wrong.
     """
     candidates = endpoints(environment, home)
     if not candidates:
-        raise UnavailableError(_NONE_FOUND.message, hint=_NONE_FOUND.hint)
+        raise NoEngineError(
+            "no Docker Engine was found on this machine",
+            hint="install or start Docker, or work without it: --builder embedded --runtime sandbox",
+        )
     deadline = time.monotonic() + timeout_seconds
     attempts = [_Attempt(candidate, timeout_seconds) for candidate in candidates]
     failures: list[ShipmlError] = []
@@ -61,15 +64,16 @@ def connect(
 
 
 def find(*, timeout_seconds: float = 2.0, emit: Emit = ignore) -> Engine | None:
-    """As `connect`, for those who can do without an engine: None where there is none.
+    """As `connect`, for those who can work without an engine: None where there is none.
 
     An engine that the user named, or has no right to use, is worth a notice.
     """
     try:
         return connect(timeout_seconds=timeout_seconds)
+    except NoEngineError:
+        return None
     except (UnavailableError, NotAllowedError, ConfigurationError) as error:
-        if error.message != _NONE_FOUND.message:
-            emit(Notice(f"working without Docker Engine: {error.message}; {error.hint}", "warning"))
+        emit(Notice(f"working without Docker Engine: {error.message}; {error.hint}", "warning"))
         return None
 
 
@@ -142,7 +146,7 @@ def _api_version(endpoint: Endpoint, described: object) -> str:
     newest, oldest = str(described.get("ApiVersion", "")), str(described.get("MinAPIVersion") or "1.12")
     name = f"the Docker Engine {described.get('Version', '')} at {endpoint}"
     if not _number(newest):
-        raise UnavailableError(f"what answers at {endpoint} is no Docker Engine", hint="look at DOCKER_HOST")
+        raise UnavailableError(f"what answers at {endpoint} is not a Docker Engine", hint="look at DOCKER_HOST")
     if _number(newest) < _number(sdk.OLDEST_API):
         raise UnavailableError(
             f"{name} is too old: it speaks API {newest}, shipml needs {sdk.OLDEST_API}",

@@ -151,7 +151,7 @@ class Container:
                 self.started_at = time.monotonic()
                 sdk.api.start(self._name)
         except ShipmlError as error:
-            if not (found := _NOT_STARTED.search(error.message)):
+            if not (found := _NOT_STARTED.search(error.said)):
                 raise
             self.cause = _TAIL.sub("", found[0], count=1)
             self.exit_code = _NOT_EXECUTABLE if "permission denied" in self.cause.lower() else _NOT_FOUND
@@ -264,7 +264,7 @@ def _gpu_request(gpus: str) -> dict[str, Any]:
         return request | {"Count": int(gpus)}
     if gpus.startswith("device="):
         return request | {"DeviceIDs": gpus.removeprefix("device=").split(",")}
-    raise ConfigurationError(f"{gpus!r} names no GPUs", hint="use --gpus all, --gpus 2 or --gpus device=0,1")
+    raise ConfigurationError(f"{gpus!r} does not name GPUs", hint="use --gpus all, --gpus 2 or --gpus device=0,1")
 
 
 def _tar(files: Mapping[str, str]) -> bytes:

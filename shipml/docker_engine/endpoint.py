@@ -140,7 +140,7 @@ def _checked(url: str, source: str) -> str:
         return f"unix://{url}"
     if not url.startswith(_SCHEMES) or url in _SCHEMES:
         raise ConfigurationError(
-            f"{url!r}, from {source}, is no address of a Docker Engine",
+            f"{url!r}, from {source}, is not an address of a Docker Engine",
             hint="use unix:///path/to/docker.sock, tcp://host:2376 or ssh://user@host",
         )
     return url
@@ -152,5 +152,5 @@ def _json(path: Path) -> dict[str, Any]:
     except OSError:
         return {}
     except ValueError as error:
-        raise ConfigurationError(f"{path} is no JSON: {error}", hint="correct or remove the file") from error
+        raise ConfigurationError(f"{path} is not valid JSON: {error}", hint="correct or remove the file") from error
     return document if isinstance(document, dict) else {}

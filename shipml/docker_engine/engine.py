@@ -138,12 +138,13 @@ class Engine:
         """As `find_image`.
 
         Raises:
-            UsageError: it holds no such image.
+            UsageError: it does not have that image.
         """
         found = self.find_image(name)
         if found is None:
             raise UsageError(
-                f"the Docker Engine holds no image {name!r}", hint="list its images with `docker images`, or pull it"
+                f"the Docker Engine does not have the image {name!r}",
+                hint="list its images with `docker images`, or pull it",
             )
         return found
 
@@ -218,7 +219,7 @@ class Engine:
         doing = f"pull {reference}"
         target = f"{reference.name}@{reference.digest}" if reference.digest else reference.name
         with step(emit, "pull", str(reference)) as running:
-            with self.sdk.doing(doing):
+            with self.sdk.doing(doing, asks_registry=True):
                 stream = self.sdk.stream.pull(
                     target,
                     tag=None if reference.digest else reference.tag or "latest",
@@ -227,7 +228,7 @@ class Engine:
                     auth_config=_auth_config(reference, auth),
                     platform=str(platform) if platform else None,
                 )
-            layer_progress(self.sdk.messages(stream, doing), running)
+            layer_progress(self.sdk.messages(stream, doing, asks_registry=True), running)
         return self.image(target if reference.digest else f"{reference.name}:{reference.tag or 'latest'}")
 
     def push(self, reference: Reference, auth: Mapping[str, str], emit: Emit = ignore) -> Digest:
@@ -239,7 +240,7 @@ class Engine:
         """
         doing = f"push {reference}"
         with step(emit, "push", str(reference)) as running:
-            with self.sdk.doing(doing):
+            with self.sdk.doing(doing, asks_registry=True):
                 stream = self.sdk.stream.push(
                     reference.name,
                     tag=reference.tag or "latest",
@@ -247,10 +248,10 @@ class Engine:
                     decode=True,
                     auth_config=_auth_config(reference, auth),
                 )
-            digest = layer_progress(self.sdk.messages(stream, doing), running)
+            digest = layer_progress(self.sdk.messages(stream, doing, asks_registry=True), running)
             if digest is None:
                 raise TryAgainError(
-                    f"the push of {reference} ended without a digest: nobody knows whether it arrived",
+                    f"the push of {reference} ended without a digest, so it is unknown whether the image arrived",
                     hint="push again: what has arrived is not sent twice",
                 )
             running.detail = f"{reference}@{digest}"
@@ -268,14 +269,14 @@ class Engine:
             ShipmlError: as the engine's complaint says.
         """
         doing = "build the image"
-        with self.sdk.doing(doing):
+        with self.sdk.doing(doing, asks_registry=True):
             stream = self.sdk.post(
                 "/build",
                 body=context,
                 parameters=parameters,
                 headers={"Content-Type": "application/x-tar", **headers},
             )
-        return self.sdk.messages(stream, doing)
+        return self.sdk.messages(stream, doing, asks_registry=True)
 
 
 def _auth_config(reference: Reference, auth: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from shipml.errors import (
     UsageError,
 )
 
-__all__ = ["engine_gone", "explain", "unreachable"]
+__all__ = ["EngineGoneError", "engine_gone", "explain", "unreachable"]
 
 _START_COMMANDS = {
     "docker": "start it: sudo systemctl start docker",
@@ -26,6 +26,10 @@ _START_COMMANDS = {
     "podman": "start it: systemctl --user start podman.socket",
 }
 _TEXT_LIMIT = 600
+
+
+class EngineGoneError(TryAgainError):
+    """The engine stopped answering in the middle of a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ _RULES = (
     _rule(
         r"incorrect username or password|unauthorized|authentication required|no basic auth credentials|access denied"
         r"|requested access to the resource is denied|insufficient_scope|\bdenied:|\b40[13] (?:Unauthorized|Forbidden)",
-        NotAllowedError, "the registry refuses it", "log in with an account that has the right: docker login REGISTRY",
+        NotAllowedError, "the registry refuses access", "log in with an account that may: docker login REGISTRY",
     ),
     _rule(
         r"no matching manifest|does not match the (?:specified|detected host) platform|exec format error"
@@ -71,7 +75,7 @@ _RULES = (
     ),
     _rule(
         r"could not select device driver|nvidia-container-cli|unknown or invalid runtime name: nvidia|unresolvable CDI",
-        UnavailableError, "the engine has no GPU to give",
+        UnavailableError, "the engine has no GPU",
         "install the NVIDIA container toolkit on the engine's machine, or run without --gpus",
     ),
     _rule(
@@ -103,36 +107,44 @@ _STOPPING = re.compile(
     r"|failed to mount \S*buildkit-mount\d+"
 )
 _NETWORK = next(rule for rule in _RULES if rule.pattern.search("unexpected EOF"))
-_ASK_REGISTRIES = ("push ", "pull ", "build ")
 _TLS_FAILURE = re.compile(r"certificate|\bssl\b|\btls\b|to an HTTPS server", re.IGNORECASE)
 _TLS_REASON = re.compile(r"(?:\[SSL: \w+\] )?([^'\"\]]+) \(_ssl\.c:\d+\)")
 _HUNG_UP = re.compile(r"\bEOF\b|reset|aborted|broken pipe", re.IGNORECASE)
 """How a refused client's certificate may look: TLS 1.3 tells of it only after the client's first request."""
 
 
-def explain(text: str, doing: str) -> ShipmlError:
-    """The error for an engine's complaint `text` while it was asked to do `doing` ("push user/app:1")."""
+def explain(text: str, doing: str, *, asks_registry: bool = False) -> ShipmlError:
+    """The error for an engine's complaint.
+
+    Args:
+        text: the complaint; it is the error's `said`, too.
+        doing: what the engine was asked to do ("push user/app:1").
+        asks_registry: whether it asks a registry to do that: a cut connection may then be the registry's.
+    """
     shown = " ".join(text.split())[:_TEXT_LIMIT].rstrip(" .")
     stopping = TryAgainError(
         f"the Docker Engine cannot {doing}: it is stopping, or a part of it has failed ({shown})",
         hint="look whether it runs: docker info; then repeat the command",
+        said=text,
     )
     if _STOPPING.search(text):
         return stopping
     for rule in _RULES:
         if rule.pattern.search(text):
-            if rule is _NETWORK and not doing.startswith(_ASK_REGISTRIES):
+            if rule is _NETWORK and not asks_registry:
                 return stopping
-            return rule.error(f"the Docker Engine cannot {doing}: {rule.cause} ({shown})", hint=rule.hint)
+            return rule.error(f"the Docker Engine cannot {doing}: {rule.cause} ({shown})", hint=rule.hint, said=text)
     return BuildError(
-        f"the Docker Engine cannot {doing}: {shown}", hint="the engine's log may say more: journalctl -u docker"
+        f"the Docker Engine cannot {doing}: {shown}",
+        hint="the engine's log may say more: journalctl -u docker",
+        said=text,
     )
 
 
-def engine_gone(doing: str, endpoint: Endpoint) -> TryAgainError:
+def engine_gone(doing: str, endpoint: Endpoint) -> EngineGoneError:
     """The error for an engine that stopped answering in the middle of `doing`."""
     start = _START_COMMANDS.get(endpoint.kind, "start it again")
-    return TryAgainError(
+    return EngineGoneError(
         f"the Docker Engine at {endpoint} went away while it was asked to {doing}",
         hint=f"{start}; then repeat the command",
     )
@@ -145,7 +157,7 @@ def unreachable(  # noqa: PLR0911  (a table of cases)
     start = _START_COMMANDS.get(endpoint.kind, "start the engine that listens there")
     if re.search(r"permission denied|Errno 13\b", reason, re.IGNORECASE) and endpoint.is_local:
         return NotAllowedError(
-            f"you have no right to use the Docker Engine at {endpoint}",
+            f"you may not use the Docker Engine at {endpoint}",
             hint="join its group and log in again: sudo usermod -aG docker $USER",
         )
     if endpoint.url.startswith("ssh://"):
@@ -167,7 +179,7 @@ def unreachable(  # noqa: PLR0911  (a table of cases)
     if re.search(r"no such file|refused|Errno (?:2|111|61)\b", reason, re.IGNORECASE):
         return UnavailableError(f"no Docker Engine is running at {endpoint}", hint=_look(endpoint, start))
     return UnavailableError(
-        f"what answers at {endpoint} is no Docker Engine: {reason[:_TEXT_LIMIT]}", hint=_look(endpoint, start)
+        f"what answers at {endpoint} is not a Docker Engine: {reason[:_TEXT_LIMIT]}", hint=_look(endpoint, start)
     )
 
 

@@ -27,6 +27,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image, Layer
 from shipml.oci.reference import Reference
 from shipml.store import Store
+from shipml.text import size_text
 
 __all__ = ["load_image", "manifests_in"]
 
@@ -84,7 +85,8 @@ class _Loading:
         self._emit = emit
         self._manifest_of = manifest_of
         self._id = engine.id_of(image)
-        self._doing = f"load {references[0]}" if references else f"load the image {image.digest.short}"
+        self._name = str(references[0]) if references else f"the image {image.digest.short}"
+        self._doing = f"load {self._name}"
 
     def run(self) -> int:
         """Load; returns the bytes sent."""
@@ -93,7 +95,7 @@ class _Loading:
             if not self._is_there():
                 sent_bytes = self._send_lacking(running)
             self._tag()
-            running.detail = f"{sent_bytes / 1e6:.1f} MB sent" if sent_bytes else "it was there already"
+            running.detail = f"{size_text(sent_bytes)} sent" if sent_bytes else "it was there already"
         return sent_bytes
 
     def _is_there(self) -> bool:
@@ -115,7 +117,7 @@ class _Loading:
         sent_bytes = self._send(frozenset(), running)
         if not self._is_there():
             raise BuildError(
-                f"the Docker Engine took {self._doing.removeprefix('load ')} and does not have it now",
+                f"the Docker Engine took {self._name} and does not have it now",
                 hint="load again; the engine's log may say more: journalctl -u docker",
             )
         return sent_bytes

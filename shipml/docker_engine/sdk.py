@@ -81,8 +81,10 @@ class Sdk:
         self.stream.close()
 
     @contextmanager
-    def doing(self, what: str) -> Iterator[None]:
+    def doing(self, what: str, *, asks_registry: bool = False) -> Iterator[None]:
         """Translate what the SDK raises in the block; `what` completes "the Docker Engine cannot …".
+
+        `asks_registry` tells that the engine asks a registry for it.
 
         Raises:
             TryAgainError: the engine went away.
@@ -93,7 +95,7 @@ class Sdk:
         try:
             yield
         except docker.errors.APIError as error:
-            raise explain(failure_text(error), what) from error
+            raise explain(failure_text(error), what, asks_registry=asks_registry) from error
         except sdk_errors() as error:
             raise engine_gone(what, self.endpoint) from error
 
@@ -107,20 +109,22 @@ class Sdk:
             except docker.errors.NotFound:
                 return None
 
-    def messages(self, stream: Iterable[Mapping[str, Any]], what: str) -> Iterator[dict[str, Any]]:
+    def messages(
+        self, stream: Iterable[Mapping[str, Any]], what: str, *, asks_registry: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """The JSON messages of a stream. It is read to its end, which frees the connection; then its error is raised.
 
         Raises:
             ShipmlError: as the engine's complaint says.
         """
-        with self.doing(what):
+        with self.doing(what, asks_registry=asks_registry):
             failure = ""
             for message in stream:
                 failure = failure or error_of(message)
                 if not failure:
                     yield dict(message)
             if failure:
-                raise explain(failure, what)
+                raise explain(failure, what, asks_registry=asks_registry)
 
     def attach(self, container: str) -> Attached:
         """The output of a container that is started next; to be closed."""

@@ -43,7 +43,7 @@ def follow_dockerfile(project: Project) -> Project:
     settings = project.settings
     evidence = project.python_evidence
     if dockerfile.python and not settings.python:
-        evidence = (PythonEvidence(dockerfile.python, "Dockerfile:FROM", "version"), *evidence)
+        evidence = (PythonEvidence(dockerfile.python, f"{dockerfile.file}:FROM", "version"), *evidence)
     return replace(
         project,
         followed=dockerfile,
@@ -57,9 +57,10 @@ def follow_dockerfile(project: Project) -> Project:
             ),
             user=settings.user or dockerfile.user or _ROOT,
         ),
+        user_reason="" if settings.user else _user_reason(dockerfile),
         processes=_process(dockerfile) or project.processes,
         system_packages=(
-            *(SystemPackage(name, f"Dockerfile:{line}") for name, line in dockerfile.system_packages),
+            *(SystemPackage(name, f"{dockerfile.file}:{line}") for name, line in dockerfile.system_packages),
             *project.system_packages,
         ),
     )
@@ -71,13 +72,21 @@ def _variables(dockerfile: FollowedDockerfile, *, with_home: bool) -> dict[str, 
     return home | dict(dockerfile.environment)
 
 
+def _user_reason(dockerfile: FollowedDockerfile) -> str:
+    return f"{dockerfile.file} says so" if dockerfile.user else f"{dockerfile.file} does not switch to another user"
+
+
 def _process(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
     """The command as a line; what follows an ENTRYPOINT is one line with it."""
     command = dockerfile.command
     if command is None:
         return ()
     text = command.text or shlex.join((*command.entrypoint, *command.arguments))
-    return (ProcessLine("web", text, command.line, file="Dockerfile", is_exact=not command.text),)
+    if not text:
+        return ()
+    words = len(shlex.split(text)) if command.is_entrypoint else len(command.entrypoint)
+    is_exact = not command.text
+    return (ProcessLine("web", text, command.line, dockerfile.file, is_exact=is_exact, entrypoint_words=words),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +112,7 @@ def place_files(files: Sequence[ApplicationFile], dockerfile: FollowedDockerfile
         found = dict(_copy(copied, files, folders))
         if not found and copied.source:
             raise PlanError(
-                f"Dockerfile:{copied.line} copies {copied.source}, which is not in the project or is never sent",
+                f"{dockerfile.file}:{copied.line} copies {copied.source}, which is not in the project or is never sent",
                 hint="see what is left out: shipml plan; the setting include keeps a file",
             )
         placed.update(found)

@@ -107,7 +107,9 @@ def parse_dockerignore(text: str) -> list[str]:
 def numbered_patterns(text: str) -> list[tuple[int, str]]:
     """The same with the numbers of their lines, from 1."""
     lines = enumerate(text.removeprefix("\ufeff").split("\n"), start=1)
-    return [(number, pattern) for number, line in lines if not line.startswith("#") and (pattern := line.strip(_BLANKS))]
+    return [
+        (number, pattern) for number, line in lines if not line.startswith("#") and (pattern := line.strip(_BLANKS))
+    ]
 
 
 def _clean(pattern: str) -> str:

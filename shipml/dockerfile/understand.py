@@ -43,14 +43,19 @@ class _UnsupportedError(Exception):
 
 
 def understand_dockerfile(
-    text: str, build_arguments: Mapping[str, str] | None = None
+    text: str, build_arguments: Mapping[str, str] | None = None, *, file: str = "Dockerfile"
 ) -> FollowedDockerfile | UnsupportedInstruction:
     """What the Dockerfile says.
 
     Args:
         text: of the Dockerfile.
         build_arguments: values of its ARGs.
+        file: its name.
     """
+    return replace(_understood(text, build_arguments), file=file)
+
+
+def _understood(text: str, build_arguments: Mapping[str, str] | None) -> FollowedDockerfile | UnsupportedInstruction:
     document = parse_dockerfile(text)
     arguments = dict(build_arguments or {})
     stages = document.stages(arguments)
@@ -272,12 +277,15 @@ def _command(reader: _Reader, instruction: Instruction) -> None:
     line = instruction.first_line + 1
     words, text = _form(instruction.rest)
     before = reader.found.command or DockerfileCommand()
-    if instruction.keyword == "ENTRYPOINT":
-        if text and before.text:
-            raise _UnsupportedError("ENTRYPOINT and CMD are both written for a shell")
-        found = DockerfileCommand(words, (), text, line)
-    elif before.text:
-        found = before  # a shell's ENTRYPOINT ignores CMD
+    if instruction.keyword == "ENTRYPOINT" and text:
+        found = DockerfileCommand(text=text, line=line, is_entrypoint=True)  # CMD has no effect beside it
+    elif instruction.keyword == "ENTRYPOINT":
+        if words and before.text and not before.is_entrypoint:
+            raise _UnsupportedError("an ENTRYPOINT with a CMD for a shell is not understood")
+        kept = "" if before.is_entrypoint or words else before.text
+        found = DockerfileCommand(words, before.arguments, kept, line)
+    elif before.is_entrypoint:
+        found = before
     elif before.entrypoint and text:
         raise _UnsupportedError("a CMD for a shell after an ENTRYPOINT is not understood")
     else:
@@ -302,6 +310,13 @@ def _healthcheck(reader: _Reader, instruction: Instruction) -> None:
         reader.found = replace(reader.found, health_path=match["path"])
 
 
+def _shell(reader: _Reader, instruction: Instruction) -> None:
+    """Which shell reads RUN and CMD: what is understood of them means the same to each of these."""
+    words, _ = _form(reader.text(instruction))
+    if not words or posixpath.basename(words[0]) not in {"sh", "bash", "dash"}:
+        raise _UnsupportedError("another shell than sh or bash is not understood")
+
+
 def _nothing(reader: _Reader, instruction: Instruction) -> None:
     """What changes nothing of what the image does."""
     del reader, instruction
@@ -319,6 +334,8 @@ _KEYWORDS: Mapping[str, Callable[[_Reader, Instruction], None]] = {
     "LABEL": _label,
     "MAINTAINER": _maintainer,
     "RUN": _run,
+    "ONBUILD": _nothing,
+    "SHELL": _shell,
     "STOPSIGNAL": _nothing,
     "USER": _user,
     "WORKDIR": _workdir,

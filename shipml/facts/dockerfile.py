@@ -18,11 +18,12 @@ class UnsupportedInstruction:
     """Its beginning, on one line."""
     because: str
     """A clause without full stop."""
+    file: str = "Dockerfile"
 
     @property
     def sentence(self) -> str:
         """Where, what and why."""
-        return f"Dockerfile:{self.line} ({self.instruction}): {self.because}"
+        return f"{self.file}:{self.line} ({self.instruction}): {self.because}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class DockerfileCommand:
     text: str = ""
     """The command as one string, where it is written for a shell; then the two others are ()."""
     line: int = 0
+    is_entrypoint: bool = False
+    """Whether `text` is that of ENTRYPOINT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,8 @@ class FollowedDockerfile:
     """As a requirements file takes them: `--extra-index-url URL`."""
     health_path: str = ""
     """Of HEALTHCHECK, where it asks an URL of this machine."""
+    file: str = "Dockerfile"
+    """Its name."""
 
 
 Following: TypeAlias = Literal["ignore", "try", "follow"]

@@ -254,8 +254,9 @@ class Plan:
     """Sorted by path; every parent folder is an entry of its own."""
     layers: tuple[LayerPlan, ...]
     command: tuple[str, ...]
-    """Config.Cmd: the program and its arguments."""
+    """Config.Cmd: the program and its arguments, or what follows the entrypoint."""
     entrypoint: tuple[str, ...] = ()
+    """Config.Entrypoint: what stays where a run gives a command of its own."""
     environment: tuple[tuple[str, str], ...] = ()
     """Sorted by name."""
     labels: tuple[tuple[str, str], ...] = ()

@@ -94,6 +94,8 @@ class ProcessLine:
     """Where it stands."""
     is_exact: bool = False
     """Whether its words are meant as they are: no shell would have read them."""
+    entrypoint_words: int = 0
+    """How many of its first words are an image's ENTRYPOINT; of what a shell would have read, all are or none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +224,8 @@ class Project:
     """The project's own; None where it has none."""
     followed: FollowedDockerfile | None = None
     """The Dockerfile that the image is built as; None where the project's other files decide."""
+    user_reason: str = ""
+    """Why the settings' user is the one, where a Dockerfile says it: a clause without full stop."""
     places: tuple[tuple[str, str], ...] = ()
     """(path, absolute path in the image) of files that a Dockerfile puts elsewhere, sorted; once for each place."""
     name: str | None = None

@@ -28,6 +28,7 @@ class PlanRequest:
     upgrade: bool = False
     with_shell: bool = False
     allow_expired: bool = False
+    allow_older: bool = False
     no_dockerfile: bool = False
     """Leave the project's Dockerfile aside."""
     must_follow: bool = False

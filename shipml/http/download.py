@@ -161,6 +161,7 @@ def failure(error: Exception, url: str, what: str = "could not download {}") -> 
     again = TryAgainError(
         f"{what.format(redacted(url))}: {text}",
         hint="check the network, proxy (HTTPS_PROXY) and certificate (SSL_CERT_FILE) settings",
+        said=text,
     )
     again.__cause__ = error
     return again

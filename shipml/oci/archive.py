@@ -166,7 +166,7 @@ def read_archive(path: Path, reference: str | None = None, *, platform: Platform
         return read_layout_from(members, str(path), reference, platform=platform)
     if "manifest.json" in members:
         return _read_docker_archive(members, path, reference)
-    raise UntrustedInputError(f"{path} is no image archive: it has neither {LAYOUT_FILE} nor manifest.json")
+    raise UntrustedInputError(f"{path} is not an image archive: it has neither {LAYOUT_FILE} nor manifest.json")
 
 
 class _Members:
@@ -184,7 +184,7 @@ class _Members:
                     for member in archive:
                         self._add(member)
         except tarfile.TarError as error:
-            raise UntrustedInputError(f"{path} is no tar: {error}") from error
+            raise UntrustedInputError(f"{path} is not a tar: {error}") from error
         except OSError as error:
             raise BuildError(f"cannot read {path}: {error.strerror}") from error
 
@@ -262,7 +262,7 @@ def _choose_docker_entry(members: _Members, path: Path, reference: str | None) -
     wrapped = parse_document(b'{"entries":' + _small(members, "manifest.json") + b"}", f"manifest.json of {path}")
     entries = wrapped["entries"]
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UntrustedInputError(f"manifest.json of {path} is no list of images")
+        raise UntrustedInputError(f"manifest.json of {path} is not a list of images")
     wanted = str(Reference.parse(reference)) if reference else None
     found = [entry for entry in entries if wanted is None or wanted in (entry.get("RepoTags") or ())]
     if len(found) == 1:

@@ -155,13 +155,13 @@ def parse_manifest(data: bytes, media_type: str = "") -> Manifest:
     media_type = str(document.get("mediaType") or media_type or MANIFEST_MEDIA_TYPE)
     layers = document.get("layers")
     if media_type not in _MANIFEST_MEDIA_TYPES or document.get("schemaVersion") != 2 or not isinstance(layers, list):  # noqa: PLR2004
-        raise UntrustedInputError(f"{media_type[:100]!r} is no image manifest that shipml reads")
+        raise UntrustedInputError(f"{media_type[:100]!r} is not an image manifest that shipml reads")
     config = Descriptor.from_json(document.get("config") or {})
     if config.media_type not in _CONFIG_MEDIA_TYPES:
         raise UntrustedInputError(f"the manifest is of an artifact ({config.media_type[:100]}), not of an image")
     annotations = document.get("annotations") or {}
     if not isinstance(annotations, dict):
-        raise UntrustedInputError("the manifest's annotations are no object")
+        raise UntrustedInputError("the manifest's annotations are not an object")
     return Manifest(
         media_type,
         config,

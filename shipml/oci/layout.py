@@ -193,7 +193,7 @@ class _Folder:
             ) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise UntrustedInputError(f"{path} is no plain file")
+            raise UntrustedInputError(f"{path} is not a plain file")
         return os.fdopen(descriptor, "rb")
 
 

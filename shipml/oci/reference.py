@@ -52,7 +52,7 @@ class Reference:
         wrong = _what_is_wrong(registry, repository, tag)
         if wrong:
             raise UsageError(
-                f"{text!r} is no image reference: {wrong}", hint=_mended(registry, repository, tag, digest)
+                f"{text!r} is not a valid image name: {wrong}", hint=_mended(registry, repository, tag, digest)
             )
         if tag is None and digest is None:
             tag = "latest"
@@ -112,7 +112,8 @@ def _digest(digest_text: str, text: str) -> Digest:
         return Digest.parse(digest_text)
     except UntrustedInputError as error:
         raise UsageError(
-            f"{text!r} is no image reference: {error.message}", hint="copy the whole digest, as shipml images prints it"
+            f"{text!r} is not a valid image name: {error.message}",
+            hint="copy the whole digest, as shipml images prints it",
         ) from error
 
 

@@ -197,7 +197,7 @@ class _Unpacker:
         kind = self._kind(folder)
         if kind not in (0, stat.S_IFDIR, stat.S_IFCHR):
             raise UntrustedInputError(
-                f"the layer writes {entry.name} through {folder.decode(errors='replace')}, which is no folder"
+                f"the layer writes {entry.name} through {folder.decode(errors='replace')}, which is not a folder"
             )
         if kind != stat.S_IFDIR:
             self._make_folder(folder, was_whiteout=kind == stat.S_IFCHR)

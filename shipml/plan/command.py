@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from shipml.errors import PlanError
@@ -68,6 +68,8 @@ class Command:
     """Programs of the project that could have been taken instead."""
     idle: str = ""
     """The program's file where it only defines things; "" where it does something."""
+    entrypoint_words: int = 0
+    """How many of the arguments stay where a run gives a command of its own: the image's Entrypoint."""
     doubt: str = ""
     """Why another could be meant as well: a sentence without full stop; "" where it is clear."""
 
@@ -108,9 +110,12 @@ def _of_process(project: Project, process: ProcessLine, *, with_shell: bool) -> 
         arguments = tuple(shlex.split(process.command))
         ports = project.followed.exposed_ports if project.followed else ()
         http = _path_to_ask(project, arguments)
-        return Command(arguments, f"{source} says so", (), next(iter(ports), None), http)
+        port = next(iter(ports), None)
+        return Command(arguments, f"{source} says so", (), port, http, entrypoint_words=process.entrypoint_words)
     is_web = process.name == "web" and process.file == "Procfile"
     found = _from_line(project, process.command, source, with_shell=with_shell, is_web=is_web)
+    if process.entrypoint_words:
+        found = replace(found, entrypoint_words=len(found.arguments))
     return _checked(project, found)
 
 
@@ -346,7 +351,7 @@ def _checked(project: Project, command: Command) -> Command:
         and (file is None or not file.executable or "/" not in first)
     ):
         raise PlanError(
-            f"the command starts with {first}, which is no program by itself",
+            f"the command starts with {first}, which is not a program by itself",
             hint=f'put python before it: command = "python {" ".join(command.arguments)}"',
         )
     return command

@@ -94,7 +94,8 @@ def make_plan(
         wheels=lock.wheels,
         application=project.files,
         layers=layers,
-        command=command.arguments,
+        command=command.arguments[command.entrypoint_words :],
+        entrypoint=command.arguments[: command.entrypoint_words],
         environment=_environment(project, command, base, account),
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
@@ -218,7 +219,10 @@ def _timing(project: Project, options: PlanOptions) -> Timing:
 
 def _rfc3339(seconds: int) -> str:
     if not 0 <= seconds <= _LATEST_SECONDS:
-        raise PlanError(f"SOURCE_DATE_EPOCH={seconds} is no time that an image can have", hint="use seconds since 1970")
+        raise PlanError(
+            f"SOURCE_DATE_EPOCH={seconds} is not a time that an image can have",
+            hint="use seconds since 1970: git log -1 --format=%ct",
+        )
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -130,7 +130,7 @@ def _evidence(project: Project, requested: str | None) -> list[PythonEvidence]:
     """What counts, strongest first: names of environments (pyenv) and other interpreters say nothing to us."""
     if requested is not None:
         if not _VERSION.fullmatch(requested):
-            raise PlanError(f"--python {requested} is no version", hint="write it as 3.11")
+            raise PlanError(f"--python {requested} is not a version", hint="write it as 3.11")
         return [PythonEvidence(requested, "--python", "version")]
     return [item for item in project.python_evidence if item.kind == "range" or _VERSION.fullmatch(item.value)]
 
@@ -184,7 +184,7 @@ def _allows(evidence: PythonEvidence, suite: PythonBase) -> bool:
         return SpecifierSet(evidence.value).contains(suite.release, prereleases=True)
     except InvalidSpecifier as error:
         raise PlanError(
-            f'{evidence.source}: "{evidence.value}" is no range of versions', hint='write it as ">=3.10"'
+            f'{evidence.source}: "{evidence.value}" is not a range of versions', hint='write it as ">=3.10"'
         ) from error
 
 

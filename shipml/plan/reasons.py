@@ -179,7 +179,7 @@ def _other_programs(command: Command) -> Iterator[Decision]:
 
 def _user(project: Project) -> Decision:
     if project.settings.user:
-        return Decision("user", project.settings.user, f"{project.settings.source} says so")
+        return Decision("user", project.settings.user, project.user_reason or f"{project.settings.source} says so")
     return Decision("user", str(USER_ID), "a program needs no rights of root")
 
 

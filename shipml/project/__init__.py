@@ -13,6 +13,7 @@ from typing import Any
 
 from shipml.dockerfile.follow import follow_dockerfile
 from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
+from shipml.dockerfile.names import find_dockerfile, ignore_files
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError, UsageError
 from shipml.events import Emit, Notice, ignore
@@ -121,7 +122,7 @@ def read_project(
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
-        gpu_uses=find_gpu_uses(folder, paths, read_text(folder, "Dockerfile")),
+        gpu_uses=find_gpu_uses(folder, paths, _dockerfile_text(folder)),
         revision=read_revision(folder, emit),
         has_dockerfile=understood is not None,
         dockerfile=understood,
@@ -152,7 +153,7 @@ def _secrets(project: Project) -> tuple[FoundSecret, ...]:
     of_dockerfile = dict(followed.environment) if followed is not None else {}
     found = list(scan_files(project.folder, project.files))
     for name, value in settings.environment:
-        source = "Dockerfile" if of_dockerfile.get(name) == value else settings.source
+        source = followed.file if followed and of_dockerfile.get(name) == value else settings.source
         found += scan_environment(source, [(name, value)])
     found += scan_text("git remote", revision.source) if revision is not None else ()
     return tuple(sorted(one for one in set(found) if not allowed_by(settings.allowed_secrets, one)))
@@ -179,7 +180,7 @@ def read_outline(folder: Path) -> Project:
     return Project(
         folder=folder,
         settings=read_settings(pyproject, documents.get("shipml.toml")),
-        has_dockerfile=(folder / "Dockerfile").is_file(),
+        has_dockerfile=find_dockerfile(folder) is not None,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
     )
@@ -195,8 +196,14 @@ def is_understood(folder: Path) -> bool:
 
 
 def _dockerfile(folder: Path) -> FollowedDockerfile | UnsupportedInstruction | None:
-    text = read_text(folder, "Dockerfile")
-    return None if text is None else understand_dockerfile(text)
+    file, text = _dockerfile_text(folder)
+    return understand_dockerfile(text, file=file) if file else None
+
+
+def _dockerfile_text(folder: Path) -> tuple[str, str]:
+    """Name and text of the project's Dockerfile, "" and "" where it has none."""
+    path = find_dockerfile(folder)
+    return (path.name, read_text(folder, path.name) or "") if path is not None else ("", "")
 
 
 def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
@@ -215,20 +222,15 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    name = "Dockerfile.dockerignore"
-    text = read_text(folder, name) if (folder / "Dockerfile").is_file() else None
-    if text is None:
-        name = ".dockerignore"
-        text = read_text(folder, name)
-    placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text or "")]
+    texts = ((path.name, read_text(folder, path.name)) for path in ignore_files(folder, find_dockerfile(folder)))
+    name, text = next(((name, text) for name, text in texts if text is not None), ("", ""))
+    placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text)]
     placed += [(pattern, f"exclude in {settings.source}") for pattern in settings.exclude]
     placed += [(f"!{pattern.removeprefix('!')}", f"include in {settings.source}") for pattern in settings.include]
     include = [pattern.removeprefix("!") for pattern in settings.include]
     IgnorePatterns(settings.exclude, source=settings.source)  # so that an error names the file that holds the pattern
     named = IgnorePatterns(include, source=settings.source)
-    return FileRules(
-        IgnorePatterns([pattern for pattern, _ in placed], places=[place for _, place in placed]), named
-    )
+    return FileRules(IgnorePatterns([pattern for pattern, _ in placed], places=[place for _, place in placed]), named)
 
 
 def _python_evidence(

@@ -27,6 +27,8 @@ _CONFIGURATION = (
     "setup.cfg",
     "tox.ini",
     "Dockerfile",
+    "dockerfile",
+    "Containerfile",
     ".condarc",
 )
 

@@ -61,7 +61,9 @@ def find_files(folder: Path, rules: FileRules, *, store: Store | None, emit: Emi
     walk = _Walk(folder, rules, emit)
     walk.visit("")
     files = _with_digests(folder, walk.found.files, store)
-    return FoundFiles(sorted(files, key=lambda file: os.fsencode(file.path)), sorted(walk.found.left_out), sorted(walk.found.ignored))
+    return FoundFiles(
+        sorted(files, key=lambda file: os.fsencode(file.path)), sorted(walk.found.left_out), sorted(walk.found.ignored)
+    )
 
 
 class _Walk:
@@ -225,7 +227,9 @@ _FILES = {
     **dict.fromkeys((".ds_store", "thumbs.db", ".coverage"), CACHE),
 }
 _CACHES = re.compile(r".+\.py[co]|.+\.swp|\.coverage\..+")
-_AT_THE_TOP = re.compile(r"(?:.+\.)?dockerfile(?:\..+)?|\.dockerignore|shipml\.toml|pylock(?:\.[^.]+)?\.toml")
+_AT_THE_TOP = re.compile(
+    r"(?:.+\.)?(?:docker|container)file(?:\..+)?|\.(?:docker|container)ignore|shipml\.toml|pylock(?:\.[^.]+)?\.toml"
+)
 
 
 def reason_to_leave_out(entry: os.DirEntry[str], path: str) -> str:

@@ -139,7 +139,7 @@ def _unknown(name: str, table: Table, path: tuple[str, ...], source: str, root: 
     known = ", ".join(sorted(table.keys))
     where = f"[{_dotted(path, root)}]" if path or root else "the top of the file"
     return ConfigurationError(
-        f'{source}: there is no setting "{name}" in {where}',
+        f'{source}: unknown setting "{name}" in {where}',
         hint=f'did you mean "{near[0]}"?' if near else f"known settings: {known}",
     )
 

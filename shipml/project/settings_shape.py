@@ -21,7 +21,7 @@ class Shape:
     """What one key may hold."""
 
     wanted: str
-    """In words, as in "wanted: a string"."""
+    """In words: "a string" in "wanted: a string"."""
     schema: Mapping[str, Any]
     accepts: Callable[[Any], bool]
     description: str = ""
@@ -111,7 +111,7 @@ _ID = Shape(
     lambda value: _is_number(value) and value == int(value) and 0 <= value <= 4294967294,  # noqa: PLR2004
 )
 _REGEX = Shape("a regular expression", {"type": "string", "format": "regex"}, _is_regex)
-_PATTERNS = _list_of(_FILLED, "a list of patterns, as in .dockerignore")
+_PATTERNS = _list_of(_FILLED, "a list of patterns such as those of .dockerignore")
 _COMMAND = _either(_FILLED, _list_of(_STRING, "a list of strings, the program first", least=1))
 
 _END = r"$(?!\n)"
@@ -165,10 +165,10 @@ SETTINGS = Table(
     MappingProxyType(
         {
             "name": _NAME.described("Name of the image's repository."),
-            "python": _text('a version in quotes, as "3.11"', r"^3\.[0-9]{1,2}(?:\.[0-9]{1,3})?" + _END).described(
+            "python": _text('a version in quotes, such as "3.11"', r"^3\.[0-9]{1,2}(?:\.[0-9]{1,3})?" + _END).described(
                 "Python version of the image."
             ),
-            "base": _FILLED.described("What the image is built on, as debian:bookworm or python:3.12-slim."),
+            "base": _FILLED.described("What the image is built on, such as debian:bookworm or python:3.12-slim."),
             "command": _COMMAND.described("What the image runs."),
             "accelerator": _one_of("cpu", "cuda").described("Which builds of GPU libraries are wanted."),
             "platforms": _list_of(

@@ -45,11 +45,11 @@ def _read(path: str, text: str) -> Iterator[SystemPackage]:
         for word in line.partition("#")[0].split():
             source = f"{path}:{number}"
             if _NOT_DEBIAN.search(word):
-                yield SystemPackage(word, source, left_out="it is no name of a package")
+                yield SystemPackage(word, source, left_out="it is not the name of a package")
                 break
             match = _NAME.fullmatch(word.lower())
             if match is None:
-                yield SystemPackage(word, source, left_out="it is no name of a package")
+                yield SystemPackage(word, source, left_out="it is not the name of a package")
                 continue
             yield _package(match["name"], source)
 

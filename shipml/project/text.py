@@ -35,11 +35,11 @@ def read_text(folder: Path, name: str) -> str | None:
 def read_any_text(folder: Path, name: str) -> tuple[str, str] | None:
     """The text of `folder/name` in whatever encoding it is, and its name ("" for UTF-8); None: there is no such file.
 
-    UTF-16 is known by its mark or by the zero bytes of its ASCII letters; what is no UTF-8 either is taken for
+    UTF-16 is known by its mark or by the zero bytes of its ASCII letters; what is not UTF-8 either is taken for
     Windows-1252, which gives the letters of Western Europe and never fails for the ASCII that requirements are made of.
 
     Raises:
-        ConfigurationError: the file cannot be read, or is no text.
+        ConfigurationError: the file cannot be read, or is not text.
     """
     data = _read(folder, name)
     if data is None:
@@ -51,7 +51,7 @@ def read_any_text(folder: Path, name: str) -> tuple[str, str] | None:
             order = "utf-16-le" if data.find(b"\0") % 2 else "utf-16-be"
             return data.decode(order).removeprefix("\ufeff"), "UTF-16"
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{name} is no text", hint="save it as UTF-8 in your editor") from error
+        raise ConfigurationError(f"{name} is not a text file", hint="save it as UTF-8 in your editor") from error
     try:
         return data.decode("utf-8-sig"), ""
     except UnicodeDecodeError:

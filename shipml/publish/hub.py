@@ -34,11 +34,11 @@ def explain(error: ShipmlError, reference: Reference, credentials: Credentials) 
     """What to do after a refusal by Docker Hub; "" where nothing more is known.
 
     Args:
-        error: the refusal; what Hub said is in its message.
+        error: the refusal; what Hub said is its `said`.
         reference: what was asked for; its repository is "" for a login.
         credentials: those that were used.
     """
-    said = error.message.lower()
+    said = error.said.lower()
     if "personal access token" in said:
         return (
             f"make a token with Read & Write at {TOKENS_PAGE}, then: shipml login hub --username {_name(credentials)}"

@@ -40,7 +40,7 @@ class Kind:
 def _acr_host(name: str) -> str:
     if not name:
         raise UsageError(
-            "which of Azure's registries?", hint="name it: --name NAME (list yours: az acr list --query '[].name')"
+            "which of Azure's registries?", hint="name it: --account NAME (list yours: az acr list --query '[].name')"
         )
     if "." not in name:
         check_acr_name(name)
@@ -94,5 +94,5 @@ def explained(reference: Reference, keychain: Keychain) -> Iterator[None]:
         with suppress(ShipmlError):  # raised by whoever is asked for credentials once more
             hint = kind_of_host(reference.registry).explain(error, reference, keychain.credentials(reference))
         if hint:
-            raise error.with_hint(hint) from error
+            raise error.worded(hint=hint) from error
         raise

@@ -149,7 +149,7 @@ def keep(registry: str, credentials: Credentials, place: Place) -> LoggedIn:
         if not chosen_here:
             raise ConfigurationError(
                 f"docker-credential-{helper}, which {place.file} names, did not keep the credentials: {problem}",
-                hint="install or mend that program, or take it out of the file",
+                hint="install or repair that program, or remove it from the file",
             )
         helper = ""
 
@@ -192,7 +192,7 @@ def _forget(registry: str, place: Place) -> bool:
         if problems[0] and number == 0:  # the one in charge; docker would not ask the others
             raise ConfigurationError(
                 f"docker-credential-{helper}, which {place.file} names, did not forget the credentials: {problems[0]}",
-                hint="install or mend that program, or take it out of the file",
+                hint="install or repair that program, or remove it from the file",
             )
 
     def change(document: dict[str, Any]) -> None:

@@ -77,7 +77,7 @@ class EnginePusher:
             if found.source.startswith("SHIPML_"):
                 hint = f"correct SHIPML_USERNAME and SHIPML_PASSWORD, or unset them and log in: {login}"
             raise NotAllowedError(
-                f"{error.message}; credentials used for {reference.registry}: {found}", hint=hint
+                f"{error.message}; credentials used for {reference.registry}: {found}", hint=hint, said=error.said
             ) from error
 
     def _identity(self, image_id: Digest, reference: Reference, digest: Digest) -> str:

@@ -136,7 +136,7 @@ def hub_mirror(environment: Mapping[str, str] = os.environ) -> str:
         if "@" not in host and Reference.parse(f"{host}/name") == Reference(host, "name", "latest"):
             return host
     raise ConfigurationError(
-        f"{HUB_MIRROR} is {value.rpartition('@')[2]}, which is no registry",
+        f"{HUB_MIRROR} is {value.rpartition('@')[2]}, which is not a registry",
         hint="let it name a host alone, as mirror.example.org or localhost:5000",
     )
 

@@ -127,7 +127,8 @@ class AuthorizedClient:
             return self.tokens.header(request.access)
         except TokenRefusedError as error:
             answer = Response(HTTPStatus.UNAUTHORIZED, {}, b"", request.url)
-            raise self.explain(answer, request, wrong_login=True, because=error.message) from error
+            refused = self.explain(answer, request, wrong_login=True, because=error.message)
+            raise refused.worded(said=error.said) from error
 
     def _send(self, request: Request, url: str, authorization: str) -> urllib3.BaseHTTPResponse:
         headers = {**request.headers, "Authorization": authorization} if authorization else request.headers

@@ -79,8 +79,10 @@ def table_of(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str,
 
 
 def broken_file(path: Path, why: str) -> ConfigurationError:
-    """The error for a file that a person has to mend."""
-    return ConfigurationError(f"the credentials in {path} cannot be read: {why}", hint="mend it, or log in again")
+    """The error for a file that a person has to repair."""
+    return ConfigurationError(
+        f"the credentials in {path} cannot be read: {why}", hint="repair or delete the file, then log in"
+    )
 
 
 def change_file(path: Path, change: Callable[[dict[str, Any]], None]) -> None:

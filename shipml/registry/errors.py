@@ -25,8 +25,8 @@ __all__ = ["NotFoundError", "RefusedCredentialsError", "RefusedError", "Response
 class RefusedError(BuildError):
     """A registry answered that it does not do what was asked."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "", status: int = 0, said: str = "") -> None:
+        super().__init__(message, hint=hint, said=said)
         self.status = status
 
 
@@ -37,8 +37,8 @@ class NotFoundError(UsageError):
 class RefusedCredentialsError(NotAllowedError):
     """A registry does not let these credentials do something."""
 
-    def __init__(self, message: str, *, hint: str = "", reads: bool = False) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "", reads: bool = False, said: str = "") -> None:
+        super().__init__(message, hint=hint, said=said)
         self.reads = reads
         """Whether reading was refused, not writing."""
 
@@ -71,17 +71,23 @@ def explained(
             _refusal(answer, registry, what, credentials, words, wrong_login=wrong_login) + because,
             hint=_login_hint(registry, credentials),
             reads=reads,
+            said=words,
         )
     if answer.status == HTTPStatus.NOT_FOUND:
-        return NotFoundError(f"cannot {what}: {registry} answered 404{words}", hint="check the name and the tag")
+        return NotFoundError(
+            f"cannot {what}: {registry} answered 404{words}", hint="check the name and the tag", said=words
+        )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return TryAgainError(
-            f"cannot {what}: {registry} answered {answer.status}{words}", hint="run the same command again later"
+            f"cannot {what}: {registry} answered {answer.status}{words}",
+            hint="run the same command again later",
+            said=words,
         )
     hint = "see what the registry allows; if the answer makes no sense, a proxy may have given it: unset HTTPS_PROXY"
     if "MANIFEST_BLOB_UNKNOWN" in error_codes(answer):
         hint = "push again: what the registry said it had, it has lost"
-    return RefusedError(f"cannot {what}: {registry} answered {answer.status}{words}", hint=hint, status=answer.status)
+    message = f"cannot {what}: {registry} answered {answer.status}{words}"
+    return RefusedError(message, hint=hint, status=answer.status, said=words)
 
 
 def _refusal(

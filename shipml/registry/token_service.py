@@ -116,7 +116,9 @@ class TokenService:
     def _read(self, answer: Response, asked_at_seconds: float, words: str) -> Token:
         where = redacted(answer.url)
         if answer.status in _REFUSED:
-            raise TokenRefusedError(f"{where} gives out no token for {self._address.registry}: {answer.status}{words}")
+            raise TokenRefusedError(
+                f"{where} gives out no token for {self._address.registry}: {answer.status}{words}", said=words
+            )
         if answer.status != HTTPStatus.OK:
             raise TryAgainError(f"{where} answered {answer.status} where a token was asked for")
         try:

@@ -54,9 +54,16 @@ class InterruptedRequestError(TryAgainError):
     """A request failed in a way that may pass."""
 
     def __init__(
-        self, message: str, *, hint: str = "", asked_seconds: float = 0.0, status: int = 0, last: bool = False
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        asked_seconds: float = 0.0,
+        status: int = 0,
+        last: bool = False,
+        said: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, said=said)
         self.asked_seconds = asked_seconds
         """What the registry asked to wait."""
         self.status = status
@@ -72,6 +79,7 @@ class InterruptedRequestError(TryAgainError):
             asked_seconds=self.asked_seconds,
             status=self.status,
             last=self.is_last,
+            said=self.said,
         )
 
 
@@ -226,6 +234,7 @@ class Transport:
             hint="run the same command again later",
             asked_seconds=asked_seconds,
             status=status,
+            said=words,
         )
 
 

@@ -204,6 +204,7 @@ class BlobUpload:
                     f"cannot {self._what}: {self._client.address.registry} does not take {sent_bytes} bytes at"
                     f" once{said(answer)}",
                     hint="a proxy before the registry limits requests (nginx: client_max_body_size): let it allow more",
+                    said=said(answer),
                 )
             self._chunk_bytes = max(_SMALLEST_CHUNK_BYTES, sent_bytes // 4)
         elif answer.status in _NO_CHUNKS and may_be_whole:
@@ -211,6 +212,7 @@ class BlobUpload:
         return InterruptedRequestError(
             f"cannot {self._what}: {self._client.address.registry} answered {answer.status}{said(answer)}",
             hint="run the same command again; if it fails again, the registry or a proxy before it is set up wrongly",
+            said=said(answer),
             status=answer.status,
         )
 

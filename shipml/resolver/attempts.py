@@ -48,6 +48,7 @@ from shipml.resolver.implicit_setuptools import seed_decisions, seed_wheels
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.resolver.integrity import with_stated_files
 from shipml.resolver.model_evidence import model_pins
+from shipml.resolver.prereleases import resolved
 from shipml.resolver.release_lookup import newest_source
 from shipml.resolver.sources import Sources
 from shipml.resolver.strategies import Failure, Strategy, because_of, lacking_in, refuse_neighbour
@@ -263,7 +264,7 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
 
     base = question.base
     try:
-        document = work.uv.resolve(question)
+        question, document = resolved(work.uv, question)
         held = hold_back(work.uv, question, document, work.survey)
         fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:

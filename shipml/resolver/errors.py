@@ -154,7 +154,7 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
     """The error for requirements that no candidate satisfies."""
     reasons = {one.python.because for one in refused}
     first = refused[0].error
-    if len(refused) > 1 and reasons == {first.short} and first.lacking:
+    if len(refused) > 1 and first.lacking and all(one.error.lacking == first.lacking for one in refused):
         return ResolutionError(f"{first.short} for any available Python", hint=_ANYWHERE_HINT)
     if len(reasons) == 1:
         return ResolutionError(first.message, hint=first.hint)

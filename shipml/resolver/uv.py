@@ -64,6 +64,8 @@ class Question:
     """Besides those that are declared."""
     overrides: tuple[str, ...] = ()
     """Taken whatever the project or a package says (uv's --overrides)."""
+    prereleases: tuple[str, ...] = ()
+    """Names of which a pre-release may be taken, besides those that the project itself asks for in one."""
     links: Path | None = None
     """A folder of wheels that count as if the index had them."""
     pages: tuple[str, ...] = field(default=(), repr=False)
@@ -116,7 +118,8 @@ class Uv:
         Raises:
             UvError: there is none.
         """
-        return str(self.files_of([name], options, "--only-binary", ":all:", *arguments)["packages"][0]["version"])
+        asked = ("--only-binary", ":all:", "--prerelease", "explicit", *arguments)
+        return str(self.files_of([name], options, *asked)["packages"][0]["version"])
 
     def _ask(self, question: Question, *arguments: str) -> bytes:
         declared = question.declared
@@ -134,6 +137,7 @@ class Uv:
                 "" if declared.as_it_stands else declared.whole_text,
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
+                *_prerelease_arguments(question),
                 *(("--find-links", str(question.links)) if question.links is not None else ()),
                 *(part for name in self.without_sources for part in ("--no-sources-package", name)),
                 *(*files, *arguments),
@@ -184,6 +188,16 @@ def dated_arguments(question: Question) -> Iterator[str]:
     yield from ("--exclude-newer", question.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"))
     for name in question.exempt:
         yield from ("--exclude-newer-package", f"{name}=9999-01-01T00:00:00Z")
+
+
+def _prerelease_arguments(question: Question) -> Iterator[str]:
+    """What keeps uv from pre-releases that nobody asks for; a choice of the user's own stands."""
+    chosen = any("prerelease" in text for name, text in question.declared.inputs if "uv" in name)
+    if chosen or os.environ.get("UV_PRERELEASE"):
+        return
+    yield from ("--prerelease", "explicit")
+    for name in question.prereleases:
+        yield from ("--prerelease-package", f"{name}=allow")
 
 
 def _written(path: Path, text: str) -> str:

@@ -66,5 +66,5 @@ def _rows(table: str, fields: int) -> Iterator[list[str]]:
 
 def _number(text: str) -> int:
     if not text.isdecimal() or int(text) >= _ID_LIMIT - 1:
-        raise ConfigurationError(f"{text[:20]!r} is no user or group number", hint="use a number such as 65532")
+        raise ConfigurationError(f"{text[:20]!r} is not a user or group number", hint="use a number such as 65532")
     return int(text)

@@ -170,11 +170,12 @@ def _of_exit(failure: Failure, check: SmokeCheck, image: str) -> str:
         _variables(words, image),
         _network(words, check, image),
         _module(words),
+        _mentioned(failure),
         _signal(failure, image),
     ):
         if found:
             return found
-    return f"correct the program and build again; to look around: shipml shell {image}"
+    return "correct the program and build again: shipml build"
 
 
 def _data(words: str, check: SmokeCheck, image: str) -> str:
@@ -192,8 +193,6 @@ def _data(words: str, check: SmokeCheck, image: str) -> str:
 def _files(failure: Failure) -> str:
     if match := _MISSING_FILE.search(failure.words):
         return _missing_file(match["path"], failure)
-    if found := _mentioned(failure):
-        return found
     if match := _NO_PERMISSION.search(failure.words) or _READ_ONLY.search(failure.words):
         return f"the image's user cannot write {match['path']}: write below /tmp, or where a variable says"
     return ""
@@ -226,14 +225,14 @@ def _known_file(path: str, failure: Failure) -> str:
 
 
 def _taken_in(left: LeftOut, settings: SettingsPlace) -> str:
-    by = f"because it {left.because}" if left.because.startswith("may ") else f"by {left.because}"
+    by = f"by a rule of shipml's own ({left.because})" if left.is_safeguard else f"by {left.because}"
     return f"{left.path} is left out {by}; this takes it in: {settings.including(left.path.rstrip('/'))}"
 
 
 def _mentioned(failure: Failure) -> str:
     """Libraries have words of their own for a missing file: any name at the end that is known to be missing."""
     for word in reversed(_PATH_WORD.findall(_last_lines(failure.words))):
-        if found := _known_file(word, failure):
+        if ("/" in word or "." in word) and (found := _known_file(word, failure)):
             return found
     return ""
 

@@ -37,7 +37,7 @@ def run(
     """
     elsewhere = newest_on_engine(session.store, target)
     try:
-        image = image_in_store(session.store, target, elsewhere)
+        image = image_in_store(session, target, elsewhere)
     except UsageError:
         name = elsewhere or target or ""
         if runtime == "sandbox" or (result := _run_what_the_engine_has(session, name, wanted, adjust)) is None:

@@ -109,6 +109,7 @@ def attend(
         output=mask.text(log.tail),
         elapsed_seconds=time.monotonic() - (program.started_at or begun_at),
         because=mask.text(judgement.because),
+        demanded=tuple(normalised_measure(name) for name, _ in options.check.minimum),
         hint=mask.text(hint),
     )
 

@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
 
 from shipml.debian.contents import packages_with, packages_with_paths
 from shipml.errors import BuildError, ResolutionError
@@ -65,9 +66,9 @@ class Building:
     ) -> None:
         self._lock, self._project, self._suite = lock, project, suite
         self._store, self._http, self._emit = session.store, session.http, session.emit
-        self._allow_expired = session.allow_expired
+        self._session = replace(session, upgrade=False)
         base = image if image is not None and not isinstance(image, BasePin) else suite
-        self._roots = BuildRoots(base, lock.platform, session.store, session.http, session.emit, session.allow_expired)  # type: ignore[arg-type]
+        self._roots = BuildRoots(base, lock.platform, self._session)  # type: ignore[arg-type]
         declared = project.requirements
         self._pins = {one.name: one.version for one in lock.wheels} | {one.name: one.version for one in lock.sources}
         self._tools = ToolResolver(
@@ -265,14 +266,14 @@ class Building:
                 [name],
                 suite,
                 platform,
-                session=Session(self._store, self._http, self._emit, allow_expired=self._allow_expired),
+                session=self._session,
             )
             return tuple(sorted(found[name], key=lambda one: not one.endswith("-dev")))
         return packages_with_paths(
             [path],
             suite,
             platform,
-            session=Session(self._store, self._http, self._emit, allow_expired=self._allow_expired),
+            session=self._session,
         )[path]
 
     def _because(self, needs: Needs) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from shipml import bases, wheels
 from shipml.errors import UnavailableError
-from shipml.events import Emit
 from shipml.facts.plan import (
     BasePin,
     DebianPackagePin,
@@ -17,12 +16,10 @@ from shipml.facts.plan import (
     LockedWheel,
 )
 from shipml.facts.pythons import Suite, suite_named
-from shipml.http import HttpClient
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.source_builds.needs import compilers_for
-from shipml.store import Store
 from shipml.store.trees import layer_trees
 
 __all__ = ["BuildRoots"]
@@ -37,10 +34,7 @@ class BuildRoots:
 
     base: Suite | ImageBasePin
     platform: Platform
-    store: Store
-    http: HttpClient
-    emit: Emit
-    allow_expired: bool = False
+    session: Session
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
     """Two builds that start at once want the same layers."""
@@ -81,7 +75,7 @@ class BuildRoots:
             names,
             self.suite,
             self.platform,
-            session=Session(self.store, self.http, self.emit, allow_expired=self.allow_expired),
+            session=self.session,
         )
 
     def trees(self, packages: frozenset[str], tools: Sequence[LockedWheel]) -> list[Path]:
@@ -93,7 +87,7 @@ class BuildRoots:
         """
         with self._lock:
             layers = [*self._base_layers(packages), *self._environment(tools)]
-            return layer_trees(layers, self.store, self.emit)
+            return layer_trees(layers, self.session.store, self.session.emit)
 
     def _base_layers(self, packages: frozenset[str]) -> list[LayerValue]:
         image = self._layers(self.base) if isinstance(self.base, ImageBasePin) else []
@@ -115,11 +109,11 @@ class BuildRoots:
             self.suite,
             self.platform,
             extra=dict.fromkeys(sorted(packages), "needed to build wheels"),
-            session=Session(self.store, self.http, self.emit, allow_expired=self.allow_expired),
+            session=self.session,
         )
 
     def _layers(self, pin: BasePin | ImageBasePin) -> list[LayerValue]:
-        return bases.base_layers(pin, session=Session(self.store, self.http, self.emit))
+        return bases.base_layers(pin, session=self.session)
 
     def _environment(self, tools: Sequence[LockedWheel]) -> list[LayerValue]:
         """A layer for each tool, so that no other build has to unpack it again."""
@@ -132,7 +126,7 @@ class BuildRoots:
             python=self.python,
             interpreter=None,
             python_version=version,
-            session=Session(self.store, self.http, self.emit),
+            session=self.session,
             venv=venv,
         )
 

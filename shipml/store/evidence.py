@@ -35,6 +35,8 @@ class SmokeResult:
     """Why it passed or failed: one clause."""
     hint: str = ""
     """What to do next, where it failed."""
+    demanded: tuple[str, ...] = ()
+    """Measures for which a least value was demanded: `because` tells of them."""
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml run --json` prints it."""

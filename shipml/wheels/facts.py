@@ -19,7 +19,7 @@ from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
 from shipml.wheels.fetch import fetch
 
-__all__ = ["NativeFacts", "are_known", "facts_as_text", "facts_of_text", "native_facts"]
+__all__ = ["NativeFacts", "are_known", "facts_as_text", "facts_of_text", "native_facts", "readable_now"]
 
 _FACT = "native"
 _RECIPE = "1"
@@ -49,6 +49,20 @@ def native_facts(
         for wheel, found in known.items():
             _check_machine(wheel, found, platform)
     return known
+
+
+def readable_now(wheels: Sequence[LockedWheel], store: Store, *, most_bytes: int) -> tuple[list[LockedWheel], int]:
+    """The wheels whose facts are known or cost little to read, and how many bytes the others would take.
+
+    Wheels for every platform have no native code and are never fetched for it; the rest is read if all that would
+    have to be downloaded together is not more than `most_bytes`. A size that nobody states counts as too much.
+    """
+    asked = [wheel for wheel in wheels if not wheel.filename.endswith("-none-any.whl")]
+    dear = [wheel for wheel in asked if _known(wheel, store) is None and not store.has_blob(wheel.digest)]
+    total_bytes = sum(wheel.size_bytes or most_bytes for wheel in dear)
+    if total_bytes <= most_bytes:
+        return asked, 0
+    return [wheel for wheel in asked if wheel not in set(dear)], total_bytes
 
 
 def are_known(wheels: Sequence[LockedWheel], store: Store) -> bool:

@@ -61,6 +61,8 @@ class Placement:
     modules: tuple[tuple[Entry, str], ...]
     """Python files to compile, with their path in the image, sorted by it."""
     record_path: str
+    unlike_record: tuple[str, ...] = ()
+    """Scripts that were rewritten, and differed from the wheel's RECORD before."""
 
 
 def site_packages(python: str) -> str:
@@ -78,6 +80,7 @@ def placement_of(archive: Archive, wheel: LockedWheel, *, python: str) -> Placem
     site = site_packages(python)
     targets: dict[str, Target] = {}
     modules: list[tuple[Entry, str]] = []
+    unlike_record: list[str] = []
     for point in metadata.entry_points:
         path = f"{PREFIX}/bin/{point.name}"
         targets[path] = Target(path, executable=True, entry=None, data=_script(point))
@@ -91,7 +94,7 @@ def placement_of(archive: Archive, wheel: LockedWheel, *, python: str) -> Placem
             continue  # as pip: the entry point makes this script
         if path in targets:
             raise refuse(wheel.filename, f"two of its files would become /{path}")
-        targets[path] = _copied(archive, metadata, entry, path, scheme)
+        targets[path] = _copied(archive, metadata, entry, path, scheme, unlike_record=unlike_record)
         if path.startswith(f"{site}/") and path.endswith(".py") and not _TEST_FOLDERS.intersection(folders):
             modules.append((entry, path))
     for name, data in _installer_files(wheel).items():
@@ -105,6 +108,7 @@ def placement_of(archive: Archive, wheel: LockedWheel, *, python: str) -> Placem
         tuple(targets[path] for path in sorted(targets)),
         tuple(sorted(modules, key=lambda module: module[1])),
         f"{site}/{metadata.dist_info}/RECORD",
+        tuple(unlike_record),
     )
 
 
@@ -137,13 +141,16 @@ def _same_project(data_folder: str, dist_info: str) -> bool:
     return key(data_folder, ".data") == key(dist_info, ".dist-info")
 
 
-def _copied(archive: Archive, metadata: Metadata, entry: Entry, path: str, scheme: str) -> Target:
+def _copied(
+    archive: Archive, metadata: Metadata, entry: Entry, path: str, scheme: str, *, unlike_record: list[str]
+) -> Target:
     if scheme != "scripts":
         return Target(path, entry.executable, entry)
     if not archive.start(entry, len(_SHEBANG)).startswith(_SHEBANG):
         return Target(path, executable=True, entry=entry)
     data = archive.read(entry, limit_bytes=_REWRITTEN_LIMIT_BYTES)
-    metadata.check_content(archive, entry, hashlib.sha256(data).hexdigest())
+    if not metadata.agrees(archive, entry, hashlib.sha256(data).hexdigest()):
+        unlike_record.append(entry.name)
     _, _, rest = data.partition(b"\n")
     return Target(path, executable=True, entry=None, data=f"#!{_INTERPRETER}\n".encode() + rest)
 

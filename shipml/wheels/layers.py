@@ -302,7 +302,13 @@ class _Work:
             write_skeleton(writer, self._target.venv, python=python)
         for work, placement, without in zip(works, placements, overridden(placements, self._emit), strict=True):
             write_wheel(
-                writer, placement, work.compiled.result, store=self._target.store, python=python, without=without
+                writer,
+                placement,
+                work.compiled.result,
+                store=self._target.store,
+                python=python,
+                emit=self._emit,
+                without=without,
             )
 
     def _make(self, request: LayerRequest) -> None:

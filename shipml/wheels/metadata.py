@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import configparser
+import contextlib
 import csv
 import hashlib
 import re
@@ -23,6 +24,7 @@ from shipml.wheels.archive import Archive, Entry
 __all__ = ["EntryPoint", "Metadata", "RecordRow", "read_metadata", "refuse"]
 
 _METADATA_LIMIT_BYTES = 64 << 20
+_MOST_DIGITS = 19
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _OBJECT_REFERENCE = re.compile(
     r"(?P<module>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*:\s*(?P<attribute>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\s*(?:\[[^\]]*\])?\s*\Z"
@@ -51,36 +53,34 @@ class EntryPoint:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What was read from a wheel's dist-info folder; all of it checked."""
+    """What was read from a wheel's dist-info folder; all but `record` is checked."""
 
     dist_info: str
     """The folder's name."""
     record: Mapping[str, RecordRow]
+    """By path; files may be missing, for a RECORD may be wrong."""
     entry_points: tuple[EntryPoint, ...]
     files: tuple[Entry, ...]
     """The archive's files without RECORD and its signatures, sorted by name."""
 
-    def check_content(self, archive: Archive, entry: Entry, sha256_hex: str) -> None:
-        """Raise UntrustedInputError unless the content of `entry` is what RECORD lists.
+    def agrees(self, archive: Archive, entry: Entry, sha256_hex: str) -> bool:
+        """Whether the content of `entry` is what RECORD lists.
 
         METADATA may differ: who repacks a wheel edits it and forgets RECORD (torch 1.11). So may Windows' binaries,
         which are signed after RECORD was made (debugpy 1.6). The lock's digest of the whole wheel holds all the same.
         """
         if entry.name == f"{self.dist_info}/METADATA" or entry.name.endswith((".pyd", ".dll", ".exe")):
-            return
-        row = self.record[entry.name]
-        if row.size_bytes not in (None, entry.size_bytes):
-            raise refuse(
-                archive.name, f"RECORD lists {entry.name} with {row.size_bytes} bytes, but it has {entry.size_bytes}"
-            )
+            return True
+        row = self.record.get(entry.name)
+        if row is None or row.size_bytes not in (None, entry.size_bytes):
+            return False
         content = bytes.fromhex(sha256_hex)
         if row.algorithm != "sha256":
             hasher = hashlib.new(row.algorithm)
             for data in archive.inflated(entry):
                 hasher.update(data)
             content = hasher.digest()
-        if base64.urlsafe_b64encode(content).rstrip(b"=").decode() != row.hash_base64.rstrip("="):
-            raise refuse(archive.name, f"{entry.name} differs from what RECORD lists")
+        return base64.urlsafe_b64encode(content).rstrip(b"=").decode() == row.hash_base64.rstrip("=")
 
 
 def refuse(wheel: str, what: str) -> UntrustedInputError:
@@ -106,8 +106,7 @@ def read_metadata(archive: Archive, wheel: LockedWheel) -> Metadata:
         raise refuse(wheel.filename, f"it has the format version {version!r}; shipml knows 1.x")
     own = f"{dist_info}/RECORD"
     files = tuple(entry for name, entry in by_name.items() if name not in (own, *_signatures(dist_info)))
-    record = dict(_record(_text(archive, by_name, own), wheel, own))
-    _check_listed(files, record, wheel, own)
+    record = _record(_content(archive, by_name, own))
     points: tuple[EntryPoint, ...] = ()
     if entry := by_name.get(f"{dist_info}/entry_points.txt"):
         text = archive.read(entry, limit_bytes=_METADATA_LIMIT_BYTES)
@@ -123,7 +122,7 @@ def _check_filename(wheel: LockedWheel) -> None:
     try:
         name, version, _, _ = parse_wheel_filename(wheel.filename)
     except (InvalidWheelFilename, InvalidVersion) as error:
-        raise refuse(wheel.filename, f"{wheel.filename!r} is no wheel's name") from error
+        raise refuse(wheel.filename, f"{wheel.filename!r} is not the name of a wheel") from error
     if name != canonicalize_name(wheel.name) or not _same_version(str(version), wheel.version):
         raise refuse(wheel.filename, f"it is not {wheel.name} {wheel.version}")
 
@@ -147,12 +146,16 @@ def _dist_info(by_name: Mapping[str, Entry], wheel: LockedWheel) -> str:
 
 
 def _text(archive: Archive, by_name: Mapping[str, Entry], name: str) -> str:
+    return _decode(_content(archive, by_name, name), name, archive)
+
+
+def _content(archive: Archive, by_name: Mapping[str, Entry], name: str) -> bytes:
     entry = by_name.get(name)
     if entry is None:
         raise UntrustedInputError(
             f"the wheel {archive.name} is not acceptable: it has no {name}", hint="choose another version"
         )
-    return _decode(archive.read(entry, limit_bytes=_METADATA_LIMIT_BYTES), name, archive)
+    return archive.read(entry, limit_bytes=_METADATA_LIMIT_BYTES)
 
 
 def _decode(data: bytes, path: str, wheel: LockedWheel | Archive) -> str:
@@ -181,30 +184,32 @@ def _check_same(headers: Mapping[str, str], wheel: LockedWheel, where: str) -> N
         raise refuse(wheel.filename, f"its {where} is of {name} {version}, not of {wheel.name} {wheel.version}")
 
 
-def _record(text: str, wheel: LockedWheel, own: str) -> Iterator[tuple[str, RecordRow]]:
-    seen: set[str] = set()
-    try:
-        for row in csv.reader(text.splitlines(), strict=True):
-            if not row:
+def _record(data: bytes) -> dict[str, RecordRow]:
+    """The rows of RECORD by path, without those that list no file soundly, or one twice with different hashes.
+
+    A RECORD that is wrong harms nobody: the lock's digest is that of the whole wheel, and a correct one is written.
+    What is listed and not there is let pass, too (easyocr 1.7 lists a hundred such files): nothing of it is installed.
+    """
+    found: dict[str, RecordRow] = {}
+    twice: set[str] = set()
+    with contextlib.suppress(csv.Error):
+        for row in csv.reader(data.decode(errors="replace").splitlines()):
+            made = _record_row(row)
+            if made is None:
                 continue
-            path, hash_, size = row
-            if path in seen:
-                raise refuse(wheel.filename, f"RECORD lists {path} twice")
-            seen.add(path)
-            if path == own or path in _signatures(own.rpartition("/")[0]):
-                continue
-            algorithm, equals, value = hash_.partition("=")
-            if not equals or algorithm not in _HASHES:
-                raise refuse(wheel.filename, f"RECORD lists {path} without a hash of SHA-256 or better")
-            yield path, RecordRow(algorithm, value, int(size) if size else None)
-    except (csv.Error, ValueError) as error:
-        raise refuse(wheel.filename, f"its RECORD is broken ({error})") from error
+            path = row[0]
+            if found.setdefault(path, made) != made:
+                twice.add(path)
+    return {path: row for path, row in found.items() if path not in twice}
 
 
-def _check_listed(files: tuple[Entry, ...], record: Mapping[str, RecordRow], wheel: LockedWheel, own: str) -> None:
-    """What is listed and not there is let pass (easyocr 1.7 lists a hundred such files): nothing of it is installed."""
-    if unlisted := {entry.name for entry in files} - record.keys():
-        raise refuse(wheel.filename, f"{min(unlisted)} is not listed in {own}")
+def _record_row(row: list[str]) -> RecordRow | None:
+    """What a row demands; None where it has no digest of SHA-256 or better, or no fields that can be read."""
+    _, hash_, size, *_ = (*row, "", "", "")
+    algorithm, _, value = hash_.partition("=")
+    if algorithm not in _HASHES or not value or not (size.isdecimal() or not size) or len(size) > _MOST_DIGITS:
+        return None
+    return RecordRow(algorithm, value, int(size) if size else None)
 
 
 def _entry_points(text: str, wheel: LockedWheel) -> Iterator[EntryPoint]:
@@ -219,6 +224,6 @@ def _entry_points(text: str, wheel: LockedWheel) -> Iterator[EntryPoint]:
         for name, value in parser.items(section) if parser.has_section(section) else ():
             match = _OBJECT_REFERENCE.match(value or "")
             if not match or "/" in name or name in ("", ".", "..") or not name.isprintable():
-                raise refuse(wheel.filename, f"its entry point {name!r} = {value!r} is none")
+                raise refuse(wheel.filename, f"its entry point {name!r} = {value!r} is not a name and an object")
             points[name] = EntryPoint(name, match["module"], match["attribute"])
     return iter(sorted(points.values(), key=lambda point: point.name))

@@ -24,7 +24,7 @@ def overridden(placements: Sequence[Placement], emit: Emit) -> list[frozenset[st
             if target.path in providers:
                 earlier, other = providers[target.path]
                 lost[earlier].add(target.path)
-                if _content(placements[earlier], other) != _content(placement, target):
+                if _content(other) != _content(target):
                     emit(
                         Notice(
                             f"{placements[earlier].wheel.name} and {placement.wheel.name} both install /{target.path}; "
@@ -38,8 +38,9 @@ def overridden(placements: Sequence[Placement], emit: Emit) -> list[frozenset[st
     return [frozenset(paths) for paths in lost]
 
 
-def _content(placement: Placement, target: Target) -> object:
-    return target.data if target.entry is None else placement.metadata.record[target.entry.name]
+def _content(target: Target) -> object:
+    """What two files have in common that are the same."""
+    return target.data if target.entry is None else (target.entry.crc32, target.entry.size_bytes)
 
 
 def _check_folders(placements: Sequence[Placement], providers: dict[str, tuple[int, Target]]) -> None:

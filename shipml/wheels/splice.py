@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from shipml.events import Emit, Notice, ignore
 from shipml.facts.plan import PREFIX, USER_ID
 from shipml.oci.layer_writer import LayerWriter
 from shipml.store import Store
+from shipml.text import listed
 from shipml.wheels.archive import Archive, Entry
 from shipml.wheels.bytecode import Bytecode
 from shipml.wheels.install import Placement, Target, record_bytes
@@ -64,9 +66,10 @@ def write_wheel(
     *,
     store: Store,
     python: str,
+    emit: Emit = ignore,
     without: frozenset[str] = frozenset(),
 ) -> None:
-    """Write one wheel into a layer, checking every file against the wheel's RECORD.
+    """Write one wheel into a layer. Where its own RECORD is wrong, a note says so: the one that is written is right.
 
     Args:
         writer: of the layer.
@@ -74,19 +77,31 @@ def write_wheel(
         bytecode: called when the files are written: the compiler may still be at work until then.
         store: has the bytecode's pack.
         python: minor version, as "3.11".
+        emit: hears of a RECORD that is wrong.
         without: paths that another wheel of the layer provides instead.
 
     Raises:
-        UntrustedInputError: a file is not what the archive or RECORD says.
+        UntrustedInputError: a file is not what the archive says.
     """
     hashes = {}
+    unlike_record = list(placement.unlike_record)
     for target in placement.targets:
         if target.path in without:
             hashes[target.path] = _unwritten(placement, target)
         else:
             hashes[target.path] = _write(writer, placement, target)
+        entry = target.entry
+        if entry and not placement.metadata.agrees(placement.archive, entry, hashes[target.path][0]):
+            unlike_record.append(entry.name)
     compiled = list(_write_bytecode(writer, bytecode(), store, python, without))
     writer.file(placement.record_path, record_bytes(placement, hashes, compiled))
+    if unlike_record:
+        emit(
+            Notice(
+                f"the RECORD of {placement.wheel.filename} is wrong about {listed(sorted(unlike_record))}: the wheel"
+                " has the digest of the lock, so it is taken, and the image gets a correct RECORD"
+            )
+        )
 
 
 def _write(writer: LayerWriter, placement: Placement, target: Target) -> tuple[str, int]:
@@ -108,7 +123,6 @@ def _write(writer: LayerWriter, placement: Placement, target: Target) -> tuple[s
     else:
         source = cast("BinaryIO", io.BufferedReader(_Content(archive, entry)))
         digest = writer.stored_file(target.path, source, entry.size_bytes, mode=mode)
-    placement.metadata.check_content(archive, entry, digest)
     return digest, entry.size_bytes
 
 
@@ -119,8 +133,6 @@ def _unwritten(placement: Placement, target: Target) -> tuple[str, int]:
     for data in pieces:
         hasher.update(data)
         size_bytes += len(data)
-    if target.entry is not None:
-        placement.metadata.check_content(placement.archive, target.entry, hasher.hexdigest())
     return hasher.hexdigest(), size_bytes
 
 

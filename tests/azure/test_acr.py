@@ -255,7 +255,7 @@ def test_a_kept_login_that_has_ended_is_renewed_by_azure_or_told(
     with AzureSession(AzureOptions(cloud="public")) as nobody:
         error = _refusal(ChainKeychain(kept, _keychain(nobody)), make_image)
     assert "credentials used for demoint.azurecr.io: a token from a file" in error.message
-    assert error.hint == "the login has expired (they serve three hours): shipml login acr --name demoint"
+    assert error.hint == "the login has expired (they serve three hours): shipml login acr --account demoint"
     assert azure_cloud.log.mistakes == []
 
 
@@ -288,7 +288,7 @@ def _token(**claims: object) -> str:
 
 
 EXPLAINED = {
-    "no credentials": (Credentials(), "shipml login acr --name demoint"),
+    "no credentials": (Credentials(), "shipml login acr --account demoint"),
     "expired": (Credentials("f", NULL_GUID, identity_token=_token(exp=1)), "the login has expired"),
     "expired as a password": (Credentials("f", NULL_GUID, _token(exp=1)), "the login has expired"),
     "admin user": (Credentials("f", "demoint", "x"), "az acr update --name demoint --admin-enabled true"),

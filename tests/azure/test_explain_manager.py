@@ -74,7 +74,7 @@ CASES = {
     "no group": ((404, "ResourceGroupNotFound", "Resource group 'x' could not be found."), UsageError, "az group list"),
     "no subscription": ((404, "SubscriptionNotFound", "x"), UsageError, "az account list"),
     "throttled": ((429, "TooManyRequests", "Too many"), TryAgainError, "in 17 s"),
-    "name taken": ((409, "AlreadyExists", "The registry mlprod is already in use."), UsageError, "--name NAME"),
+    "name taken": ((409, "AlreadyExists", "The registry mlprod is already in use."), UsageError, "--account NAME"),
     "provider": ((409, "MissingSubscriptionRegistration", "x"), NotAllowedError, "az provider register"),
     "server": ((503, "ServerBusy", "busy"), TryAgainError, "again"),
     "unknown 403": ((403, "SomethingNew", "because"), NotAllowedError, "az role assignment list"),

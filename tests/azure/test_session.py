@@ -107,7 +107,7 @@ def test_who_sees_none_is_told_that_a_name_suffices(azure_cloud: AzureCloud, act
     act_as("pipeline")
     with AzureSession(PUBLIC) as session, pytest.raises(NotAllowedError, match="sees no registry") as caught:
         session.login_server()
-    assert "--name NAME" in caught.value.hint
+    assert "--account NAME" in caught.value.hint
 
 
 def test_a_registry_that_is_there_is_not_made_again(azure_cloud: AzureCloud, act_as: ActAs) -> None:

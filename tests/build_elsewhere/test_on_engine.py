@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,15 +87,37 @@ def test_without_a_dockerfile_no_engine_is_needed(folder: Path) -> None:
         decide_builder("kaniko", folder, DockerOptions())
 
 
-def test_without_an_engine_both_ways_out_are_named(
-    folder: Path, session: Shipml, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("dockerfile", "options", "named", "flags"),
+    [
+        ("FROM python:3.11\nCOPY . .\nRUN make all\nCMD python app.py\n", (), "Dockerfile:3", ("--no-dockerfile",)),
+        ("FROM alpine\nCMD x\n", ("--build-arg", "A=1"), "Dockerfile:1", ("--no-dockerfile",)),
+        ("FROM python:3.11\nCOPY . .\nCMD python app.py\n", ("--builder", "docker"), "--builder", ()),
+    ],
+)
+@pytest.mark.network
+@pytest.mark.slow
+def test_without_an_engine_the_hint_leads_to_an_image(
+    dockerfile: str, options: tuple[str, ...], named: str, flags: tuple[str, ...], *, tmp_path: Path, shared_home: Path
 ) -> None:
-    """A Dockerfile and no engine: start it, or build without the Dockerfile."""
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
-    with pytest.raises(UnavailableError, match="the project has a Dockerfile") as caught:
-        session.build(PlanRequest(folder=folder))
-    assert "start" in caught.value.hint
-    assert "--builder embedded" in caught.value.hint
+    """The line that only an engine understands is named, and what the hint says builds the project."""
+    project = tmp_path / "churn"
+    project.mkdir()
+    (project / "app.py").write_text("print('accuracy: 1')\n")
+    (project / "Dockerfile").write_text(dockerfile)
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody", "SHIPML_HOME": str(shared_home)}
+
+    def build(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).with_name("shipml")), "build", str(project), *words, "--json"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    failed = build(*options)
+    error = json.loads(failed.stdout)["error"]
+    assert (failed.returncode, error["kind"]) == (2, "unavailable")
+    assert named in error["message"]
+    hinted = ("--builder", "embedded", *flags)
+    assert error["hint"].endswith(" ".join(hinted))
+    assert build(*hinted).returncode == 0
 
 
 @pytest.mark.engine

@@ -37,7 +37,7 @@ def layout(make_image: MakeImage, tmp_path: Path) -> str:
 def test_login_keeps_a_token_and_shows_none(azure_cloud: AzureCloud, shipml: Run, tmp_path: Path) -> None:
     """What was done is told with the credential and the end of the token; it is kept where docker looks."""
     env = _variables(azure_cloud, tmp_path, "pipeline")
-    done = shipml("login", "acr", "--name", "DemoInt", "--json", "-v", env=env)
+    done = shipml("login", "acr", "--account", "DemoInt", "--json", "-v", env=env)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert (told["registry"], told["source"]) == ("demoint.azurecr.io", "Azure (service principal)")
@@ -78,7 +78,7 @@ def test_nobody_logged_in_is_not_allowed(azure_cloud: AzureCloud, shipml: Run, t
     assert done.stdout == ""
     assert done.stderr.startswith("error: nobody is logged in to Azure here (")
     assert len(done.stderr.splitlines()) == 2
-    assert "az login" in done.stderr
+    assert "shipml login acr" in done.stderr
 
 
 def test_several_registries_are_listed_where_nobody_can_choose(
@@ -88,7 +88,7 @@ def test_several_registries_are_listed_where_nobody_can_choose(
     done = shipml("login", "acr", env=_variables(azure_cloud, tmp_path, "developer"))
     assert done.returncode == 2
     assert "several registries in Azure: demoint, demoprod" in done.stderr
-    assert "--name demoint" in done.stderr
+    assert "--account demoint" in done.stderr
 
 
 def test_on_a_terminal_one_of_several_is_chosen(
@@ -130,7 +130,7 @@ def test_a_push_makes_the_registry_and_arrives(
     """--create makes it once; a second push finds it and uploads nothing."""
     env = _variables(azure_cloud, tmp_path, "developer")
     name = f"shop{len(azure_cloud.registries)}made"
-    words = ["push", layout, "--registry", "acr", "--create", "--name", name, "--resource-group", "ml"]
+    words = ["push", layout, "--registry", "acr", "--create", "--account", name, "--resource-group", "ml"]
     words += ["--location", "westeurope", "--repository", "ml/shop", "--tag", "1", "--no-smoke", "--json"]
     first, second = (shipml(*words, env=env) for _ in range(2))
     assert first.returncode == 0, first.stderr

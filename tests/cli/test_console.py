@@ -55,7 +55,7 @@ def test_a_fault_of_our_own_is_one_line_and_a_log(program: Run, tmp_path: Path) 
     done = program("crash")
     assert done.returncode == 1
     first, second = done.stderr.splitlines()
-    assert first.startswith("error: shipml failed in a way that it should not: KeyError")
+    assert first.startswith("error: internal error (a bug in shipml): KeyError")
     (log,) = (tmp_path / "store" / "logs").iterdir()
     assert str(log) in second
     text = log.read_text()

@@ -49,7 +49,7 @@ def test_memory_is_read_as_docker_does(text: str, size_bytes: int) -> None:
 @pytest.mark.parametrize("text", ["", "0", "-1m", "m", "1x", "1mm", "nan", "1e3"])
 def test_what_is_no_memory_is_refused(text: str) -> None:
     """Anything else is a usage error with an example."""
-    with pytest.raises(UsageError, match="not an amount of memory"):
+    with pytest.raises(UsageError, match="--memory"):
         memory_bytes(text)
 
 

@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import io
 import lzma
+import struct
 import tarfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -72,6 +73,22 @@ def deb_bytes(
     )
 
 
+def elf_bytes(soname: str = "", needed: Sequence[str] = ()) -> bytes:
+    """A shared object for amd64 that only says what it is called and what it needs."""
+    strings, tags = bytearray(b"\0"), b""
+    for tag, name in (*((1, name) for name in needed), *([(14, soname)] if soname else [])):
+        tags += struct.pack("<QQ", tag, len(strings))
+        strings += name.encode() + b"\0"
+    table = 64 + 2 * 56
+    tags += struct.pack("<QQQQ", 5, table, 0, 0)
+    dynamic = table + len(strings)
+    size = dynamic + len(tags)
+    head = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHLQQQLHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    load = struct.pack("<LLQQQQQQ", 1, 5, 0, 0, 0, size, size, 4096)
+    segment = struct.pack("<LLQQQQQQ", 2, 6, dynamic, dynamic, dynamic, len(tags), len(tags), 8)
+    return head + load + segment + bytes(strings) + tags
+
+
 @dataclass
 class Package:
     """A package of the made-up archive."""
@@ -124,7 +141,12 @@ class Archive:
         if contents:
             data = gzip.compress(contents.encode(), mtime=0)
             lines.append(f" {hashlib.sha256(data).hexdigest()} {len(data)} main/Contents-amd64.gz")
-            (folder.parent / "Contents-amd64.gz").write_bytes(data)
+            (folder.parent / "by-hash" / "SHA256").mkdir(parents=True, exist_ok=True)
+            for path in (
+                folder.parent / "Contents-amd64.gz",
+                folder.parent / "by-hash" / "SHA256" / hashlib.sha256(data).hexdigest(),
+            ):
+                path.write_bytes(data)
         head = {"Origin": "Debian", "Suite": "test", "Codename": signed_name or codename, "Date": _date(self.date)}
         if self.valid_until:
             head["Valid-Until"] = _date(self.valid_until)
@@ -141,6 +163,12 @@ class Archive:
         self.publish(suite.name, [*small, *packages], **options)
         self.publish(f"{suite.name}-updates", [])
         self.publish(f"{suite.name}-security", [], archive="debian-security")
+
+    def spoil_contents(self) -> None:
+        """Serve another Contents than the release names, as a mirror in the middle of an update does."""
+        folder = self.root / "debian" / "dists" / "bookworm" / "main"
+        for path in (*folder.glob("Contents*"), *(folder / "by-hash").glob("SHA256/*")):
+            path.write_bytes(b"of another day")
 
     @staticmethod
     def _stanza(root: Path, package: Package) -> str:

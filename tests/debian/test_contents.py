@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from shipml.debian.contents import packages_with, packages_with_paths
-from shipml.errors import UntrustedInputError
-from shipml.events import ignore
+from shipml.debian.library_names import package_names
+from shipml.errors import TryAgainError
+from shipml.events import Event, Notice, ignore
 from shipml.http import HttpClient
 from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.store import Store
-from tests.debian.making import BOOKWORM, Archive, Server
+from tests.debian.making import BOOKWORM, Archive, Package, Server, elf_bytes, entry
 
 AMD64 = Platform("linux", "amd64")
 CONTENTS = """\
@@ -65,12 +66,83 @@ def test_the_index_is_read_once(archive: Archive, mirror: Server, store: Store, 
     assert found["libGL.so.1"][0] == "libgl1"
 
 
-def test_an_index_that_is_not_the_signed_one_is_refused(
+def _library(package: str, soname: str) -> Package:
+    return Package(package, entries=[entry(f"./usr/lib/x86_64-linux-gnu/{soname}", elf_bytes(soname))])
+
+
+@pytest.mark.parametrize("lost", ["by-hash", "plain"])
+def test_one_of_the_two_places_of_an_index_is_enough(
+    archive: Archive, mirror: Server, store: Store, http: HttpClient, lost: str
+) -> None:
+    """The file by its hash serves where the named one is of another day, and the other way round."""
+    archive.publish_suite(contents=CONTENTS)
+    folder = archive.root / "debian" / "dists" / "bookworm" / "main"
+    paths = [folder / "Contents-amd64.gz"] if lost == "plain" else list((folder / "by-hash").rglob("*/*"))
+    for path in paths:
+        path.write_bytes(b"of another day")
+    found = packages_with(["libz.so.1"], BOOKWORM, AMD64, session=Session(store, http, ignore))
+    assert found["libz.so.1"] == ("zlib1g",)
+
+
+def test_the_index_of_before_serves_while_the_mirror_is_updated(
     archive: Archive, mirror: Server, store: Store, http: HttpClient
 ) -> None:
-    """Its digest stands in the signed release."""
+    """A warning says so, and what is new since then is not known yet."""
+    heard: list[Event] = []
     archive.publish_suite(contents=CONTENTS)
-    for path in archive.root.rglob("Contents*"):
-        path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(UntrustedInputError, match="not the file that the signed release names"):
-        packages_with(["libz.so.1"], BOOKWORM, AMD64, session=Session(store, http, ignore))
+    packages_with(["libz.so.1"], BOOKWORM, AMD64, session=Session(store, http, ignore))
+    archive.publish_suite(contents=CONTENTS + "usr/lib/x86_64-linux-gnu/libnew.so.1 libs/libnew1\n")
+    archive.spoil_contents()
+    found = packages_with(["libGL.so.1"], BOOKWORM, AMD64, session=Session(store, http, heard.append, upgrade=True))
+    assert found["libGL.so.1"][0] == "libgl1"
+    assert [event.level for event in heard if isinstance(event, Notice)] == ["warning"]
+
+
+@pytest.mark.parametrize("contents", [CONTENTS, ""], ids=["of another day", "none"])
+def test_without_an_index_packages_are_found_by_their_names(
+    archive: Archive, mirror: Server, store: Store, http: HttpClient, contents: str
+) -> None:
+    """A package counts that has the library itself, whatever it is called; others, and none, give ()."""
+    packages = [
+        _library("libgl1", "libGL.so.1"),
+        _library("libglib2.0-0t64", "libglib-2.0.so.0"),
+        _library("libglu1-mesa", "libGLU.so.1"),
+        Package("libx11-6", entries=[entry("./usr/share/libx11", b"not what it is called after")]),
+        _library("libx11-6-more", "libX11.so.6"),
+    ]
+    archive.publish_suite(packages, contents=contents)
+    archive.spoil_contents()
+    sonames = ["libGL.so.1", "libglib-2.0.so.0", "libGLU.so.1", "libX11.so.6", "libnone.so.3"]
+    found = packages_with(sonames, BOOKWORM, AMD64, session=Session(store, http, ignore))
+    assert [found[soname] for soname in sonames] == [
+        ("libgl1",),
+        ("libglib2.0-0t64",),
+        ("libglu1-mesa",),
+        ("libx11-6-more",),
+        (),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("soname", "name"),
+    [
+        ("libGL.so.1", "libgl1"),
+        ("libX11.so.6", "libx11-6"),
+        ("libglib-2.0.so.0", "libglib2.0-0"),
+        ("libdb-5.3.so", "libdb5.3"),
+        ("libsndfile.so.1", "libsndfile1"),
+        ("libwx_gtk3u.so.0.1", "libwx-gtk3u0.1"),
+        ("plugin.so", None),
+    ],
+)
+def test_names_of_library_packages(soname: str, name: str | None) -> None:
+    """Debian Policy 8.1: the soname in lower case, a hyphen between two digits."""
+    assert (name in package_names(soname)) if name else package_names(soname) == ()
+
+
+def test_headers_wait_for_the_mirror(archive: Archive, mirror: Server, store: Store, http: HttpClient) -> None:
+    """Where only the index helps, the same command may work later."""
+    archive.publish_suite(contents=CONTENTS)
+    archive.spoil_contents()
+    with pytest.raises(TryAgainError):
+        packages_with_paths(["/include/mysql.h"], BOOKWORM, AMD64, session=Session(store, http, ignore))

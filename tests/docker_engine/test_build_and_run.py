@@ -57,10 +57,9 @@ def test_a_build_is_in_the_engine_and_one_changed_line_travels_alone(
         assert first.id == second.id
         result = session.run("built:1", runtime="docker")
         assert (result.measures["accuracy"], result.runtime) == (accuracy, "docker")
-    assert [event.detail for event in heard if isinstance(event, StepFinished) and event.name == "load"] == [
-        "0.0 MB sent",  # by the build
-        "it was there already",  # for the run
-    ]
+    by_build, for_run = (one.detail for one in heard if isinstance(one, StepFinished) and one.name == "load")
+    assert by_build.endswith(" sent")
+    assert not for_run.endswith(" sent")
 
 
 @pytest.mark.network
@@ -75,8 +74,8 @@ def test_a_build_without_the_engine(
 
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none")
     session.build(_project(tmp_path / "app", 0.75), references=["not:loaded"])
-    (warning,) = [event for event in heard if isinstance(event, Notice) and event.level == "warning"]
-    assert "no Docker Engine is running" in warning.message
+    warnings = [event.message for event in heard if isinstance(event, Notice) and event.level == "warning"]
+    assert any("no Docker Engine is running" in message for message in warnings), warnings
 
 
 @pytest.mark.feature("run: an image that only the engine has")

@@ -128,7 +128,7 @@ def test_a_newer_api_is_spoken_in_the_newest_version_that_is_known() -> None:
 def test_what_answers_is_no_engine(document: object) -> None:
     """Another server at that port is not taken for an engine."""
     with _answering(document) as host:
-        assert "is no Docker Engine" in _refusal(host).message
+        assert "not a Docker Engine" in _refusal(host).message
 
 
 def test_an_unknown_ssh_host_is_given_up() -> None:

@@ -98,8 +98,8 @@ def test_unknown_context(tmp_path: Path) -> None:
 
 
 def test_broken_docker_configuration(tmp_path: Path) -> None:
-    """A config.json that is no JSON is named."""
+    """A config.json that is not valid JSON is named."""
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker/config.json").write_text("{")
-    with pytest.raises(ConfigurationError, match=r"config\.json is no JSON"):
+    with pytest.raises(ConfigurationError, match=r"config\.json is not valid JSON"):
         endpoints({}, tmp_path)

@@ -40,7 +40,7 @@ from shipml.errors import (
 )
 def test_each_complaint_has_its_error_and_way_out(said: str, error: type[ShipmlError], hint: str) -> None:
     """One cause, one class (so one exit code), one thing to do."""
-    explained = explain(said, "push user/app:1")
+    explained = explain(said, "push user/app:1", asks_registry=True)
     assert type(explained) is error
     assert hint in explained.hint
     assert "push user/app:1" in explained.message
@@ -48,7 +48,7 @@ def test_each_complaint_has_its_error_and_way_out(said: str, error: type[ShipmlE
 
 def test_a_cut_connection_is_the_registrys_only_where_one_is_asked() -> None:
     """The same words in a load mean the engine itself."""
-    assert "registry" in explain("unexpected EOF", "pull user/app:1").message
+    assert "registry" in explain("unexpected EOF", "pull user/app:1", asks_registry=True).message
     loading = explain("failed to copy: failed to send write: EOF", "load user/app:1")
     assert "registry" not in loading.message
     assert isinstance(loading, TryAgainError)

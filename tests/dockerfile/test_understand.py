@@ -124,7 +124,12 @@ def test_other_bases_are_not_understood(base: str) -> None:
         ('ENTRYPOINT ["a"]\nCMD ["b"]', DockerfileCommand(("a",), ("b",), "", 3)),
         ("CMD python app.py --x $PORT", DockerfileCommand((), (), "python app.py --x $PORT", 2)),
         ('CMD ["a"]\nCMD ["b"]', DockerfileCommand((), ("b",), "", 3)),
-        ('ENTRYPOINT python app.py\nCMD ["x"]', DockerfileCommand((), (), "python app.py", 2)),
+        ('ENTRYPOINT python app.py\nCMD ["x"]', DockerfileCommand((), (), "python app.py", 2, is_entrypoint=True)),
+        ('CMD ["b"]\nENTRYPOINT ["a"]', DockerfileCommand(("a",), ("b",), "", 3)),
+        ('CMD python x.py\nCMD ["b"]', DockerfileCommand((), ("b",), "", 3)),
+        ('CMD ["b"]\nENTRYPOINT python app.py', DockerfileCommand((), (), "python app.py", 3, is_entrypoint=True)),
+        ('ENTRYPOINT python x.py\nENTRYPOINT ["a"]', DockerfileCommand(("a",), (), "", 3)),
+        ('ENTRYPOINT ["a"]\nENTRYPOINT []\nCMD ["b"]', DockerfileCommand((), ("b",), "", 4)),
     ],
 )
 def test_entrypoint_and_command_follow_dockers_rules(lines: str, command: DockerfileCommand) -> None:

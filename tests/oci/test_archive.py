@@ -143,9 +143,9 @@ def test_reads_what_older_engines_saved(tmp_path: Path, make_image: MakeImage) -
 @pytest.mark.parametrize(
     ("files", "because"),
     [
-        ({"a": b""}, "no image archive"),
+        ({"a": b""}, "not an image archive"),
         ({"manifest.json": b"{"}, "not JSON"),
-        ({"manifest.json": b"3"}, "no list of images"),
+        ({"manifest.json": b"3"}, "not a list of images"),
         ({"manifest.json": b'[{"Config":"../../etc/passwd","Layers":[]}]'}, "lacks"),
         ({"manifest.json": b'[{"Config":"c","Layers":["x"]}]', "c": b"{}"}, "disagree"),
         ({"manifest.json": b'[{"Config":"c","Layers":[]}]', "c": b" " * (5 << 20)}, "larger"),
@@ -166,9 +166,9 @@ def test_links_never_lead_out_of_an_archive(tmp_path: Path) -> None:
 
 
 def test_what_is_no_tar_is_refused(tmp_path: Path) -> None:
-    """Text is no tar; a compressed archive gets the command that unpacks it; a name twice is refused."""
+    """Text is not a tar; a compressed archive gets the command that unpacks it; a name twice is refused."""
     (tmp_path / "x").write_bytes(b"hello" * 1000)
-    with pytest.raises(UntrustedInputError, match="is no tar"):
+    with pytest.raises(UntrustedInputError, match="is not a tar"):
         read_archive(tmp_path / "x")
     (tmp_path / "x.gz").write_bytes(gzip.compress(b"x"))
     with pytest.raises(UsageError, match="is compressed") as caught:

@@ -219,7 +219,7 @@ def test_a_folder_in_place_of_a_link_is_named() -> None:
 
 
 def test_a_broken_tar_is_named() -> None:
-    """Whole gzip around what is no tar is found out."""
+    """Whole gzip around what is not a tar is found out."""
     image = _image([FOLDER])
     layer = _raw_layer(b"no tar" * 1000)
     config = json.loads(image.config)

@@ -69,7 +69,7 @@ def test_a_dockerfile_that_starts_from_cuda_is_evidence(tmp_path: Path) -> None:
     found = choose_accelerator(read_project(folder, None))
     assert (found.name, found.because) == ("cuda", "Dockerfile:2 starts from nvidia/cuda:11.8.0-base")
     for image, is_sure in (("pytorch/pytorch:2.1.0-cuda12.1-cudnn8-runtime", True), ("python:3.11-slim", False)):
-        assert bool(find_gpu_uses(tmp_path, [], f"FROM --platform=linux/amd64 {image}\n")) == is_sure
+        assert bool(find_gpu_uses(tmp_path, [], ("Dockerfile", f"FROM --platform=linux/amd64 {image}\n"))) == is_sure
 
 
 def test_calls_without_fallback_are_a_hint(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_calls_without_fallback_are_a_hint(tmp_path: Path) -> None:
     (tmp_path / "c.py").write_text("x = torch.device('cuda:0')\n")
     cells = [{"cell_type": "code", "source": ["1\n"]}, {"cell_type": "code", "source": ['m.to("cuda")']}]
     (tmp_path / "d.ipynb").write_text(json.dumps({"cells": cells, "metadata": {}, "nbformat": 4}))
-    assert find_gpu_uses(tmp_path, ["a.py", "b.py", "c.py", "d.ipynb"], None) == (
+    assert find_gpu_uses(tmp_path, ["a.py", "b.py", "c.py", "d.ipynb"], ("", "")) == (
         GpuUse("a.py:3", "says .cuda() and does not ask whether there is a GPU"),
         GpuUse("c.py:1", "says device('cuda:0') and does not ask whether there is a GPU"),
         GpuUse("d.ipynb:2", 'says to("cuda") and does not ask whether there is a GPU'),

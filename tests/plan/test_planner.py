@@ -211,7 +211,7 @@ def test_every_decision_has_a_reason_that_completes_a_sentence() -> None:
 
 
 def test_odd_names_stay_on_one_line() -> None:
-    """Names with line breaks or bytes that are no UTF-8 are shown escaped."""
+    """Names with line breaks or bytes that are not UTF-8 are shown escaped."""
     found = plan(replace(PROJECT, left_out=((".env.a\nb", "x"), (".env.\udcff", "x"))))
     assert decision(found, "left out").startswith(".env.a\\nb, .env.\\xff because")
 

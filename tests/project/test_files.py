@@ -52,7 +52,7 @@ def test_files_carry_kind_size_mode_and_digest(tmp_path: Path) -> None:
 
 
 def test_odd_names_survive(tmp_path: Path) -> None:
-    """Names with blanks, newlines, backslashes and bytes that are no UTF-8 are kept as they are."""
+    """Names with blanks, newlines, backslashes and bytes that are not UTF-8 are kept as they are."""
     write(tmp_path, "a b", "new\nline", "back\\slash", "ünï")
     (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))).write_text("x")
     assert sorted(map(os.fsencode, paths(walk(tmp_path)))) == sorted(

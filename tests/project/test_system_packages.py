@@ -26,7 +26,9 @@ def test_what_names_no_package_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "Aptfile").write_text("https://example.org/x.deb\nnumpy==1.2\nlibpq5\n")
     found = read_system_packages(tmp_path)
     assert [one.name for one in found if not one.left_out] == ["libpq5"]
-    assert found[0] == SystemPackage("https://example.org/x.deb", "Aptfile:1", left_out="it is no name of a package")
+    assert found[0] == SystemPackage(
+        "https://example.org/x.deb", "Aptfile:1", left_out="it is not the name of a package"
+    )
 
 
 def test_requirements_of_pip_in_the_wrong_file_are_ignored(tmp_path: Path) -> None:

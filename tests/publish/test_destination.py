@@ -63,7 +63,7 @@ def test_words_become_references(destination: Destination, image: str, expected:
         (Destination("ann/app", registry="hub"), "iris:2", "either a reference"),
         (Destination(), "iris:2", "shipml push iris --registry hub --repository USERNAME/iris"),
         (Destination(), "", "say where"),
-        (Destination(registry="acr"), "iris:2", "--name NAME"),
+        (Destination(registry="acr"), "iris:2", "--account NAME"),
         (Destination(registry="nowhere"), "iris:2", "use hub, acr, a [registries.NAME]"),
         (Destination(registry="https://r.example.org/team"), "iris:2", "use hub, acr, a [registries.NAME]"),
         (Destination(registry="r.example.org"), "", "--repository NAME"),

@@ -38,12 +38,12 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 )
 def test_refusals(said: str, reference: Reference, credentials: Credentials, hint: str) -> None:
     """Each of Docker Hub's refusals has something to do about it, which depends on who asks for what."""
-    assert hint in explain(NotAllowedError(said), reference, credentials)
+    assert hint in explain(NotAllowedError("refused", said=said), reference, credentials)
 
 
 def test_limits() -> None:
     """Who is not logged in is told that this raises the limit; other errors get no hint of Docker Hub's."""
-    limited = TryAgainError("toomanyrequests: You have reached your pull rate limit.")
+    limited = TryAgainError("refused", said="toomanyrequests: You have reached your pull rate limit.")
     assert "shipml login hub" in explain(limited, APP, Credentials())
     assert "wait" in explain(limited, APP, ANN)
     assert explain(TryAgainError("500"), APP, ANN) == ""

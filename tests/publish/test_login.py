@@ -223,7 +223,7 @@ def test_docker_hub_explains_a_refusal(place: Place, said: str, hint: str) -> No
     """A refusal by Docker Hub says that it wants the Docker ID and a token."""
 
     def refuse(registry: str, keychain: Keychain) -> None:
-        raise NotAllowedError(said, hint="log in")
+        raise NotAllowedError("refused", hint="log in", said=said)
 
     with pytest.raises(NotAllowedError) as caught:
         log_in(DOCKER_HUB, ANN, refuse, place)

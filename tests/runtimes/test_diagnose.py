@@ -46,7 +46,7 @@ TRACE = 'Traceback (most recent call last):\n  File "/app/app.py", line 3, in <m
         ("", 137, "--memory"),
         ("", 135, "--shm-size"),
         ("", 132, "another CPU"),
-        ("ValueError: x", 1, "shipml shell IMAGE"),
+        ("ValueError: x", 1, "shipml build"),
     ],
 )
 def test_the_programs_own_words(words: str, exit_code: int, expected: str) -> None:

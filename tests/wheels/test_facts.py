@@ -6,6 +6,7 @@ import io
 import struct
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from shipml.errors import BuildError
 from shipml.events import ignore
 from shipml.facts.plan import LockedWheel
 from shipml.http import HttpClient
+from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.store import Store
@@ -29,6 +31,7 @@ from shipml.wheels.facts import (
     facts_as_text,
     facts_of_text,
     native_facts,
+    readable_now,
 )
 from tests.wheels.making import Member, make_zip, save_wheel, wheel_members
 
@@ -146,3 +149,24 @@ def test_a_wheel_that_is_neither_known_nor_here_has_no_text(tmp_path: Path, stor
 def test_text_that_is_none_of_ours_says_nothing(text: str) -> None:
     """A registry may say anything."""
     assert facts_of_text(text) == {}
+
+
+def test_a_look_downloads_little(tmp_path: Path, store: Store) -> None:
+    """Pure wheels are never read; the rest is while it is small; what is known costs nothing, however large."""
+
+    def wheel(name: str, size_bytes: int | None, tag: str = "cp311-cp311-manylinux_2_17_x86_64") -> LockedWheel:
+        return LockedWheel(name, "1", "", size_bytes, Digest.of(name.encode()), f"{name}-1-{tag}.whl")
+
+    pure, small, large, unsized = (
+        wheel("pure", 9 << 30, "py3-none-any"),
+        wheel("small", 40),
+        wheel("large", 70),
+        wheel("unsized", None),
+    )
+    assert readable_now([pure, small], store, most_bytes=100) == ([small], 0)
+    assert readable_now([pure, small, large], store, most_bytes=100) == ([], 110)
+    assert readable_now([small, unsized], store, most_bytes=100) == ([], 140)
+    known = save_wheel(tmp_path, make_zip(wheel_members([Member("demo/x.so", SMALL)])))
+    native_facts([known], session=Session(store, HttpClient(), ignore))
+    known = replace(known, filename="demo-1.0-cp311-cp311-linux_x86_64.whl")
+    assert readable_now([known, large, unsized], store, most_bytes=100)[0] == [known]

@@ -26,24 +26,24 @@ _FALLBACK = re.compile(
 )
 
 
-def find_gpu_uses(folder: Path, paths: Iterable[str], dockerfile: str | None) -> tuple[GpuUse, ...]:
+def find_gpu_uses(folder: Path, paths: Iterable[str], dockerfile: tuple[str, str]) -> tuple[GpuUse, ...]:
     """The places, those that are sure first.
 
     Args:
         folder: the project.
         paths: its files.
-        dockerfile: the text of its Dockerfile.
+        dockerfile: name and text of its Dockerfile.
     """
     code = sorted(path for path in paths if path.endswith((".py", ".ipynb")))[:_LIMIT_FILES]
-    found = [*_bases(dockerfile or ""), *(use for path in code for use in _calls(folder, path))]
+    found = [*_bases(*dockerfile), *(use for path in code for use in _calls(folder, path))]
     return tuple(found)
 
 
-def _bases(text: str) -> Iterator[GpuUse]:
+def _bases(file: str, text: str) -> Iterator[GpuUse]:
     for number, line in enumerate(text.splitlines(), start=1):
         match = _FROM.match(line.strip())
         if match and _GPU_IMAGE.fullmatch(match["image"]):
-            yield GpuUse(f"Dockerfile:{number}", f"starts from {match['image']}", is_sure=True)
+            yield GpuUse(f"{file}:{number}", f"starts from {match['image']}", is_sure=True)
 
 
 def _calls(folder: Path, path: str) -> Iterator[GpuUse]:

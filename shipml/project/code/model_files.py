@@ -31,7 +31,7 @@ _SUFFIXES = (".pkl", ".pickle", ".joblib", ".sav", ".p", ".dat", ".mdl", ".model
 _SUFFIXES_PACKED = (".gz", ".z", ".bz2", ".xz", ".lzma")
 _WEIGHTS = (".pt", ".pth", ".onnx", ".safetensors", ".bin", ".npy", ".npz", ".pb", ".tflite", ".ckpt", ".parquet")
 _POINTER_BYTES = 1024
-"""A pointer of Git LFS is no longer (its specification)."""
+"""A Git LFS pointer is shorter (its specification)."""
 _MOST_FILES = 64
 _LIMIT_BYTES = 1 << 30
 """Of one file, unpacked: what lies beyond is not read."""

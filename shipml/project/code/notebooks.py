@@ -66,7 +66,7 @@ def _inner(value: Any, *keys: str) -> Any:  # noqa: ANN401 - JSON
 
 
 def _sources(document: dict[str, Any]) -> Iterator[str | None]:
-    """The source of each cell, in order; None for what is no code."""
+    """The source of each cell, in order; None for what is not code."""
     sheets = document.get("worksheets")
     holders = [document] if not isinstance(sheets, list) else [sheet for sheet in sheets if isinstance(sheet, dict)]
     for holder in holders:

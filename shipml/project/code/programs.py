@@ -54,7 +54,7 @@ def find_programs(folder: Path, files: Sequence[ApplicationFile]) -> tuple[Progr
     """The programs among the project's files, in the order of their paths; those nearest to the root first.
 
     Modules that show no sign of being started count only where there is nothing else.
-    Files that cannot be read or parsed are left out: they are no programs of Python 3.
+    Files that cannot be read or parsed are left out: they are not programs of Python 3.
     """
     paths = [file.path for file in files if file.kind == "file" and file.size_bytes <= _limit_bytes(file.path)]
     known = frozenset(paths)

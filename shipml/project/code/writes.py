@@ -36,7 +36,9 @@ def written_files(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
 def _targets(call: ast.Call) -> Iterator[ast.expr]:
     """The expressions that name a file that the call writes."""
     function = call.func
-    name = function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    name = (
+        function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    )
     if name == "open":
         of_path = isinstance(function, ast.Attribute) and not isinstance(function.value, ast.Name)
         position = 0 if of_path else _MODE
@@ -65,19 +67,21 @@ class _Names:
 
     def value(self, node: ast.expr, depth: int = 0) -> str:
         """The name; "" where it cannot be told."""
+        found = ""
         if depth > _DEEPEST:
-            return ""
-        if isinstance(node, ast.Constant):
-            return node.value if isinstance(node.value, str) else ""
-        if isinstance(node, ast.Name):
-            if node.id == "__file__":
-                return self._path
-            return self.value(self._constants[node.id], depth + 1) if node.id in self._constants else ""
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
-            return self._joined([node.left, node.right], depth)
-        if isinstance(node, ast.Attribute) and node.attr == "parent":
-            return self._folder(node.value, depth)
-        return self._of_call(node, depth) if isinstance(node, ast.Call) else ""
+            return found
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found = node.value
+        elif isinstance(node, ast.Name):
+            known = self._constants.get(node.id)
+            found = self._path if node.id == "__file__" else self.value(known, depth + 1) if known else ""
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            found = self._joined([node.left, node.right], depth)
+        elif isinstance(node, ast.Attribute) and node.attr == "parent":
+            found = self._folder(node.value, depth)
+        elif isinstance(node, ast.Call):
+            found = self._of_call(node, depth)
+        return found
 
     def _of_call(self, node: ast.Call, depth: int) -> str:
         function = node.func

@@ -26,7 +26,7 @@ __all__ = ["Corrected", "chained", "correct", "understand"]
 _OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-option|config-settings?)\b)")
 _LONGEST_SHOWN = 200
 _LONGEST_LINE = 16_384
-"""Many hashes are long; what is longer than this is no requirement, and costs patterns too much."""
+"""Many hashes are long; what is longer than this is not a requirement, and costs patterns too much."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _NO_BUILDS = "the index has no local versions, and no file names an index that does"
 
@@ -145,6 +145,6 @@ def _unclear(line: Line, text: str) -> ConfigurationError:
         near = word[0] if word[0].lower() in module_names().known else nearest_name(word[0])
     meant = f"; if {near} is meant, write {near} alone or {near}==VERSION" if near else ""
     return ConfigurationError(
-        f'{line.source} is no requirement: "{_shown(text)}"',
+        f'{line.source} is not a requirement: "{_shown(text)}"',
         hint=f"write it as NAME or NAME==VERSION, or remove the line{meant}",
     )

@@ -1,4 +1,4 @@
-"""Lines that are no requirement as they stand: what they surely mean."""
+"""Lines that are not requirements as they stand: what they surely mean."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def is_requirement(text: str) -> bool:
 
 
 def repair(text: str) -> Repair | None:
-    """What `text`, which is no requirement, means; None where that is not certain."""
+    """What `text`, which is not a requirement, means; None where that is not certain."""
     for attempt in _ATTEMPTS:
         found = attempt(text)
         if found is not None:
@@ -132,7 +132,7 @@ def _undecorated(text: str) -> Repair | None:
     while bare != previous:
         bare, previous = _DECORATION.sub("", bare).strip(), bare
         if is_requirement(bare):
-            return Repair((bare,), "the other characters are no part of a requirement")
+            return Repair((bare,), "the other characters are not part of a requirement")
     if bare == text or not bare:
         return None
     corrected = repair(bare)

@@ -41,9 +41,9 @@ class Place:
 
 
 def is_place(text: str) -> bool:
-    """Whether `text`, which is no PEP 508 requirement, names a URL or path."""
+    """Whether `text`, which is not a PEP 508 requirement, names a URL or path."""
     bare = _editable(text)
-    if _CONDA_PACKAGE.fullmatch(bare):
+    if _CONDA_PACKAGE.fullmatch(bare) or (_EGG.search(bare) and re.search(r"\S\s", bare.partition(" ;")[0])):
         return False
     return bool(
         _URL.fullmatch(bare)

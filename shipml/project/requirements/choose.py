@@ -138,7 +138,7 @@ def _is_pinned(lines: Iterable[Line]) -> bool:
 
 
 def _try(reader: Reader, folder: Folder, path: str) -> Found | None:
-    """A file that is left aside may be broken."""
+    """A file that is ignored may be broken."""
     try:
         return reader.read(folder, path)
     except ConfigurationError:

@@ -1,6 +1,6 @@
 """environment.yml: conda's environments, in the terms of a package index.
 
-Channels have no counterpart; what is no Python package is dropped with its reason; `python=` is evidence.
+Channels have no counterpart; what is not a Python package is dropped with its reason; `python=` is evidence.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class _Reading:
         lower = name.lower()
         if _is_system(lower):
             because = table.system.get(lower, "wheels bring their own")
-            self.changes.append(Correction("dropped", text, "", f"it is no Python package: {because}", source))
+            self.changes.append(Correction("dropped", text, "", f"it is not a Python package: {because}", source))
             return
         new_name = table.renamed.get(lower, name)
         if not new_name:
@@ -160,7 +160,7 @@ class _Reading:
 
 
 def _is_system(name: str) -> bool:
-    """Whether conda's package `name` is no Python package: a library, a compiler, a font."""
+    """Whether conda's package `name` is not a Python package: a library, a compiler, a font."""
     table = conda_names()
     if name in table.system:
         return True
@@ -200,7 +200,7 @@ def _document(text: str, path: str) -> Node | None:
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f":{mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "it is no YAML"
+        problem = getattr(error, "problem", None) or "it is not YAML"
         raise ConfigurationError(f"{path}{where} is not valid YAML: {problem}", hint=f"correct {path}") from error
 
 

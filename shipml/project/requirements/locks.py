@@ -56,7 +56,7 @@ class LockAlone:
     def read(self, folder: Folder, path: str) -> Found:
         """Its versions, as requirements."""
         locked = read_lock(folder, path)
-        because = "there is no file besides that says what the project asks for"
+        because = "no other file says what the project asks for"
         return Found(
             path, because, locked.lines, texts=((path, locked.text),), python=locked.python, hashes=locked.hashes
         )
@@ -171,7 +171,7 @@ def _pipfile_lock(text: str, path: str) -> LockedVersions:
         packages = dict(document["default"])
         requires = dict(document["_meta"].get("requires") or {})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ConfigurationError(f"{path} is damaged", hint="write it anew: pipenv lock") from error
+        raise ConfigurationError(f"{path} is damaged", hint="write it again: pipenv lock") from error
     numbers = {line.strip().partition(":")[0].strip('"'): at for at, line in enumerate(text.splitlines(), start=1)}
     lines = tuple(
         Line(f"{name}{entry['version']}", f"{path}:{numbers.get(name, 1)}")

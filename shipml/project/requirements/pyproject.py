@@ -31,7 +31,7 @@ class Pyproject:
         return (FILE,) if declares else ()
 
     def read(self, folder: Folder, path: str) -> Found:
-        """Its dependencies; groups and extras are left aside, and remembered for what the code turns out to need."""
+        """Its dependencies; groups and extras are ignored, and remembered for what the code turns out to need."""
         project = _table(folder.pyproject, "project")
         if "dependencies" not in project and "dependencies" not in _strings(project.get("dynamic")):
             return _poetry(folder)
@@ -88,7 +88,7 @@ def _dynamic(folder: Folder) -> tuple[list[Line], list[tuple[str, str]]]:
 
 
 def _conditional(folder: Folder) -> tuple[list[Line], tuple[IgnoredFile, ...]]:
-    """Extras (PEP 621) and groups (PEP 735): what they ask for, and that they are left aside."""
+    """Extras (PEP 621) and groups (PEP 735): what they ask for, and that they are ignored."""
     offers: list[Line] = []
     left_aside = []
     project = _table(folder.pyproject, "project")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shipml.errors import ConfigurationError
@@ -77,7 +77,7 @@ def test_what_a_line_means(written: str, meant: list[str]) -> None:
 )
 def test_what_is_not_certain_is_left_to_its_author(line: str, tmp_path: Path) -> None:
     """The error names file, line and text."""
-    with pytest.raises(ConfigurationError, match=r"requirements\.txt:7 is no requirement") as caught:
+    with pytest.raises(ConfigurationError, match=r"requirements\.txt:7 is not a requirement") as caught:
         correct([Line(line, "requirements.txt:7")], tmp_path, imported=(), has_indexes=False)
     assert "NAME==VERSION" in caught.value.hint
 
@@ -94,6 +94,7 @@ _WORDS = st.sampled_from([*_PIECES.split("|"), "git+https://example.org/a#egg=a"
 
 
 @given(st.one_of(st.lists(_WORDS, max_size=8).map("".join), st.text(max_size=40)))
+@example(". git+https://example.org/a#egg=a")
 def test_any_line_is_understood_or_refused(text: str) -> None:
     """Nothing but our own error comes out of a line, and what was corrected needs no correction again."""
     try:

@@ -1,0 +1,87 @@
+"""Whether a folder can be a project at all, looked at from outside: its name and what is at its top."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from shipml.errors import UsageError
+from shipml.text import listed
+
+__all__ = ["require_project_folder"]
+
+_DECLARATIONS = frozenset(
+    {
+        "Dockerfile",
+        "dockerfile",
+        "Containerfile",
+        "Pipfile",
+        "Procfile",
+        "environment.yaml",
+        "environment.yml",
+        "pylock.toml",
+        "pyproject.toml",
+        "setup.cfg",
+        "setup.py",
+        "shipml.toml",
+    }
+)
+_CODE = frozenset({".ipynb", ".py"})
+_MOST_ENTRIES = 1000
+
+
+def require_project_folder(folder: Path) -> None:
+    """Refuse what is not one project: the root of the file system, a home folder, a folder that only holds projects.
+
+    Raises:
+        UsageError: it is one of these; the hint names a command for each project in it.
+    """
+    resolved = folder.resolve()
+    is_root = resolved == Path(resolved.anchor)
+    if is_root or (resolved == _home() and not _is_project(resolved, declared=True)):
+        what = "the root of the file system" if is_root else "your home folder"
+        raise UsageError(f"{resolved} is {what}, not a project folder", hint="name the project: shipml build DIR")
+    if not resolved.is_dir() or _is_project(resolved):
+        return
+    inside = sorted(entry for entry in _entries(resolved) if _is_visible_folder(entry) and _is_project(entry))
+    if sum(_is_project(entry, declared=True) for entry in inside) > 1:
+        commands = [f"shipml build {shlex.quote(_typed(folder / entry.name))}" for entry in inside]
+        raise UsageError(
+            f"{folder if folder != Path() else 'this folder'} holds several projects and is not one itself",
+            hint=f"build one of them: {listed(commands, most=8)}",
+        )
+
+
+def _typed(path: Path) -> str:
+    return str(path) if path.is_absolute() or str(path).startswith("..") else f"./{path}"
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home().resolve()
+    except RuntimeError:
+        return None
+
+
+def _is_project(folder: Path, *, declared: bool = False) -> bool:
+    """Whether the folder says what it depends on or, unless it must be `declared`, has code at its top."""
+    return any(_declares(entry) or (not declared and entry.suffix in _CODE) for entry in _entries(folder))
+
+
+def _declares(entry: Path) -> bool:
+    return entry.name in _DECLARATIONS or (entry.name.startswith("requirements") and entry.suffix in {".txt", ".in"})
+
+
+def _is_visible_folder(entry: Path) -> bool:
+    return not entry.name.startswith(".") and entry.is_dir() and not entry.is_symlink()
+
+
+def _entries(folder: Path) -> Iterator[Path]:
+    try:
+        for number, entry in enumerate(folder.iterdir()):
+            if number == _MOST_ENTRIES:
+                return
+            yield entry
+    except OSError:
+        return
