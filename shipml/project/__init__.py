@@ -45,6 +45,7 @@ from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
+from shipml.project.watching import stamps
 from shipml.reading import reading_once
 from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
@@ -59,6 +60,7 @@ __all__ = [
     "read_project",
     "read_secrets",
     "reading_once",
+    "watched_files",
 ]
 
 LOCK_NAME = "pylock.toml"
@@ -163,6 +165,17 @@ def _documents(folder: Path) -> dict[str, dict[str, Any]]:
     """The settings files that there are, by name."""
     texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
     return {name: parse_toml(name, text) for name, text in texts if text is not None}
+
+
+def watched_files(folder: Path) -> dict[str, tuple[int, int]]:
+    """(modification time in ns, size in bytes) of each file whose change may change the image, by its path.
+
+    Raises:
+        ConfigurationError: the settings or the .dockerignore cannot be meant.
+    """
+    documents = _documents(folder)
+    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
+    return stamps(folder, _file_rules(folder, settings))
 
 
 def read_outline(folder: Path) -> Project:

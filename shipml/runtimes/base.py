@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,6 +15,7 @@ from shipml.store.evidence import SmokeResult
 
 if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
     from shipml.docker_engine.ports import PublishedPort
+    from shipml.runtimes.reach import Running
 
 __all__ = ["RunOptions", "Runtime", "SmokeResult"]
 
@@ -54,6 +56,13 @@ class Runtime(Protocol):
 
     def check(self, image: Image) -> None:
         """Raise UnavailableError where this runtime cannot run this image here: says why, and the way out."""
+
+    def running(self, image: Image, options: RunOptions, emit: Emit) -> AbstractContextManager[Running]:
+        """Run the image's command for as long as the block lasts; nothing is judged.
+
+        Raises:
+            ShipmlError: as its class says.
+        """
 
     def run(self, image: Image, options: RunOptions, emit: Emit) -> SmokeResult:
         """Run the image's command (or the check's), stream its output as `OutputReceived`, and judge it.
