@@ -97,7 +97,7 @@ class Sandbox:
                 "the sandbox has no GPUs, no volumes, no published ports and no limit of CPU time",
                 hint="run it with --runtime docker",
             )
-        spec, port = self._prepare(image, options, emit)
+        spec, port = self.prepare(image, options, emit)
         group = None
         if options.memory_bytes:
             group = limit_memory(options.memory_bytes)
@@ -115,7 +115,8 @@ class Sandbox:
             if group:
                 group.close()
 
-    def _prepare(self, image: Image, options: RunOptions, emit: Emit) -> tuple[Spec, int]:
+    def prepare(self, image: Image, options: RunOptions, emit: Emit) -> tuple[Spec, int]:
+        """What is run, and where its server is expected; errors as of `run`."""
         config: dict[str, Any] = read_config(image).get("config") or {}
         check = options.check
         entrypoint = () if options.is_whole_command else config.get("Entrypoint") or ()
