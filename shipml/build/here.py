@@ -97,7 +97,14 @@ def _attempt(
         session.emit(Notice(last.advice(load=load, check=check)))
     elif check:
         try:
-            check_imports(image, prepared.project.required_imports, store=session.store, emit=session.emit)
+            project = prepared.project
+            check_imports(
+                image,
+                project.required_imports,
+                standard=project.standard_imports,
+                store=session.store,
+                emit=session.emit,
+            )
         except ImportCheckError as error:
             if is_last or not learn(session, request, prepared, error):
                 raise

@@ -216,8 +216,8 @@ class Project:
     """Of apt.txt, Aptfile and packages.txt."""
     gpu_uses: tuple[GpuUse, ...] = ()
     """In the order of the files, those that are sure first."""
-    standard_modules: tuple[str, ...] = ()
-    """Top-level modules of the standard library that the project's code imports, sorted."""
+    standard_imports: tuple[ImportedModule, ...] = ()
+    """Of the standard library, by the project's own code, which cannot start without them; sorted by name."""
     revision: Revision | None = None
     has_dockerfile: bool = False
     dockerfile: FollowedDockerfile | UnsupportedInstruction | None = None
@@ -237,6 +237,11 @@ class Project:
     """Itself where it can be installed, then those of its folders that it asks for."""
     streamlit_setups: tuple[str, ...] = ()
     """Shell scripts that do nothing but write Streamlit's settings into the home folder, sorted."""
+
+    @property
+    def standard_modules(self) -> tuple[str, ...]:
+        """Top-level modules of the standard library that the project's code cannot start without, sorted."""
+        return tuple(sorted({module.root for module in self.standard_imports}))
 
     @property
     def required_imports(self) -> tuple[ImportedModule, ...]:

@@ -102,7 +102,9 @@ def read_project(
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
     paths = [file.path for file in found.files if file.kind == "file"]
     code = scan_code(folder, paths)
-    imports = code.third_party(running_files(code, settings, processes), standard_library())
+    running = running_files(code, settings, processes)
+    imports = code.third_party(running, standard_library())
+    standard = code.of_standard_library(running, standard_library())
     requirements = read_requirements(opened, taken, imports, code)
     _tell(requirements, code, emit)
     report_broken(code.broken, surely_running(code, settings, processes), emit)
@@ -112,6 +114,7 @@ def read_project(
         settings=settings,
         requirements=requirements,
         imports=imports,
+        standard_imports=standard,
         python_evidence=(
             *_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or ""),
             *python_hints(taken, code),

@@ -29,8 +29,6 @@ def test_a_command(shipml: Run, shared_home: Path, image: str) -> None:
     home = {"SHIPML_HOME": str(shared_home)}
     script = "wc -l < data.txt; id -u; echo $MINE"
     counted = shipml("shell", image, "-e", "MINE=yes", "--", "sh", "-c", script, env=home)
-        "shell", image, "-e", "MINE=yes", "--", "sh", "-c", "wc -l < data.txt; id -u; echo $MINE", env=home
-    )
     assert (counted.returncode, counted.stdout) == (0, "2\n65532\nyes\n"), counted.stderr
     assert shipml("shell", image, "--", "sh", "-c", "echo x > /tmp/x; exit 7", env=home).returncode == 7
     assert shipml("shell", image, "--", "ls", "/tmp/x", env=home).returncode == 1
