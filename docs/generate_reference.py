@@ -18,6 +18,8 @@ COMMANDS = (
     "plan",
     "build",
     "run",
+    "serve",
+    "shell",
     "dockerfile",
     "login",
     "logout",
@@ -48,7 +50,7 @@ OUTPUT = """\
 ## Output
 
 stdout carries data, stderr everything else, so that output can be piped and kept. Without `--json`:
-`build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes,
+`build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes, `serve` the URL, `shell` what the shell writes,
 `login` and `logout` the registry's host, `tag` the new name, `push`, `ship` and `promote` what arrived as `repository@sha256:…`, `images` a table, `inspect` JSON, `init` the files that it wrote.
 
 With `--json` the result is one JSON document on stdout. The fields that are there at least:
@@ -57,6 +59,7 @@ With `--json` the result is one JSON document on stdout. The fields that are the
 |---|---|
 | `build` | `digest`, `references`, `size_bytes`, `builder`, `base`, `python`, `platform`, `layers` (each `digest`, `diff_id`, `size_bytes`, `kind`, `source`, `reused`), `decisions`, `elapsed_seconds` |
 | `run` | `digest`, `runtime`, `passed`, `exit_code`, `measures`, `output`, `elapsed_seconds`, `because` |
+| `serve` | `url`, `digest`, each time that an image is up |
 | `push` | `reference` (with digest), `digest`, `references`, `pushed_by`, `identity`, `credentials` (their source), `smoke`, `uploaded_bytes`, `mounted_bytes`, `skipped_bytes` (each null where an engine cannot tell), `elapsed_seconds` |
 | `ship` | `reference`, `digest`, `size_bytes`, `measures`, `elapsed_seconds`, and the documents of `build`, `run` and `push` |
 | `promote` | `reference`, `digest`, `source`, `references`, `before`, `after`, `way`, `way_back` (a command), `smoke`, `uploaded_bytes`, `mounted_bytes`, `skipped_bytes`, `elapsed_seconds` |

@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("build",),
     ("build_elsewhere",),
     ("pipeline",),
+    ("live",),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -18,6 +18,7 @@ from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.plan import Plan
 from shipml.prepare import learn, plan_of, prepare
+from shipml.runtimes.absent_files import keep_absent_files
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store.borrowed import keep_borrowed_layers
@@ -92,12 +93,20 @@ def _attempt(
     session.store.keep_image(image)
     keep_borrowed_layers(session.store, image, str(last.reference or ""), last.digests)
     keep_secrets(session.store, image.digest, prepared.project.secrets)
+    keep_absent_files(session.store, image.digest, prepared.project)
     is_here = last.is_here(image, session.store)
     if not is_here:
         session.emit(Notice(last.advice(load=load, check=check)))
     elif check:
         try:
-            check_imports(image, prepared.project.required_imports, store=session.store, emit=session.emit)
+            project = prepared.project
+            check_imports(
+                image,
+                project.required_imports,
+                standard=project.standard_imports,
+                store=session.store,
+                emit=session.emit,
+            )
         except ImportCheckError as error:
             if is_last or not learn(session, request, prepared, error):
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 
 from shipml import runtimes
@@ -18,10 +18,13 @@ from shipml.events import (
     step,
 )
 from shipml.facts.plan import SmokeCheck
+from shipml.facts.pythons import HUB_PYTHONS, SUITES
 from shipml.facts.requirements import ImportedModule
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import KIND, canonical_json
+from shipml.plan.called_programs import called_packages
+from shipml.plan.lessons import left_library_in
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes.inside.import_probe import MARK
 from shipml.store import Store
@@ -29,6 +32,7 @@ from shipml.store import Store
 __all__ = ["ImportFailure", "check_imports", "read_answers"]
 
 _FACT = "imports-1"
+_STANDARD_FACT = "standard-import-1"
 _TIMEOUT_SECONDS = 600.0
 _APPLICATION_KINDS = ("weights", "application")
 _SHOWN = 6
@@ -45,6 +49,8 @@ class ImportFailure:
     text: str
     missing: str = ""
     """The module that was not found."""
+    is_standard: bool = False
+    """Whether it is the standard library's."""
 
     @property
     def sentence(self) -> str:
@@ -60,6 +66,11 @@ class ImportFailure:
     @property
     def remedy(self) -> str:
         """The smallest change that may fix it."""
+        if self.is_standard and self.error in {"ImportError", "ModuleNotFoundError"}:
+            return self._remedy_in_library()
+        return self._remedy_of_package()
+
+    def _remedy_of_package(self) -> str:
         if library := _LIBRARY.search(self.text):
             return f"add the Debian package that has {library['soname']} to the setting system-packages"
         if self.error == "time":
@@ -73,8 +84,30 @@ class ImportFailure:
             return f"pin a version of {self.module.root} that the code was written for"
         return f"pin versions of {self.module.root} and of what it needs that fit each other"
 
+    def _remedy_in_library(self) -> str:
+        """Of what belongs to Python itself: another Python, or the package that Debian keeps it in."""
+        if gone := left_library_in(self.missing or self.module.name):
+            python = _newest_below(gone)
+            return f"Python 3.{gone} no longer has it; take one that does: shipml build --python {python}"
+        for package, _ in called_packages((), [self.module.root]):
+            return f'add Debian\'s package: system-packages = ["{package}"] at the top of shipml.toml'
+        return "take the Python that the code was written for: shipml build --python 3.X"
 
-def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Store, emit: Emit) -> bool:
+
+def _newest_below(minor: int) -> str:
+    """The newest Python that a base has below 3.`minor`."""
+    minors = [int(base.python.partition(".")[2]) for base in (*SUITES, *HUB_PYTHONS)]
+    return f"3.{max((one for one in minors if one < minor), default=minor - 1)}"
+
+
+def check_imports(
+    image: Image,
+    imports: Sequence[ImportedModule],
+    *,
+    standard: Sequence[ImportedModule] = (),
+    store: Store,
+    emit: Emit,
+) -> bool:
     """Import everything in the image; returns whether that was possible here.
 
     What passed once is not imported again while the layers below the application stay the same.
@@ -82,15 +115,20 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
     Args:
         image: in the store.
         imports: what must be importable.
+        standard: what must be importable of the standard library; each module is tried once over the same layers.
         store: keeps what passed.
         emit: hears of the work.
 
     Raises:
         ImportCheckError: some of it cannot be imported; all are named.
     """
-    wanted = [[module.name, list(module.members)] for module in imports]
-    fact = str(Digest.of(canonical_json([_below_application(image), wanted])))
-    if not wanted or store.fact(_FACT, fact) is True:
+    below = _below_application(image)
+    key = _key(below, imports)
+    is_known = not imports or store.fact(_FACT, key) is True
+    keys = {_key(below, [module]): module for module in standard}
+    unknown = {key: module for key, module in keys.items() if store.fact(_STANDARD_FACT, key) is not True}
+    wanted = [*([] if is_known else imports), *unknown.values()]
+    if not wanted:
         return True
     try:
         runtime = runtimes.choose("auto", image, store)
@@ -99,7 +137,7 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
         return False
     with step(emit, "imports", f"{len(wanted)} modules") as running:
         source = resources.files("shipml.runtimes.inside").joinpath("import_probe.py").read_text(encoding="utf-8")
-        command = ("python", "-c", source, json.dumps(wanted))
+        command = ("python", "-c", source, json.dumps([[module.name, list(module.members)] for module in wanted]))
         received = bytearray()
 
         def listen(event: Event) -> None:
@@ -109,7 +147,7 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
         options = RunOptions(SmokeCheck(command=command, timeout_seconds=_TIMEOUT_SECONDS), is_whole_command=True)
         result = runtime.run(image, options, listen)
         ending = "time" if result.exit_code is None else f"crash {result.because}"
-        failures = list(read_answers(received.decode(errors="replace"), imports, ending))
+        failures = list(read_answers(received.decode(errors="replace"), wanted, ending))
         if not failures and (result.exit_code != 0 or MARK not in result.output):
             raise ImportCheckError(
                 f"the imports of the program could not be checked: {result.because}",
@@ -117,9 +155,17 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
             )
         running.detail = f"{len(wanted) - len(failures)} of {len(wanted)} modules"
     if failures:
-        raise _error(failures)
-    store.keep_fact(_FACT, fact, value=True)
+        raise _error([replace(one, is_standard=one.module in standard) for one in failures])
+    if imports:
+        store.keep_fact(_FACT, key, value=True)
+    for tried in unknown:
+        store.keep_fact(_STANDARD_FACT, tried, value=True)
     return True
+
+
+def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:
+    wanted = [[module.name, list(module.members)] for module in modules]
+    return str(Digest.of(canonical_json([below, wanted])))
 
 
 def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> Iterator[ImportFailure]:

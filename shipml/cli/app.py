@@ -19,6 +19,8 @@ from shipml.cli import (
     plan,
     promote,
     push,
+    serve,
+    shell,
     ship,
     version,
 )
@@ -72,6 +74,8 @@ add_command(app, init.init, "init", panel=_START)
 add_command(app, plan.plan, "plan", panel=_MAKE)
 add_command(app, build.build, "build", panel=_MAKE)
 add_command(app, run_command.run, "run", panel=_MAKE, cls=run_command.RunCommand)
+add_command(app, serve.serve, "serve", panel=_MAKE)
+add_command(app, shell.shell, "shell", panel=_MAKE, cls=run_command.RunCommand)
 add_command(app, plan.dockerfile, "dockerfile", panel=_MAKE)
 add_command(app, login.login, "login", panel=_SHIP)
 add_command(app, login.logout, "logout", panel=_SHIP)

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from shipml.facts.plan import SmokeCheck
     from shipml.runtimes.base import SmokeResult
 
-__all__ = ["Checks", "RunCommand", "run"]
+__all__ = ["COMMAND", "Checks", "RunCommand", "run"]
 
-_COMMAND = "shipml.command"
+COMMAND = "shipml.command"
+"""Where the context keeps what follows `--`."""
 
 
 class RunCommand(Command):
@@ -39,7 +40,7 @@ class RunCommand(Command):
         """Cut the command line at the first `--`."""
         if "--" in args:
             cut = args.index("--")
-            ctx.meta[_COMMAND] = tuple(args[cut + 1 :])
+            ctx.meta[COMMAND] = tuple(args[cut + 1 :])
             args = args[:cut]
         return super().parse_args(ctx, args)
 
@@ -141,7 +142,7 @@ def run(
     """
     from shipml.pipeline import Shipml
 
-    command: tuple[str, ...] = context.meta.get(_COMMAND, ())
+    command: tuple[str, ...] = context.meta.get(COMMAND, ())
     demands = checks.demands() | ({"network": True} if network else {})
 
     def adjust(settings: SmokeCheck) -> SmokeCheck:

@@ -68,7 +68,7 @@ class ContainerOptions:
 
 
 class Container:
-    """Implements `runtimes.attendance.Program`. Leaving the `with` block removes it."""
+    """Implements `runtimes.program.Program`. Leaving the `with` block removes it."""
 
     def __init__(self, engine: Engine, image: str, options: ContainerOptions) -> None:
         self.started_at: float | None = None

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from shipml.dockerfile.glob import compile_glob
 from shipml.errors import ConfigurationError
 
-__all__ = ["IgnorePatterns", "parse_dockerignore"]
+__all__ = ["IgnorePatterns", "numbered_patterns", "parse_dockerignore"]
 
 _BLANKS = " \t\n\v\f\r\x85\xa0"
 
@@ -27,6 +27,8 @@ class _Pattern:
     negated: bool
     matches: Callable[[str], bool] = field(repr=False)
     """Whether it matches all of a path."""
+    place: str = ""
+    """Where it stands: ".dockerignore:3"."""
 
     def may_match_below(self, folder: str) -> bool:
         """Whether the leading components without wildcards agree with `folder`."""
@@ -41,13 +43,20 @@ class _Pattern:
 class IgnorePatterns:
     """Patterns in order; the later ones win."""
 
-    def __init__(self, patterns: Iterable[str], source: str = ".dockerignore") -> None:
-        """Compile `patterns` (as in the lines of the file, `!` included).
+    def __init__(
+        self, patterns: Iterable[str], source: str = ".dockerignore", places: Sequence[str] | None = None
+    ) -> None:
+        """Compile `patterns` (as in the lines of the file, `!` included); `places` says where each stands.
 
         Raises:
             ConfigurationError: a pattern that Docker refuses too; `source` is named.
         """
-        self._patterns = tuple(_compile(text, source) for text in map(_clean, patterns) if text)
+        patterns = list(patterns)
+        self._patterns = tuple(
+            replace(_compile(text, source), place=place)
+            for text, place in zip(map(_clean, patterns), places or [source] * len(patterns), strict=True)
+            if text
+        )
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
@@ -58,11 +67,20 @@ class IgnorePatterns:
 
     def verdict(self, path: str) -> bool | None:
         """True: left out; False: taken in again by a `!` pattern; None: no pattern says anything."""
+        decides = self._deciding(path)
+        return None if decides is None else not decides.negated
+
+    def place(self, path: str) -> str:
+        """Where the pattern stands that decides about `path`; "" where none does."""
+        decides = self._deciding(path)
+        return decides.place if decides else ""
+
+    def _deciding(self, path: str) -> _Pattern | None:
         parts = path.split("/")
         ancestors = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
         for pattern in reversed(self._patterns):
             if any(pattern.matches(ancestor) for ancestor in ancestors):
-                return not pattern.negated
+                return pattern
         return None
 
     def may_take_in_below(self, folder: str) -> bool:
@@ -83,8 +101,15 @@ class IgnorePatterns:
 
 def parse_dockerignore(text: str) -> list[str]:
     """The patterns in the text of a .dockerignore: comments, blank lines and surrounding blanks are dropped."""
-    lines = text.removeprefix("\ufeff").split("\n")
-    return [pattern for line in lines if not line.startswith("#") and (pattern := line.strip(_BLANKS))]
+    return [pattern for _, pattern in numbered_patterns(text)]
+
+
+def numbered_patterns(text: str) -> list[tuple[int, str]]:
+    """The same with the numbers of their lines, from 1."""
+    lines = enumerate(text.removeprefix("\ufeff").split("\n"), start=1)
+    return [
+        (number, pattern) for number, line in lines if not line.startswith("#") and (pattern := line.strip(_BLANKS))
+    ]
 
 
 def _clean(pattern: str) -> str:

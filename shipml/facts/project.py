@@ -213,6 +213,10 @@ class Project:
     """Sorted by path; every parent folder is an entry of its own."""
     left_out: tuple[tuple[str, str], ...] = ()
     """(path, reason) of what is never sent unless `include` names it, sorted by path."""
+    ignored: tuple[tuple[str, str], ...] = ()
+    """(path, rule) of what a pattern leaves out, sorted by path: ("models", ".dockerignore:1")."""
+    written_files: tuple[tuple[str, str], ...] = ()
+    """(path, `FILE:LINE`) of files that the code writes, where a literal names them, in the order of the code."""
     secrets: tuple[FoundSecret, ...] = ()
     """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
     models: tuple[ModelFile, ...] = ()
@@ -224,8 +228,8 @@ class Project:
     """Of apt.txt, Aptfile and packages.txt."""
     gpu_uses: tuple[GpuUse, ...] = ()
     """In the order of the files, those that are sure first."""
-    standard_modules: tuple[str, ...] = ()
-    """Top-level modules of the standard library that the project's code imports, sorted."""
+    standard_imports: tuple[ImportedModule, ...] = ()
+    """Of the standard library, by the project's own code, which cannot start without them; sorted by name."""
     revision: Revision | None = None
     has_dockerfile: bool = False
     dockerfile: FollowedDockerfile | UnsupportedInstruction | None = None
@@ -245,6 +249,11 @@ class Project:
     """Itself where it can be installed, then those of its folders that it asks for."""
     streamlit_setups: tuple[str, ...] = ()
     """Shell scripts that do nothing but write Streamlit's settings into the home folder, sorted."""
+
+    @property
+    def standard_modules(self) -> tuple[str, ...]:
+        """Top-level modules of the standard library that the project's code cannot start without, sorted."""
+        return tuple(sorted({module.root for module in self.standard_imports}))
 
     @property
     def required_imports(self) -> tuple[ImportedModule, ...]:

@@ -16,7 +16,7 @@ from shipml.facts.project import Project
 from shipml.facts.requirements import Correction, DeclaredRequirement
 from shipml.plan.python_version import PythonCandidate
 
-__all__ = ["Failed", "Lesson", "heed", "learn"]
+__all__ = ["Failed", "Lesson", "heed", "learn", "left_library_in"]
 
 _SETUPTOOLS = "setuptools<81"
 """The last that has pkg_resources."""
@@ -85,6 +85,11 @@ class Lesson:
             str(fact.get("because", "")),
             str(fact.get("source", "")),
         )
+
+
+def left_library_in(module: str) -> int | None:
+    """The minor version of Python 3 whose standard library no longer has a module; None where none is known."""
+    return _GONE.get(module.partition(".")[0])
 
 
 def learn(failures: Iterable[Failed], known: Lesson) -> Lesson | None:

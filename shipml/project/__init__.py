@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.dockerfile.follow import follow_dockerfile
-from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
+from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
 from shipml.dockerfile.names import find_dockerfile, ignore_files
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError, UsageError
@@ -46,6 +46,7 @@ from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
+from shipml.project.watching import stamps
 from shipml.reading import reading_once
 from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
@@ -60,6 +61,7 @@ __all__ = [
     "read_project",
     "read_secrets",
     "reading_once",
+    "watched_files",
 ]
 
 LOCK_NAME = "pylock.toml"
@@ -101,7 +103,9 @@ def read_project(
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
     paths = [file.path for file in found.files if file.kind == "file"]
     code = scan_code(folder, paths)
-    imports = code.third_party(running_files(code, settings, processes), standard_library())
+    running = running_files(code, settings, processes)
+    imports = code.third_party(running, standard_library())
+    standard = code.of_standard_library(running, standard_library())
     requirements = read_requirements(opened, taken, imports, code)
     _tell(requirements, code, emit)
     report_broken(code.broken, surely_running(code, settings, processes), emit)
@@ -111,6 +115,7 @@ def read_project(
         settings=settings,
         requirements=requirements,
         imports=imports,
+        standard_imports=standard,
         python_evidence=(
             *_python_evidence(folder, settings, shipml_text, pyproject, pyproject_text or ""),
             *python_hints(taken, code),
@@ -118,6 +123,8 @@ def read_project(
         files=tuple(found.files),
         programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
+        ignored=tuple(found.ignored),
+        written_files=code.written,
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
@@ -162,6 +169,17 @@ def _documents(folder: Path) -> dict[str, dict[str, Any]]:
     """The settings files that there are, by name."""
     texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
     return {name: parse_toml(name, text) for name, text in texts if text is not None}
+
+
+def watched_files(folder: Path) -> dict[str, tuple[int, int]]:
+    """(modification time in ns, size in bytes) of each file whose change may change the image, by its path.
+
+    Raises:
+        ConfigurationError: the settings or the .dockerignore cannot be meant.
+    """
+    documents = _documents(folder)
+    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
+    return stamps(folder, _file_rules(folder, settings))
 
 
 def read_outline(folder: Path) -> Project:
@@ -221,14 +239,15 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    texts = (read_text(folder, path.name) for path in ignore_files(folder, find_dockerfile(folder)))
-    patterns = parse_dockerignore(next((text for text in texts if text is not None), ""))
-    patterns += settings.exclude
-    patterns += [f"!{pattern.removeprefix('!')}" for pattern in settings.include]
+    texts = ((path.name, read_text(folder, path.name)) for path in ignore_files(folder, find_dockerfile(folder)))
+    name, text = next(((name, text) for name, text in texts if text is not None), ("", ""))
+    placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text)]
+    placed += [(pattern, f"exclude in {settings.source}") for pattern in settings.exclude]
+    placed += [(f"!{pattern.removeprefix('!')}", f"include in {settings.source}") for pattern in settings.include]
     include = [pattern.removeprefix("!") for pattern in settings.include]
     IgnorePatterns(settings.exclude, source=settings.source)  # so that an error names the file that holds the pattern
     named = IgnorePatterns(include, source=settings.source)
-    return FileRules(IgnorePatterns(patterns), named)
+    return FileRules(IgnorePatterns([pattern for pattern, _ in placed], places=[place for _, place in placed]), named)
 
 
 def _python_evidence(

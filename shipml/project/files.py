@@ -52,6 +52,8 @@ class FoundFiles:
     files: list[ApplicationFile] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     """(path, reason) of what the safe excludes dropped."""
+    ignored: list[tuple[str, str]] = field(default_factory=list)
+    """(path, where the pattern stands) of what a pattern dropped: of a folder that was dropped whole, the folder."""
 
 
 def find_files(folder: Path, rules: FileRules, *, store: Store | None, emit: Emit) -> FoundFiles:
@@ -64,7 +66,9 @@ def find_files(folder: Path, rules: FileRules, *, store: Store | None, emit: Emi
     walk = _Walk(folder, rules, emit)
     walk.visit("")
     files = _with_digests(folder, walk.found.files, store)
-    return FoundFiles(sorted(files, key=lambda file: os.fsencode(file.path)), sorted(walk.found.left_out))
+    return FoundFiles(
+        sorted(files, key=lambda file: os.fsencode(file.path)), sorted(walk.found.left_out), sorted(walk.found.ignored)
+    )
 
 
 class _Walk:
@@ -102,7 +106,10 @@ class _Walk:
         unsafe = not named and (unsafe or bool(reason))
         if reason:
             self.found.left_out.append((path, reason))
-        if entry.is_dir(follow_symlinks=False):
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if excluded and not unsafe and not (is_folder and self._rules.ignore.may_take_in_below(path)):
+            self.found.ignored.append((path, self._rules.ignore.place(path)))
+        if is_folder:
             return self._folder_entry(path, wanted=not excluded, unsafe=unsafe)
         return False if excluded or unsafe else self._leaf(entry, path)
 

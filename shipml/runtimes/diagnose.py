@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from shipml.facts.plan import SmokeCheck
 from shipml.text import listed
 
-__all__ = ["Failure", "FailureKind", "LeftOut", "remedy"]
+__all__ = ["Failure", "FailureKind", "LeftOut", "SettingsPlace", "remedy"]
 
 FailureKind = str
 """One of: "cannot-start", "did-nothing", "exit-code", "expected", "http-refused", "measure", "memory", "no-answer",
@@ -22,6 +23,7 @@ _READ_ONLY = re.compile(r"\[Errno 30\] Read-only file system: '(?P<path>[^'\n]{1
 _UNSET = re.compile(r"KeyError: '(?P<name>[A-Z][A-Z0-9_]{1,100})'")
 _NO_VARIABLE = re.compile(r"(?P<name>[A-Z][A-Z0-9_]{2,100}(?:_KEY|_TOKEN|_SECRET|_PASSWORD|_URL|_ID|_ENDPOINT))\b")
 _IS_ABOUT_VARIABLES = re.compile(r"environment|not set|missing|api[ _-]?key", re.IGNORECASE)
+_PATH_WORD = re.compile(r"(?<![\w./-])(?:[\w.-]{0,100}/){0,20}[\w-]{1,100}[\w.-]{0,100}[\w]")
 _NO_MODULE = re.compile(r"No module named '(?P<name>[\w.]{1,200})'")
 _NO_NETWORK = re.compile(
     r"Temporary failure in name resolution|Name or service not known|\[Errno -[235]\]|getaddrinfo failed"
@@ -49,7 +51,27 @@ class LeftOut:
 
     path: str
     because: str
-    """The rule, such as ".dockerignore:3"."""
+    """The rule, such as ".dockerignore:3", or a reason: "may hold a secret"."""
+    is_safeguard: bool = False
+    """Whether it is one of what is never sent unless `include` names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsPlace:
+    """Where the project's settings stand, and what is there."""
+
+    file: str = "shipml.toml"
+    include: tuple[str, ...] = ()
+
+    def setting(self, line: str) -> str:
+        """A line of the settings, and where to write it: before the tables, which would swallow it."""
+        where = "under [tool.shipml] of" if self.file == "pyproject.toml" else "at the top of"
+        return f"{line} {where} {self.file}"
+
+    def including(self, path: str) -> str:
+        """The line that takes a file in, beside what is taken in already."""
+        names = ", ".join(f'"{name}"' for name in dict.fromkeys((*self.include, path)))
+        return self.setting(f"include = [{names}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +94,14 @@ class Failure:
     written_by: Mapping[str, str] = field(default_factory=dict)
     """Path of a file → `FILE:LINE` of the project's code that writes it."""
     memory_bytes: int | None = None
+    settings: SettingsPlace = SettingsPlace()
 
 
 def remedy(failure: Failure, check: SmokeCheck, image: str = "IMAGE") -> str:
     """The next step: the command or the change that gets further."""
     by_kind = {
-        "did-nothing": 'call what it is to do where it starts, or name another command: command = "…" in shipml.toml',
+        "did-nothing": "call what it is to do where it starts, or name another command: "
+        + failure.settings.setting('command = "…"'),
         "expected": "compare the output above with `expect` in [smoke], or --expect; `\\` escapes what is special",
         "memory": f"allow more: shipml run {image} --memory 4g; or let the program load less at once",
         "processes": "let the program start fewer processes and threads",
@@ -146,6 +170,7 @@ def _of_exit(failure: Failure, check: SmokeCheck, image: str) -> str:
         _variables(words, image),
         _network(words, check, image),
         _module(words),
+        _mentioned(failure),
         _signal(failure, image),
     ):
         if found:
@@ -178,17 +203,38 @@ def _missing_file(path: str, failure: Failure) -> str:
     if name in _SHELLS:
         return "images have no shell unless asked: shipml build --with-shell"
     if package := _PROGRAM_PACKAGES.get(name):
-        return f'add the program: system-packages = ["{package}"] in shipml.toml'
-    for left in failure.left_out:
-        if left.path == name or name.startswith(f"{left.path.rstrip('/')}/"):
-            return (
-                f'{left.path} is left out by {left.because}; this takes it in: include = ["{left.path}"] in shipml.toml'
-            )
-    if name in failure.written_by:
-        return f"{failure.written_by[name]} writes {name}: run that first, and build again"
+        return "add the program: " + failure.settings.setting(f'system-packages = ["{package}"]')
+    if known := _known_file(path, failure):
+        return known
     if name.startswith("/"):
         return f"{path} is a path of another machine: put the file into the project, and name it relative to it"
     return f"{name} is not in the project: put it there and build again (shipml plan lists what is in the image)"
+
+
+def _known_file(path: str, failure: Failure) -> str:
+    """What is known of a file that the image lacks: which rule leaves it out, or what writes it."""
+    parts = posixpath.normpath(path).split("/")
+    names = ["/".join(parts[at:]) for at in range(len(parts) if path.startswith("/") else 1)]
+    for name in filter(None, names):
+        for left in failure.left_out:
+            if left.path.rstrip("/") == name or name.startswith(f"{left.path.rstrip('/')}/"):
+                return _taken_in(left, failure.settings)
+        if name in failure.written_by:
+            return f"{failure.written_by[name]} writes {name}: run that first, and build again"
+    return ""
+
+
+def _taken_in(left: LeftOut, settings: SettingsPlace) -> str:
+    by = f"by a rule of shipml's own ({left.because})" if left.is_safeguard else f"by {left.because}"
+    return f"{left.path} is left out {by}; this takes it in: {settings.including(left.path.rstrip('/'))}"
+
+
+def _mentioned(failure: Failure) -> str:
+    """Libraries have words of their own for a missing file: any name at the end that is known to be missing."""
+    for word in reversed(_PATH_WORD.findall(_last_lines(failure.words))):
+        if ("/" in word or "." in word) and (found := _known_file(word, failure)):
+            return found
+    return ""
 
 
 def _variables(words: str, image: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.host_network import host_network
+from shipml.runtimes.reach import Published, Running
 from shipml.runtimes.server_probe import ServerProbe
 from shipml.runtimes.smoke import validate
 from shipml.runtimes.supervise import (
@@ -63,6 +64,23 @@ class DockerRuntime:
         load_image(self._engine, image, (), emit, manifest_of=self._manifest_of)
         config: dict[str, Any] = read_config(image).get("config") or {}
         return self._run(str(self._engine.id_of(image)), image.digest, config, options, emit)
+
+    @contextmanager
+    def running(self, image: Image, options: RunOptions, emit: Emit = ignore) -> Iterator[Running]:
+        """See `runtimes.base.Runtime.running`; errors as of `run`, and the engine must be one of this machine."""
+        if not self._engine.endpoint.is_local:
+            raise UnavailableError(
+                f"cannot serve the program here: the Docker Engine at {self._engine.endpoint} is another machine",
+                hint="use an engine of this machine, or --runtime sandbox",
+            )
+        load_image(self._engine, image, (), emit, manifest_of=self._manifest_of)
+        config: dict[str, Any] = read_config(image).get("config") or {}
+        own = dict(variable.partition("=")[::2] for variable in config.get("Env") or ())
+        wanted = server_port(options.check.port, config, {**own, **options.environment}, options.environment)
+        sweep(self._engine)
+        prepared, port = self._prepare(config, replace(options, ports=(PublishedPort(wanted),)), emit)
+        with Container(self._engine, str(self._engine.id_of(image)), prepared) as program:
+            yield Running(program, Published(program.host_port(port) if prepared.ports else port))
 
     def run_named(self, name: str, options: RunOptions, emit: Emit = ignore) -> SmokeResult:
         """Run an image that only the engine has, by reference or id.

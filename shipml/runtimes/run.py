@@ -13,6 +13,7 @@ from shipml.facts.smoke_label import smoke_from_labels
 from shipml.images import image_in_store, newest_on_engine
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, read_config
+from shipml.runtimes.absent_files import absent_files
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
 from shipml.runtimes.variables import complete
@@ -43,7 +44,10 @@ def run(
             raise
         return result
     check = adjust(_demanded(read_config(image).get("config") or {}))
-    options = _completed(wanted, check)
+    known = absent_files(session.store, image.digest)
+    options = replace(
+        _completed(wanted, check), left_out=known.left_out, written_by=known.written_by, settings=known.settings
+    )
     chosen = runtimes.choose(runtime, image, session.store)
     return _kept(session, chosen.run(image, options, session.emit), check)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec
 from shipml.runtimes.memory import limit_memory
 from shipml.runtimes.mount_point import mount_point
+from shipml.runtimes.reach import InSandbox, Running
 from shipml.runtimes.sandbox_errors import WAY_OUT
+from shipml.runtimes.sandbox_network import SandboxNetwork
 from shipml.runtimes.sandbox_process import Confined
 from shipml.runtimes.server_probe import ServerProbe
 from shipml.runtimes.smoke import validate
@@ -71,12 +73,31 @@ class Sandbox:
             UntrustedInputError: a layer is broken or hostile.
         """
         validate(options.check)
+        with self._started(image, options, emit) as (program, port, ran_out):
+            probe = _server_probe(program, port, options.check)
+            return attend(program, probe, options, emit, digest=image.digest, runtime=self.name, ran_out=ran_out)
+
+    @contextlib.contextmanager
+    def running(self, image: Image, options: RunOptions, emit: Emit = ignore) -> Iterator[Running]:
+        """See `runtimes.base.Runtime.running`; errors as of `run`."""
+        with self._started(image, options, emit) as (program, port, _):
+            network = SandboxNetwork(program.probe)
+            try:
+                yield Running(program, InSandbox(network, port))
+            finally:
+                network.close()
+
+    @contextlib.contextmanager
+    def _started(
+        self, image: Image, options: RunOptions, emit: Emit
+    ) -> Iterator[tuple[Confined, int, Callable[[], bool]]]:
+        """The program, where its server is expected, and whether its memory limit was reached."""
         if options.cpus or options.gpus or options.volumes or options.ports:
             raise UnavailableError(
                 "the sandbox has no GPUs, no volumes, no published ports and no limit of CPU time",
                 hint="run it with --runtime docker",
             )
-        spec, port = self._prepare(image, options, emit)
+        spec, port = self.prepare(image, options, emit)
         group = None
         if options.memory_bytes:
             group = limit_memory(options.memory_bytes)
@@ -89,14 +110,13 @@ class Sandbox:
             emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, {keeper}"))
         try:
             with Confined(spec) as program:
-                probe = _server_probe(program, port, options.check)
-                ran_out = group.ran_out if group else lambda: False
-                return attend(program, probe, options, emit, digest=image.digest, runtime=self.name, ran_out=ran_out)
+                yield program, port, group.ran_out if group else lambda: False
         finally:
             if group:
                 group.close()
 
-    def _prepare(self, image: Image, options: RunOptions, emit: Emit) -> tuple[Spec, int]:
+    def prepare(self, image: Image, options: RunOptions, emit: Emit) -> tuple[Spec, int]:
+        """What is run, and where its server is expected; errors as of `run`."""
         config: dict[str, Any] = read_config(image).get("config") or {}
         check = options.check
         entrypoint = () if options.is_whole_command else config.get("Entrypoint") or ()
@@ -169,7 +189,11 @@ def _server_probe(program: Confined, port: int, check: SmokeCheck) -> ServerProb
     if not check.http:
         return None
     return ServerProbe(
-        program.probe, port, check.http, is_port_fixed=check.port is not None, any_answer=check.any_answer
+        SandboxNetwork(program.probe),
+        port,
+        check.http,
+        is_port_fixed=check.port is not None,
+        any_answer=check.any_answer,
     )
 
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
-import json
 import socket
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-__all__ = ["Listener", "ServerProbe"]
+from shipml.runtimes.sandbox_network import Listener, SandboxNetwork
+
+__all__ = ["ServerProbe"]
 
 _PAUSE_SECONDS = 0.1
 _ANSWER_SECONDS = 10.0
-_PACKET_BYTES = 1 << 16
 _EQUAL_ANSWERS = 5
 """As many refusals, over as many seconds as below, are the server's last word."""
 _REFUSED_SECONDS = 3.0
@@ -27,30 +24,12 @@ _UNREACHABLE_SECONDS = 8.0
 _MAY_PASS = frozenset({408, 425, 429})
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Listener:
-    """A TCP socket that waits for connections."""
-
-    address: str
-    port: int
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether nothing outside the container reaches it."""
-        address = ipaddress.ip_address(self.address)
-        mapped = getattr(address, "ipv4_mapped", None)
-        return (mapped or address).is_loopback
-
-    def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
-
-
 class ServerProbe:
     """A thread that asks until 2xx or 3xx comes, another answer is final, or `stop` is called."""
 
     def __init__(
         self,
-        channel: socket.socket | None,
+        network: SandboxNetwork | None,
         port: int,
         path: str,
         *,
@@ -60,7 +39,7 @@ class ServerProbe:
         """Prepare to ask.
 
         Args:
-            channel: the probe socket of `inside.protocol`; None asks from this machine's own network.
+            network: of the sandbox; None asks from this machine's own network.
             port: where the server is expected.
             path: what is asked for.
             is_port_fixed: whether no other port counts, even if the program listens there and not here.
@@ -72,7 +51,7 @@ class ServerProbe:
         """Where the program listened when it was last looked; () where that cannot be seen."""
         self.is_unreachable = False
         """Whether a server answers on loopback alone."""
-        self._channel = channel
+        self._network = network
         self._port = port
         self._path = path
         self._is_port_fixed = is_port_fixed
@@ -107,9 +86,8 @@ class ServerProbe:
     def stop(self) -> None:
         """Stop asking, and wait for the thread; a question on its way is let go."""
         self._stopped.set()
-        if self._channel:
-            with contextlib.suppress(OSError):
-                self._channel.shutdown(socket.SHUT_RDWR)
+        if self._network:
+            self._network.close()
         if self._thread.is_alive():
             self._thread.join(_PAUSE_SECONDS)
 
@@ -120,8 +98,8 @@ class ServerProbe:
             time.sleep(_PAUSE_SECONDS)
 
     def _look_and_ask(self) -> None:
-        if self._channel is not None:
-            self.listeners = self._listening()
+        if self._network is not None:
+            self.listeners = self._network.listeners()
             reachable = sorted({one.port for one in self.listeners if not one.is_loopback})
             if self._port not in reachable:
                 if self._is_port_fixed or not reachable:
@@ -164,24 +142,7 @@ class ServerProbe:
             connection.request("GET", self._path, headers={"User-Agent": "shipml", "Connection": "close"})
             return connection.getresponse().status
 
-    def _listening(self) -> tuple[Listener, ...]:
-        answer, _ = self._request(b"listening")
-        return tuple(sorted(Listener(str(address), int(port)) for address, port in json.loads(answer)))
-
     def _socket(self, address: str) -> socket.socket:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        if self._channel is None:
-            return socket.socket(family)
-        _, descriptors = self._request(b"socket6" if family == socket.AF_INET6 else b"socket")
-        if not descriptors:
-            raise ConnectionError("the sandbox has ended")
-        return socket.socket(fileno=descriptors[0])
-
-    def _request(self, question: bytes) -> tuple[bytes, Sequence[int]]:
-        if self._channel is None:
-            raise ConnectionError("there is no sandbox")
-        self._channel.send(question)
-        packet, descriptors, _, _ = socket.recv_fds(self._channel, _PACKET_BYTES, 1)
-        if not packet:
-            raise ConnectionError("the sandbox has ended")
-        return packet, descriptors
+        if self._network is not None:
+            return self._network.socket(address)
+        return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)

@@ -19,7 +19,7 @@ from shipml.errors import ConfigurationError
 from shipml.facts.plan import SmokeCheck
 from shipml.runtimes.diagnose import FailureKind
 
-__all__ = ["CauseKind", "Ending", "Judgement", "OutputLog", "judge", "normalised_measure", "validate"]
+__all__ = ["CauseKind", "Ending", "Judgement", "OutputLog", "exit_text", "judge", "normalised_measure", "validate"]
 
 _MEASURE = re.compile(
     r"\s*([^\W\d_][\w .@/()-]{0,99}?)\s*[:=]\s*"
@@ -170,7 +170,7 @@ def _ended_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[Fai
         return _answered_badly(check, ending, log)
     if ending.timed_out:
         return None if check.alive else ("still-running", f"it was still running at the time limit of {limit}")
-    return ("exit-code", _exit(ending, log)) if ending.exit_code else None
+    return ("exit-code", exit_text(ending, log)) if ending.exit_code else None
 
 
 def _answered_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
@@ -184,14 +184,15 @@ def _answered_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[
     if ending.timed_out:
         kind = "http-refused" if ending.http_status else "no-answer"
         return kind, f"{ending.http_url} {answered} within {check.timeout_seconds:g} s"
-    return "exit-code", f"the program ended before {ending.http_url} answered, {_exit(ending, log)}"
+    return "exit-code", f"the program ended before {ending.http_url} answered, {exit_text(ending, log)}"
 
 
 def _is_good(status: int, check: SmokeCheck) -> bool:
     return 200 <= status < (500 if check.any_answer else 400)  # noqa: PLR2004  (RFC 9110, section 15)
 
 
-def _exit(ending: Ending, log: OutputLog) -> str:
+def exit_text(ending: Ending, log: OutputLog) -> str:
+    """How the program ended, and its own last words about it: a clause."""
     if ending.exit_code is None:
         return "without exit code"
     meaning = _EXIT_CODES.get(ending.exit_code, "")

@@ -6,18 +6,19 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal
 
 from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.oci.digest import Digest
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.diagnose import Failure, remedy
+from shipml.runtimes.program import Program, Received
 from shipml.runtimes.server_probe import ServerProbe
 from shipml.runtimes.smoke import CauseKind, Ending, Judgement, OutputLog, judge, normalised_measure
 from shipml.runtimes.variables import Mask
 
-__all__ = ["Program", "Received", "attend", "mib", "require_free", "server_port"]
+__all__ = ["attend", "mib", "require_free", "server_port"]
 
 _DEFAULT_PORT = 8080
 _GRACE_SECONDS = 3.0
@@ -28,41 +29,6 @@ _PROBE_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 _FIRST_WORD_SECONDS, _BEAT_SECONDS = 2.0, 15.0
 _MIB = 1 << 20
-
-Received: TypeAlias = Callable[[Literal["stdout", "stderr"], bytes], None]
-
-
-class Program(Protocol):
-    """A program that runs confined."""
-
-    @property
-    def started_at(self) -> float | None:
-        """When it began, as time.monotonic()."""
-
-    @property
-    def exit_code(self) -> int | None:
-        """128 + N for signal N; None while it runs."""
-
-    @property
-    def out_of_memory(self) -> bool:
-        """Whether it was killed for the memory that it asked for."""
-
-    @property
-    def too_many_processes(self) -> bool:
-        """Whether it was killed for the number of its processes."""
-
-    @property
-    def cause(self) -> str:
-        """Why it could not be executed, where that is so."""
-
-    def listen(self, timeout_seconds: float | None, received: Received) -> bool:
-        """Hand on output until the program and its output have ended (True) or the time is over (False)."""
-
-    def send_signal(self, number: signal.Signals) -> None:
-        """Signal it, as `docker stop` does."""
-
-    def require_ending(self) -> None:
-        """Raise UnavailableError or TryAgainError where it ended without saying how."""
 
 
 def attend(
@@ -127,6 +93,8 @@ def _failure(
         measures=tuple(log.measures),
         listeners=ending.unreachable or tuple(str(one) for one in (probe.listeners if probe else ())),
         left_out=options.left_out,
+        written_by=options.written_by,
+        settings=options.settings,
         memory_bytes=options.memory_bytes,
     )
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from shipml.facts.plan import SmokeCheck
-from shipml.runtimes.diagnose import Failure, LeftOut, remedy
+from shipml.runtimes.diagnose import Failure, LeftOut, SettingsPlace, remedy
 
-LEFT_OUT = (LeftOut("models/m.pkl", ".dockerignore:1"), LeftOut("data/", "exclude"))
+LEFT_OUT = (
+    LeftOut("models/m.pkl", ".dockerignore:1"),
+    LeftOut("data/", "exclude"),
+    LeftOut("server.pem", "may hold a secret", is_safeguard=True),
+)
 TRACE = 'Traceback (most recent call last):\n  File "/app/app.py", line 3, in <module>\n'
 
 
@@ -16,6 +20,10 @@ TRACE = 'Traceback (most recent call last):\n  File "/app/app.py", line 3, in <m
     [
         ("FileNotFoundError: [Errno 2] No such file or directory: 'models/m.pkl'", 1, ".dockerignore:1"),
         ("FileNotFoundError: [Errno 2] No such file or directory: '/app/data/x.csv'", 1, "include"),
+        ("h5py: unable to open file (name = './models/m.pkl', errno = 2)", 1, 'include = ["models/m.pkl"]'),
+        ("NoSuchFile: Load model from /srv/app/models/m.pkl failed", 1, ".dockerignore:1"),
+        ("OSError: server.pem: no certificate", 1, 'include = ["server.pem"]'),
+        ("XGBoostError: Opening model.joblib failed", 1, "train.py:5"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'model.joblib'", 1, "train.py:5"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'other.csv'", 1, "shipml plan"),
         ("FileNotFoundError: [Errno 2] No such file or directory: '/home/ann/x.csv'", 1, "another machine"),
@@ -77,3 +85,11 @@ def test_with_a_network_the_network_is_not_proposed() -> None:
     """What is there already is no remedy."""
     failure = Failure("exit-code", 1, "socket.gaierror: [Errno -2] Name or service not known")
     assert "--network" not in remedy(failure, SmokeCheck(network=True))
+
+
+def test_a_setting_is_named_where_it_works() -> None:
+    """What is included already stays, and the line goes where the project's settings are."""
+    words = TRACE + "FileNotFoundError: [Errno 2] No such file or directory: 'models/m.pkl'"
+    place = SettingsPlace("pyproject.toml", ("a.bin",))
+    hint = remedy(Failure("exit-code", 1, words, left_out=LEFT_OUT, settings=place), SmokeCheck())
+    assert 'include = ["a.bin", "models/m.pkl"] under [tool.shipml] of pyproject.toml' in hint

@@ -28,6 +28,7 @@ from shipml.facts.plan import SmokeCheck
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 from shipml.runtimes import choose
+from shipml.runtimes.background import Background
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
 from shipml.runtimes.sandbox import Sandbox
@@ -64,7 +65,7 @@ def run(engine: Engine) -> Run:
     """Runs a shell command; keywords: those of RunOptions and of SmokeCheck, Config's, `events`."""
 
     def run_command(line: str, *, events: list[Event] | _Asker | None = None, **settings: Any) -> SmokeResult:
-        names = ("memory_bytes", "environment", "cpus", "gpus", "volumes", "ports")
+        names = ("memory_bytes", "environment", "cpus", "gpus", "volumes", "ports", "shared_memory_bytes")
         options = {name: settings.pop(name) for name in names if name in settings}
         config = {name: settings.pop(name) for name in list(settings) if name[0].isupper()}
         check = SmokeCheck(**({"timeout_seconds": 30.0} | settings))
@@ -238,6 +239,23 @@ def test_a_published_port(run: Run, engine: Engine, host_port: int | None) -> No
 
 
 @pytest.mark.feature("run: published ports")
+def test_a_server_is_kept_up(engine: Engine, run: Run) -> None:
+    """`shipml serve` reaches it through a published port for as long as it wants; /dev/shm is as large as asked."""
+    image = shell_image(_SERVES, ExposedPorts={f"{_PORT}/tcp": {}})
+    options = RunOptions(SmokeCheck(timeout_seconds=30))
+    background = Background(lambda emit: DockerRuntime(engine).running(image, options, emit), options, lambda _: None)
+    try:
+        reach = background.wait_until_up()
+        with reach.connect() as connection:
+            connection.sendall(b"GET /public HTTP/1.0\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.")
+        assert not background.has_ended
+    finally:
+        background.close()
+    size = "busybox df -m /dev/shm | tail -1 | { read a size b; echo mib: $size; }"
+    assert run(size, shared_memory_bytes=96 << 20).measures == {"mib": 96}
+
+
 def test_a_port_that_is_published_and_asked(run: Run) -> None:
     """The check asks the published port where that is the one that the server listens at, else its own beside it."""
     for port in (PublishedPort(_PORT, _PORT), PublishedPort(_OTHER_PORT)):

@@ -18,6 +18,7 @@ from shipml.facts.project import ProcessLine, PythonEvidence, Settings
 from shipml.facts.requirements import ImportedModule
 from shipml.project.code.notebooks import read_notebook
 from shipml.project.code.syntax import BrokenFile, find_fault
+from shipml.project.code.writes import written_files
 from shipml.project.data import module_names
 from shipml.project.requirements.choose import Taken
 from shipml.project.text import read_any_text
@@ -35,6 +36,7 @@ _PYTHON_2 = re.compile(
     r"^\s*print\s+[\"'\w]|^\s*except\s+[\w.]+\s*,\s*\w+\s*:|\braise\s+\w+\s*,|\bxrange\(", re.MULTILINE
 )
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_FOR_THE_COMPILER = frozenset({"__future__", "__main__"})
 _IMPORT_LINE = re.compile(r"^(?:import|from)\s+([A-Za-z_][\w.]*)", re.MULTILINE)
 
 
@@ -49,6 +51,8 @@ class Imported:
     members: tuple[str, ...] = ()
     level: int = 0
     """Dots of a relative import."""
+    conditional: bool = False
+    """Whether an `if` decides about it, other than whether the module is the program: the platform, the version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,8 @@ class Code:
     """(path, Python version) of notebooks."""
     installs: tuple[tuple[str, str], ...] = field(default=())
     """(`FILE:CELL`, line) of the pip lines in notebooks."""
+    written: tuple[tuple[str, str], ...] = ()
+    """(path, `FILE:LINE`) of files that the code writes."""
 
     def third_party(self, paths: Iterable[str], standard: frozenset[str]) -> tuple[ImportedModule, ...]:
         """What the files `paths` import of third parties, sorted by name."""
@@ -81,6 +87,20 @@ class Code:
                     continue
                 module = ImportedModule(one.name, f"{path}:{one.line}", one.optional, one.top_level, one.members)
                 found[one.name] = _together(found[one.name], module) if one.name in found else module
+        return tuple(sorted(found.values(), key=lambda module: module.name))
+
+    def of_standard_library(self, paths: Iterable[str], standard: frozenset[str]) -> tuple[ImportedModule, ...]:
+        """What the files `paths` cannot start without of the standard library, sorted by name."""
+        wanted = set(paths)
+        found: dict[str, ImportedModule] = {}
+        for path, imports in self.by_file:
+            for one in imports if path in wanted else ():
+                root = one.name.partition(".")[0]
+                if one.level or root not in standard or root in self.local or root in _FOR_THE_COMPILER:
+                    continue
+                if one.top_level and not one.optional and not one.conditional:
+                    module = ImportedModule(one.name, f"{path}:{one.line}", members=one.members)
+                    found[one.name] = _together(found[one.name], module) if one.name in found else module
         return tuple(sorted(found.values(), key=lambda module: module.name))
 
     def reachable(self, entries: Sequence[str]) -> tuple[str, ...]:
@@ -130,10 +150,12 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
     by_file: list[tuple[str, tuple[Imported, ...]]] = []
     python_2, has_python_3, kernels, installs = "", False, [], []
     broken: list[BrokenFile] = []
+    written: list[tuple[str, str]] = []
     for path in programs[:_LIMIT_FILES]:
         text, encoding = _text(folder, path)
         tree = _parse(text)
         has_python_3 |= tree is not None
+        written += written_files(path, tree) if tree is not None else ()
         is_python_2 = _PYTHON_2.search(text) if tree is None else None
         if is_python_2 and not python_2:
             python_2 = f"{path}:{text.count(chr(10), 0, is_python_2.start()) + 1}"
@@ -153,7 +175,14 @@ def scan_code(folder: Path, paths: Iterable[str]) -> Code:
             found += [replace(one, line=number) for one in inside]
         by_file.append((path, tuple(found)))
     return Code(
-        tuple(by_file), python_2, has_python_3, tuple(broken), _local_modules(paths), tuple(kernels), tuple(installs)
+        tuple(by_file),
+        python_2,
+        has_python_3,
+        tuple(broken),
+        _local_modules(paths),
+        tuple(kernels),
+        tuple(installs),
+        tuple(written),
     )
 
 
@@ -184,25 +213,51 @@ def _imports_by_line(text: str) -> Iterator[Imported]:
 
 
 def _imports(tree: ast.Module) -> Iterator[Imported]:
-    todo: list[tuple[ast.AST, bool, bool]] = [(tree, False, True)]
+    todo: list[tuple[ast.AST, _Where]] = [(tree, _Where())]
     while todo:
-        node, optional, top_level = todo.pop()
+        node, where = todo.pop()
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Imported(alias.name, node.lineno, optional, top_level)
+                yield where.imported(alias.name, node.lineno)
         elif isinstance(node, ast.ImportFrom):
             members = tuple(sorted(alias.name for alias in node.names if alias.name != "*"))
-            yield Imported(node.module or "", node.lineno, optional, top_level, members, node.level)
-        elif isinstance(node, ast.Try):
-            tries = optional or any(_catches_import_errors(handler) for handler in node.handlers)
-            todo += [(one, tries, top_level) for one in node.body]
-            todo += [(one, tries, top_level) for handler in node.handlers for one in handler.body]
-            todo += [(one, optional, top_level) for one in (*node.orelse, *node.finalbody)]
-        elif isinstance(node, ast.If) and _for_types_alone(node.test):
-            todo += [(one, optional, top_level) for one in node.orelse]
+            yield where.imported(node.module or "", node.lineno, members, node.level)
         else:
-            inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            todo += [(one, optional, top_level and not inside) for one in ast.iter_child_nodes(node)]
+            todo += _below(node, where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    """What stands around a statement."""
+
+    optional: bool = False
+    top_level: bool = True
+    conditional: bool = False
+
+    def imported(self, name: str, line: int, members: tuple[str, ...] = (), level: int = 0) -> Imported:
+        return Imported(name, line, self.optional, self.top_level, members, level, self.conditional)
+
+
+def _below(node: ast.AST, where: _Where) -> Iterator[tuple[ast.AST, _Where]]:
+    """The statements in a statement, each with what stands around it."""
+    if isinstance(node, ast.Try):
+        tries = replace(where, optional=where.optional or any(map(_catches_import_errors, node.handlers)))
+        tried = [*node.body, *(one for handler in node.handlers for one in handler.body)]
+        yield from ((one, tries) for one in tried)
+        yield from ((one, where) for one in (*node.orelse, *node.finalbody))
+    elif isinstance(node, ast.If):
+        decided = where if _asks_for_main(node.test) else replace(where, conditional=True)
+        kept = node.orelse if _for_types_alone(node.test) else [*node.body, *node.orelse]
+        yield from ((one, where if _for_types_alone(node.test) else decided) for one in kept)
+    else:
+        inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        around = replace(where, top_level=where.top_level and not inside)
+        yield from ((one, around) for one in ast.iter_child_nodes(node))
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    """Whether a test is `__name__ == "__main__"`."""
+    return isinstance(test, ast.Compare) and any(_name(one) == "__name__" for one in (test.left, *test.comparators))
 
 
 def _catches_import_errors(handler: ast.ExceptHandler) -> bool:

@@ -1,0 +1,56 @@
+"""What a build knows of files that the image lacks: kept with its digest, so that a run much later can name them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shipml.facts.project import Project
+from shipml.oci.digest import Digest
+from shipml.runtimes.diagnose import LeftOut, SettingsPlace
+from shipml.store import Store
+from shipml.store.fact import Fact
+
+__all__ = ["AbsentFiles", "absent_files", "keep_absent_files"]
+
+_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    path: str
+    source: str
+    """`FILE:LINE`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentFiles:
+    """Files of the project that a rule leaves out, files that its code writes, and where to change that."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    written: tuple[_Written, ...] = ()
+    settings: SettingsPlace = SettingsPlace()
+
+    @property
+    def written_by(self) -> dict[str, str]:
+        """Path → `FILE:LINE`, the first that writes it."""
+        return {one.path: one.source for one in reversed(self.written)}
+
+
+_FACT = Fact("absent-files-1", AbsentFiles)
+"""By the image's digest."""
+
+
+def keep_absent_files(store: Store, digest: Digest, project: Project) -> None:
+    """Remember what the project has that its image `digest` lacks."""
+    by_rule = [LeftOut(path, rule) for path, rule in project.ignored]
+    safe = [LeftOut(path, reason, is_safeguard=True) for path, reason in project.left_out]
+    written = tuple(_Written(path, source) for path, source in project.written_files[:_MOST])
+    place = SettingsPlace(project.settings.source or "shipml.toml", project.settings.include)
+    found = AbsentFiles((*by_rule[:_MOST], *safe[:_MOST]), written, place)
+    if found != AbsentFiles() or _FACT.last(store, str(digest)) is not None:
+        _FACT.keep(store, str(digest), found)
+
+
+def absent_files(store: Store, digest: Digest) -> AbsentFiles:
+    """What is known of an image; nothing for one that was not built here."""
+    return _FACT.last(store, str(digest)) or AbsentFiles()
