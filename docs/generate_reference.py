@@ -26,6 +26,8 @@ COMMANDS = (
     "ship",
     "promote",
     "images",
+    "pull",
+    "rm",
     "inspect",
     "cache info",
     "cache prune",
@@ -49,7 +51,7 @@ OUTPUT = """\
 
 stdout carries data, stderr everything else, so that output can be piped and kept. Without `--json`:
 `build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes,
-`login` and `logout` the registry's host, `tag` the new name, `push`, `ship` and `promote` what arrived as `repository@sha256:…`, `images` a table, `inspect` JSON, `init` the files that it wrote.
+`login` and `logout` the registry's host, `tag` the new name, `push`, `ship` and `promote` what arrived as `repository@sha256:…`, `images` a table, `pull` the digest, `rm` the names that are gone, `inspect` JSON, `init` the files that it wrote.
 
 With `--json` the result is one JSON document on stdout. The fields that are there at least:
 
@@ -65,7 +67,9 @@ With `--json` the result is one JSON document on stdout. The fields that are the
 | `tag` | `reference`, `digest` |
 | `plan` | the plan, with `decisions` (each `what`, `value`, `because`); with `--lock` also `lock`, the file's path |
 | `dockerfile` | `dockerfile` |
-| `images` | a list, each with `reference`, `digest`, `platform`, `size_bytes` |
+| `images` | a list, each with `reference`, `digest`, `platform`, `size_bytes`, `unique_bytes`, `layers`, `passed`, `source`, `created_at_seconds` |
+| `pull` | as one of `images` |
+| `rm` | `removed`, each with `reference` and `digest` |
 | any that fails | `error` (`kind`, `message`, `hint`, `exit_code`); a failed `run` also has the fields above |
 
 Progress is a live display on a terminal and one line a step elsewhere; `--progress` chooses. Sizes are decimal

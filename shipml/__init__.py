@@ -31,13 +31,14 @@ if TYPE_CHECKING:
     from shipml.events import Emit, Event, Notice, OutputReceived, StepFinished, StepProgressed, StepStarted
     from shipml.facts.plan import Decision, Plan, SmokeCheck
     from shipml.facts.request import DockerOptions, PlanRequest
+    from shipml.inspection import ImageDescription, ImageSummary
     from shipml.oci.digest import Digest
     from shipml.oci.reference import Reference
     from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
     from shipml.publish.promotion import Promoted
     from shipml.publish.pushed import Pushed
-    from shipml.report import BuildReport, ImageDescription, ImageSummary, LayerReport, Outcome
+    from shipml.report import BuildReport, LayerReport, Outcome
     from shipml.runtimes.base import SmokeResult
     from shipml.store import PruneReport, StoreInfo
 
@@ -97,7 +98,8 @@ _HOMES = {
     "publish.destination": ("Destination",),
     "publish.promotion": ("Promoted",),
     "publish.pushed": ("Pushed",),
-    "report": ("BuildReport", "ImageDescription", "ImageSummary", "LayerReport", "Outcome"),
+    "inspection": ("ImageDescription", "ImageSummary"),
+    "report": ("BuildReport", "LayerReport", "Outcome"),
     "runtimes.base": ("SmokeResult",),
     "store": ("PruneReport", "StoreInfo"),
 }

@@ -36,6 +36,7 @@ __all__ = [
     "name_image",
     "newest_on_engine",
     "require_current",
+    "shown_path",
     "stored_image",
     "tell_choice",
 ]
@@ -97,7 +98,7 @@ def tell_choice(emit: Emit, target: str | None, stored: StoredImage) -> None:
     """Say which image was taken, where none was named."""
     if target is None:
         age = age_text(time.time() - stored.created_at_seconds)
-        origin = f" from {_short_path(stored.source)}" if stored.source else ""
+        origin = f" from {shown_path(stored.source)}" if stored.source else ""
         emit(Notice(f"using {stored.reference}, built {age}{origin}"))
 
 
@@ -183,6 +184,15 @@ def _short_path(source: str) -> str:
         below = Path(source).relative_to(Path.cwd())
         return "." if below == Path() else f"./{below}"
     return source
+
+
+def shown_path(source: str) -> str:
+    """A folder for people to read: `./x` below the current one, `~/x` below the home folder, else as it is."""
+    short = _short_path(source)
+    with contextlib.suppress(ValueError, RuntimeError):
+        if short == source and source:
+            return str(Path("~") / Path(source).relative_to(Path.home()))
+    return short
 
 
 def name_image(session: Session, image: Digest, names: Sequence[Reference], folder: Path) -> None:

@@ -13,25 +13,18 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import (
     Image,
     Layer,
-    platform_of,
-    read_config,
 )
-from shipml.oci.manifest import KIND, SOURCE, Platform
+from shipml.oci.manifest import KIND, SOURCE
 from shipml.oci.reference import Reference
 from shipml.publish.pushed import Pushed
-from shipml.store import StoredImage
-from shipml.store.evidence import SmokeResult
+from shipml.text import size_text
 
 __all__ = [
     "BuildReport",
-    "ImageDescription",
-    "ImageSummary",
     "LayerReport",
     "Outcome",
-    "describe_image",
     "output_file_text",
     "report_build",
-    "summarise_image",
 ]
 
 
@@ -107,92 +100,8 @@ class BuildReport:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSummary:
-    """One line of `shipml images`."""
-
-    reference: str
-    digest: Digest
-    platform: Platform
-    size_bytes: int
+def image_size_bytes(image: Image) -> int:
     """What a registry would hold: manifest, config and compressed layers."""
-    created_at_seconds: float
-    """When the name was last given (POSIX time)."""
-    source: str
-    """The folder that it was built from, or ""."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml images --json` prints it."""
-        return {
-            "reference": self.reference,
-            "digest": str(self.digest),
-            "platform": str(self.platform),
-            "size_bytes": self.size_bytes,
-            "created_at_seconds": self.created_at_seconds,
-            "source": self.source,
-        }
-
-
-def summarise_image(stored: StoredImage, image: Image) -> ImageSummary:
-    """The line of `shipml images` for one name."""
-    return ImageSummary(
-        stored.reference,
-        stored.digest,
-        platform_of(image),
-        _size_bytes(image),
-        stored.created_at_seconds,
-        stored.source,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ImageDescription:
-    """What `shipml inspect` tells of an image."""
-
-    digest: Digest
-    """Of the manifest."""
-    references: tuple[str, ...]
-    """Its names in the store."""
-    platform: Platform
-    size_bytes: int
-    """What a registry would hold: manifest, config and compressed layers."""
-    media_type: str
-    layers: tuple[LayerReport, ...]
-    """Oldest (base) first; `reused` means nothing here."""
-    config: Mapping[str, Any]
-    """The image's config as it stands (OCI image-spec, config.md)."""
-    smoke: SmokeResult | None
-    """Its last smoke test."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml inspect` prints it."""
-        return {
-            "digest": str(self.digest),
-            "references": list(self.references),
-            "platform": str(self.platform),
-            "size_bytes": self.size_bytes,
-            "media_type": self.media_type,
-            "layers": [layer.to_json(reused=False) for layer in self.layers],
-            "config": self.config,
-            "smoke": self.smoke.to_json() if self.smoke else None,
-        }
-
-
-def describe_image(image: Image, references: Sequence[str], *, smoke: SmokeResult | None = None) -> ImageDescription:
-    """The description of an image that has these names and passed or failed `smoke`."""
-    return ImageDescription(
-        image.digest,
-        tuple(references),
-        platform_of(image),
-        _size_bytes(image),
-        image.media_type,
-        tuple(_report_layer(layer, ()) for layer in image.layers),
-        read_config(image),
-        smoke,
-    )
-
-
-def _size_bytes(image: Image) -> int:
     return len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in image.layers)
 
 
@@ -215,11 +124,11 @@ def report_build(
         known: digests of the blobs that were in the store before the build.
         elapsed_seconds: wall time of the whole command, planning included.
     """
-    layers = tuple(_report_layer(layer, known) for layer in image.layers)
+    layers = tuple(report_layer(layer, known) for layer in image.layers)
     return BuildReport(
         digest=image.digest,
         references=tuple(str(reference) for reference in references),
-        size_bytes=_size_bytes(image),
+        size_bytes=image_size_bytes(image),
         builder=builder,
         base=plan.base.reference,
         python=plan.python,
@@ -230,7 +139,8 @@ def report_build(
     )
 
 
-def _report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
+def report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
+    """What is told of a layer; `known`: digests of the blobs that were there before."""
     return LayerReport(
         digest=layer.digest,
         diff_id=layer.diff_id,
@@ -242,7 +152,6 @@ def _report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
 
 
 _LARGEST_LAYERS = 10
-_KILO, _MEGA = 1_000, 1_000_000
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
@@ -327,7 +236,7 @@ class Outcome:
             rows.append(("digest", _code(str(self.built.digest))))
         if self.built is not None:
             rows += [
-                ("size", f"{_size(self.built.size_bytes)} in {len(self.built.layers)} layers"),
+                ("size", f"{size_text(self.built.size_bytes)} in {len(self.built.layers)} layers"),
                 ("reused", f"{self.built.reused_layers} of {len(self.built.layers)} layers"),
                 ("base", _words(self.built.base)),
                 ("Python", _words(self.built.python)),
@@ -339,7 +248,7 @@ class Outcome:
             rows.append(("smoke test", _words(self.pushed.smoke)))
         rows += [(_words(name), f"{value:g}") for name, value in self.measures.items()]
         if self.pushed is not None and self.pushed.uploaded_bytes is not None:
-            rows.append(("uploaded", _size(self.pushed.uploaded_bytes)))
+            rows.append(("uploaded", size_text(self.pushed.uploaded_bytes)))
         return [*rows, ("time", f"{self.elapsed_seconds:.1f} s" if self.elapsed_seconds else "")]
 
 
@@ -369,17 +278,13 @@ def _layer_table(built: BuildReport) -> list[str]:
         "| layer | size | |",
         "|---|---:|---|",
         *(
-            f"| {_words(layer.source or layer.kind or layer.digest.short)} | {_size(layer.size_bytes)}"
+            f"| {_words(layer.source or layer.kind or layer.digest.short)} | {size_text(layer.size_bytes)}"
             f" | {'reused' if layer.reused else 'new'} |"
             for layer in largest
         ),
         "",
         "</details>",
     ]
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / _MEGA:.1f} MB" if size_bytes >= _MEGA else f"{size_bytes / _KILO:.1f} kB"
 
 
 def _words(text: str) -> str:

@@ -44,16 +44,16 @@ class Store(RemoteBlobs):
         """
         return images.load(self, digest)
 
-    def keep_image(self, image: Image) -> Digest:
+    def keep_image(self, image: Image, *, complete: bool = False) -> Digest:
         """Keep an image: layers that are missing are streamed in, the manifest comes last; returns its digest.
 
-        A layer that a registry is noted to have stays there until someone opens it.
+        A layer that a registry is noted to have stays there until someone opens it, unless all must be `complete`.
 
         Raises:
             UntrustedInputError: a layer's bytes are not those of its digest.
             StoreError: the store cannot be written.
         """
-        return images.keep(self, image)
+        return images.keep(self, image, complete=complete)
 
     def resolve(self, what: str) -> StoredImage:
         """The image that a user means: by reference, by digest or the start of it, or as the last built from a folder.
@@ -62,6 +62,14 @@ class Store(RemoteBlobs):
             UsageError: there is none, or several; the hint has the nearest name.
         """
         return images.resolve(self, what)
+
+    def named(self, what: str) -> tuple[StoredImage, ...]:
+        """The entries that a word names: one for a name, all of an image for its digest or the start of it; else ().
+
+        Raises:
+            UsageError: several images begin like that.
+        """
+        return images.named(self, what)
 
     def last_built_from(self, folder: Path) -> StoredImage:
         """The newest image built from `folder`.

@@ -16,7 +16,7 @@ from shipml.oci.reference import Reference
 from shipml.store.files import BlobStore, StoredImage
 from shipml.store.remote import RemoteBlobs
 
-__all__ = ["keep", "last_built_from", "load", "resolve"]
+__all__ = ["keep", "last_built_from", "load", "named", "resolve"]
 
 _DIGEST_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _FULL_HEX = 64
@@ -42,10 +42,12 @@ def _damaged(store: BlobStore, digest: Digest, because: str) -> StoreError:
     return StoreError(f"the image {digest} in {store.home} is damaged: {because}", hint="build it again: shipml build")
 
 
-def keep(store: RemoteBlobs, image: Image) -> Digest:
+def keep(store: RemoteBlobs, image: Image, *, complete: bool = False) -> Digest:
     """See `Store.keep_image`."""
     for layer in image.layers:
-        if store.has_or_can_fetch(layer.digest, layer.size_bytes):
+        if not complete and store.has_or_can_fetch(layer.digest, layer.size_bytes):
+            continue
+        if store.has_blob(layer.digest, layer.size_bytes):
             continue
         with layer.open() as source:
             if store.has_blob(layer.digest, layer.size_bytes):
@@ -80,6 +82,15 @@ def resolve(store: BlobStore, what: str) -> StoredImage:
     nearest = difflib.get_close_matches(what, names, n=1)
     hint = f"did you mean {names[nearest[0]]}? " if nearest else ""
     raise UsageError(f"there is no image {what!r} here", hint=hint + "see: shipml images")
+
+
+def named(store: BlobStore, what: str) -> tuple[StoredImage, ...]:
+    """See `Store.named`."""
+    listed = store.images()
+    if (found := _by_reference(listed, what)) is not None:
+        return (found,)
+    image = _by_digest(store, listed, what)
+    return tuple(one for one in listed if image is not None and one.digest == image.digest)
 
 
 def _by_reference(listed: list[StoredImage], what: str) -> StoredImage | None:
