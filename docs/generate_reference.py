@@ -82,6 +82,7 @@ ENVIRONMENT = """\
 | variable | meaning |
 |---|---|
 | `SHIPML_HOME` | where the store lies; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
+| `SHIPML_CACHE_MAX_SIZE` | how large the store may be after a build, such as `20 GB`; before the setting `[cache] max-size` |
 | `SHIPML_USERNAME`, `SHIPML_PASSWORD` | credentials for the registry that is pushed to, before those of docker and podman |
 | `SHIPML_REGISTRY` | the host that these two are for; without it the one that the command line names, never one that only settings name |
 | `SHIPML_HUB_MIRROR` | a registry that images of Docker Hub are pulled from in its place: a host, with port if any, after `http://` where it speaks no TLS; pushes to Docker Hub go to Docker Hub, and its credentials are not sent to the mirror |

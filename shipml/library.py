@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,9 +26,19 @@ from shipml.publish.kinds import explained
 from shipml.registry.keychain import ChainKeychain
 from shipml.session import Session
 from shipml.store import Store, StoredImage, evidence
-from shipml.text import counted, listed, size_text
+from shipml.text import counted, listed, parse_size, size_text
 
-__all__ = ["Removal", "add_name", "describe", "fetch_if_remote", "list_images", "load", "pull", "remove"]
+__all__ = [
+    "Removal",
+    "add_name",
+    "describe",
+    "fetch_if_remote",
+    "keep_bounded",
+    "list_images",
+    "load",
+    "pull",
+    "remove",
+]
 
 
 def list_images(store: Store) -> list[ImageSummary]:
@@ -78,6 +89,37 @@ def load(session: Session, image: Image, names: Sequence[Reference], *, must: bo
         if must:
             raise
         session.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
+
+
+_MAX_SIZE_VARIABLE = "SHIPML_CACHE_MAX_SIZE"
+
+
+def keep_bounded(session: Session, setting_bytes: int | None) -> None:
+    """Make the store as small as SHIPML_CACHE_MAX_SIZE says, else the setting; a failure is only a notice."""
+    text = os.environ.get(_MAX_SIZE_VARIABLE, "").strip()
+    limit_bytes = parse_size(text) if text else setting_bytes
+    if limit_bytes is None:
+        if text:
+            problem = f"{_MAX_SIZE_VARIABLE} is {text!r}, not a size such as 20 GB: the store stays as it is"
+            session.emit(Notice(problem, "warning"))
+        return
+    try:
+        done = session.store.bound(limit_bytes)
+    except (ShipmlError, OSError) as error:
+        session.emit(Notice(f"the store could not be made smaller: {error}", "warning"))
+        return
+    if done is None:
+        return
+    if freed_bytes := sum(kind.size_bytes for kind in done.removed):
+        session.emit(Notice(f"freed {size_text(freed_bytes)} of the store, to keep it at {size_text(limit_bytes)}"))
+    if done.left_bytes > limit_bytes:
+        session.emit(
+            Notice(
+                f"the store has {size_text(done.left_bytes)}, more than {size_text(limit_bytes)}: its images need that;"
+                " remove some: shipml rm IMAGE",
+                "warning",
+            )
+        )
 
 
 # From a registry

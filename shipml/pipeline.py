@@ -21,7 +21,7 @@ from shipml.events import Emit, ignore
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
-from shipml.images import name_image, newest_on_engine, require_current
+from shipml.images import name_image, newest_on_engine, require_current, typed_names
 from shipml.inspection import ImageDescription, ImageSummary
 from shipml.library import Removal, add_name, describe, fetch_if_remote, list_images, pull, remove
 from shipml.lock import dump_lock
@@ -126,7 +126,7 @@ class Shipml:
 
         Args:
             request: what to build.
-            references: names for it (`name`, `name:tag`, `registry/name:tag`); without any, the plan's name.
+            references: names for it (`name:tag`, `registry/name:tag`), or a version as a tag of its own name.
             builder: as `--builder` takes it.
             outputs: each `oci:DIR` or `docker-archive:FILE`.
             load: put it into the user's Docker Engine too; None: where there is one that works.
@@ -136,7 +136,7 @@ class Shipml:
         """
         started_at, request = time.monotonic(), _request(request)
         targets = [Output.parse(text) for text in outputs]
-        names = [Reference.parse(text) for text in references]
+        names = typed_names(references, lambda: image_name(read_outline(request.folder), request.name)[0])
         decision = decide_builder(
             builder,
             request.folder,
@@ -167,6 +167,7 @@ class Shipml:
         keep_built_files(self.store, request.folder, image.digest, files)
         if load or (load is None and built.is_here):
             library.load(self.session, image, names, must=load is True)
+        library.keep_bounded(self.session, read_outline(request.folder).settings.max_store_bytes)
         elapsed_seconds = time.monotonic() - started_at
         plan = replace(plan, decisions=(decision, *plan.decisions))
         return report_build(plan, image, names, builder=EMBEDDED, known=built.known, elapsed_seconds=elapsed_seconds)

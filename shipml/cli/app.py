@@ -91,6 +91,15 @@ add_command(app, version.version, "version", panel=_SEE)
 _SUGGESTION = re.compile(r" (?:Did you mean |\(Possible options: )(.*?)[?)]")
 
 
+_OTHER_WAYS = {
+    ("build", "--push"): "build does not push; build, test and push: shipml ship",
+    ("push", "--all-tags"): "name each: --tag 1.4 --tag latest",
+    ("run", "--rm"): "omit it: nothing is left after a run",
+    ("run", "--detach"): "omit it: run ends with the test",
+}
+"""Options of docker that are another command here: (command, option) → what to do."""
+
+
 def run(arguments: Sequence[str]) -> int:
     """Carry out a command line; returns the exit code."""
     try:
@@ -110,6 +119,9 @@ def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int
     found = _SUGGESTION.search(error.format_message())
     message = error.format_message()[: found.start() if found else None].strip().rstrip(".")
     hint = f"did you mean {found[1]}? " if found else ""
+    asked = (str(context.command.name) if context else "", str(getattr(error, "option_name", "")))
+    if asked in _OTHER_WAYS:
+        hint = f"{_OTHER_WAYS[asked]}; "
     return Console(as_json="--json" in ours).fail(
         UsageError(message[:1].lower() + message[1:], hint=f"{hint}see: {help_command}")
     )

@@ -14,6 +14,7 @@ from shipml.store.files import (
 )
 from shipml.store.remote import OpenRemote, RemoteBlobs
 from shipml.store.upkeep import (
+    Bounded,
     KindSize,
     MissingBlob,
     PruneReport,
@@ -21,6 +22,7 @@ from shipml.store.upkeep import (
 )
 
 __all__ = [
+    "Bounded",
     "Draft",
     "KindSize",
     "MissingBlob",
@@ -108,3 +110,10 @@ class Store(RemoteBlobs):
             TryAgainError: another process uses the store, and `wait` is false.
         """
         return upkeep.prune(self, all=all, older_than_seconds=older_than_seconds, dry_run=dry_run, wait=wait)
+
+    def bound(self, max_size_bytes: int) -> Bounded | None:
+        """Remove downloads, trees, then blobs without a name, least recently used first, until the store is that small.
+
+        What a named image needs stays, and None means that another process is at work: the next build does it.
+        """
+        return upkeep.bound(self, max_size_bytes)

@@ -137,3 +137,89 @@ def _pushed(registry: Registry, image: Image, tmp_path: Path) -> str:
         session.store.tag("pushed:1", session.store.keep_image(image))
         done = session.push("pushed:1", Destination(f"{registry.host}/{new_name()}:1"), smoke=False)
     return str(done.references[0])
+
+
+def test_prune_says_what_all_would_free(shipml: Run, tmp_path: Path, put: Put) -> None:
+    """What a plain prune leaves is told, and --all then frees just that; words are plain."""
+    put("1", "a:1")
+    with contextlib.closing(Store(tmp_path / "store")) as store:
+        store.put_blob(b"PK\x03\x04" + b"w" * 5000)
+    assert "Python packages" in shipml("cache", "info").stdout
+    done = document(shipml("cache", "prune", "--json"))
+    assert (done["freed_bytes"], done["all_would_free_bytes"]) == (0, 5004)
+    assert "shipml cache prune --all" in shipml("cache", "prune").stderr
+    assert document(shipml("cache", "prune", "--all", "--json"))["freed_bytes"] == 5004
+    assert listed(shipml) == ["a:1"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("build", "--push"), "shipml ship"),
+        (("build", ".", "-f", "Dockerfile"), "--file"),
+        (("run", "img", "ls", "here"), "shipml run img -- ls here"),
+        (("run", "--rm", "img"), "omit it"),
+    ],
+)
+def test_hints_of_what_docker_would_take(shipml: Run, tmp_path: Path, words: tuple[str, ...], hint: str) -> None:
+    """What docker takes and shipml does not is an error that names the way here, and says nothing false."""
+    (tmp_path / "work" / "app.py").write_text("print(1)\n")
+    done = shipml(*words)
+    assert done.returncode == 2
+    assert hint in done.stderr
+    assert "has a Dockerfile" not in done.stderr
+
+
+def test_publish_without_engine(shipml: Run, put: Put) -> None:
+    """Options of the engine without one: the remedy names no option that run does not have."""
+    put("1", "a:1")
+    for option in (("-p", "80"), ("--gpus", "all")):
+        done = shipml("run", "a:1", *option, env={"DOCKER_HOST": "", "DOCKER_CONTEXT": "default"})
+        if "no Docker Engine" in done.stderr:
+            assert "--builder" not in done.stderr
+        assert done.returncode == 2
+
+
+def test_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong SOURCE_DATE_EPOCH is corrected to a time that stays the same."""
+    from shipml.errors import ConfigurationError
+    from shipml.prepare import _source_date_epoch_seconds
+
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(ConfigurationError) as caught:
+        _source_date_epoch_seconds()
+    assert "git log -1 --format=%ct" in caught.value.hint
+
+
+@pytest.mark.network
+@pytest.mark.slow
+def test_build_bounds_the_store_and_tags_its_own_name(shipml: Run, tmp_path: Path, put: Put) -> None:
+    """A bare version is a tag of the image's own name; after the build old downloads are gone, images are whole."""
+    folder = tmp_path / "work" / "tiny"
+    folder.mkdir()
+    (folder / "app.py").write_text("print(1)\n")
+    (folder / "requirements.txt").touch()
+    put("1", "kept:1")
+    with contextlib.closing(Store(tmp_path / "store")) as store:
+        wheel = store.put_blob(b"PK\x03\x04" + b"w" * 5000)
+    (folder / "shipml.toml").write_text('cache = { max-size = "1 kB" }\n')
+    done = shipml("build", "tiny", "-t", "1.4", "-t", "latest", "-t", "other", "--no-check")
+    assert done.returncode == 0, done.stderr
+    assert listed(shipml) == ["kept:1", "other:latest", "tiny:1.4", "tiny:latest"]
+    assert not (tmp_path / "store" / "blobs" / "sha256" / wheel.hex).exists()
+    assert "shipml rm" in done.stderr, "images alone need more"
+    assert document(shipml("cache", "info", "--verify", "--json"))["whole"]
+    soft = shipml("build", "tiny", "--no-check", env={"SHIPML_CACHE_MAX_SIZE": "much"})
+    assert (soft.returncode, "SHIPML_CACHE_MAX_SIZE" in soft.stderr) == (0, True)
+
+
+@pytest.mark.engine
+def test_tags_of_a_push(shipml: Run, put: Put, registry: Registry) -> None:
+    """Full references by --tag say where to, bare ones are tags there; two places are refused."""
+    put("1", "a:1")
+    name = f"{registry.host}/{new_name()}"
+    done = shipml("push", "a:1", "--tag", f"{name}:1.4", "--tag", "stable", "--no-smoke", "--json")
+    assert done.returncode == 0, done.stderr
+    assert document(done)["references"] == [f"{name}:1.4", f"{name}:stable"]
+    other = shipml("push", "a:1", "elsewhere.example.org/x", "--tag", f"{name}:1.4", "--no-smoke")
+    assert other.returncode == 2
