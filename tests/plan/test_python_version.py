@@ -78,7 +78,7 @@ def test_candidates_follow_what_the_project_says(
         ),
         (project(), "3.7", None, "--python asks for Python 3.7", "--python 3.13"),
         (project(), "3.12", "debian", "--python asks for Python 3.12, which Debian does not have", "--python 3.13"),
-        (project(), "latest", None, "--python latest is no version", "3.11"),
+        (project(), "latest", None, "--python latest is not a version", "3.11"),
         (
             project((">=3.6,<3.8", *RANGE)),
             None,
@@ -86,7 +86,7 @@ def test_candidates_follow_what_the_project_says(
             "pyproject.toml:3 wants Python >=3.6,<3.8, which no base that shipml knows has",
             "widen the range",
         ),
-        (project((">>3", *RANGE)), None, None, '">>3" is no range', ">=3.10"),
+        (project((">>3", *RANGE)), None, None, '">>3" is not a range', ">=3.10"),
         (
             project(("3.11", ".python-version:1", "version"), (">=3.13", *RANGE)),
             None,

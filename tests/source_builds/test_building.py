@@ -12,13 +12,14 @@ import pytest
 
 from shipml.errors import BuildError, ResolutionError, UnavailableError
 from shipml.events import Event, Notice, StepFinished
-from shipml.facts.plan import LockedSource, LockedWheel
+from shipml.facts.plan import LockedSource, LockedWheel, Plan
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import suite_named
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.pipeline import PlanRequest, Shipml
+from shipml.prepare import plan_of, prepare
 from shipml.session import Session
 from shipml.source_builds import build_wheels
 from shipml.source_builds.building import Building
@@ -66,6 +67,11 @@ IN_TREE = {
     "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
     "backend.py": BACKEND,
 }
+
+
+def _planned(session: Shipml, request: PlanRequest) -> Plan:
+    """The plan that a build makes: with its sources built."""
+    return plan_of(request, prepare(session.session, request))
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +272,7 @@ def test_a_project_with_an_sdist_only_package_is_built_and_runs(home: Path, tmp_
         assert "sdist = " in session.lock(PlanRequest(folder=folder, python="3.11")).read_text()
         with pytest.raises(UnavailableError, match=r"built from source on this machine: docopt==0\.6\.2"):
             session.dockerfile(PlanRequest(folder=folder, python="3.11"))
-        locked = session.plan(PlanRequest(folder=folder, locked=True))
+        locked = _planned(session, PlanRequest(folder=folder, locked=True))
         assert {one.name: one.filename for one in locked.wheels}["docopt"] == "docopt-0.6.2-py2.py3-none-any.whl"
 
 
@@ -286,7 +292,7 @@ def test_what_a_source_needs_without_saying_is_resolved_too(home: Path, tmp_path
         (folder / "requirements.txt").write_text(f"--extra-index-url {index.url}\nsly==1.0\n")
         heard: list[Event] = []
         session.session = replace(session.session, emit=heard.append)
-        plan = session.plan(PlanRequest(folder=folder, python="3.11"))
+        plan = _planned(session, PlanRequest(folder=folder, python="3.11"))
         assert {f"{one.name}=={one.version}" for one in plan.wheels} >= {"sly==1.0", "idna==3.7"}
         said = [one.message for one in heard if isinstance(one, Notice) and "resolved again" in one.message]
         assert said == ["sly 1.0 needs idna==3.7: that came out when it was built, so all is resolved again"]
@@ -315,5 +321,5 @@ def test_an_image_as_base_gets_debian_s_compilers(
     with serve_index() as index, Shipml(home=home) as session:
         index.files["native-1.0.tar.gz"] = archive("native", "1.0", {"setup.py": setup, "native.c": code})
         (folder / "requirements.txt").write_text(f"--extra-index-url {index.url}\nnative==1.0\n")
-        plan = session.plan(PlanRequest(folder=folder, base=name))
+        plan = _planned(session, PlanRequest(folder=folder, base=name))
         assert "cp312" in next(one.filename for one in plan.wheels if one.name == "native")
