@@ -103,7 +103,10 @@ def test_remove_what_is_not_there(shipml: Run, put: Put, tmp_path: Path) -> None
 @pytest.mark.engine
 def test_pull_and_fetch_on_demand(shipml: Run, make_image: MakeImage, registry: Registry, tmp_path: Path) -> None:
     """Pull fetches every layer, so that the registry may then go; inspect and run fetch what is not here themselves."""
-    name = _pushed(registry, make_image(command="/nothing"), tmp_path)
+    image = make_image(command="/nothing")
+    name = _pushed(registry, image, tmp_path)
+    with contextlib.closing(Store(tmp_path / "store")) as store:
+        store.note_remote(image.layers[0].digest, f"{registry.host}/elsewhere")  # who pulls wants it here all the same
     pulled = shipml("pull", name, "--json")
     assert pulled.returncode == 0, pulled.stderr
     found = document(pulled)
