@@ -28,6 +28,8 @@ COMMANDS = (
     "ship",
     "promote",
     "images",
+    "pull",
+    "rm",
     "inspect",
     "cache info",
     "cache prune",
@@ -51,7 +53,7 @@ OUTPUT = """\
 
 stdout carries data, stderr everything else, so that output can be piped and kept. Without `--json`:
 `build` prints the digest, `plan` the plan, `dockerfile` a Dockerfile, `run` what the program in the image writes, `serve` the URL, `shell` what the shell writes,
-`login` and `logout` the registry's host, `tag` the new name, `push`, `ship` and `promote` what arrived as `repository@sha256:…`, `images` a table, `inspect` JSON, `init` the files that it wrote.
+`login` and `logout` the registry's host, `tag` the new name, `push`, `ship` and `promote` what arrived as `repository@sha256:…`, `images` a table, `pull` the digest, `rm` the names that are gone, `inspect` JSON, `init` the files that it wrote.
 
 With `--json` the result is one JSON document on stdout. The fields that are there at least:
 
@@ -68,7 +70,9 @@ With `--json` the result is one JSON document on stdout. The fields that are the
 | `tag` | `reference`, `digest` |
 | `plan` | the plan, with `decisions` (each `what`, `value`, `because`); with `--lock` also `lock`, the file's path |
 | `dockerfile` | `dockerfile` |
-| `images` | a list, each with `reference`, `digest`, `platform`, `size_bytes` |
+| `images` | a list, each with `reference`, `digest`, `platform`, `size_bytes`, `unique_bytes`, `layers`, `passed`, `source`, `created_at_seconds` |
+| `pull` | as one of `images` |
+| `rm` | `removed`, each with `reference` and `digest` |
 | any that fails | `error` (`kind`, `message`, `hint`, `exit_code`); a failed `run` also has the fields above |
 
 Progress is a live display on a terminal and one line a step elsewhere; `--progress` chooses. Sizes are decimal
@@ -81,6 +85,7 @@ ENVIRONMENT = """\
 | variable | meaning |
 |---|---|
 | `SHIPML_HOME` | where the store lies; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
+| `SHIPML_CACHE_MAX_SIZE` | how large the store may be after a build, such as `20 GB`; before the setting `[cache] max-size` |
 | `SHIPML_USERNAME`, `SHIPML_PASSWORD` | credentials for the registry that is pushed to, before those of docker and podman |
 | `SHIPML_REGISTRY` | the host that these two are for; without it the one that the command line names, never one that only settings name |
 | `SHIPML_HUB_MIRROR` | a registry that images of Docker Hub are pulled from in its place: a host, with port if any, after `http://` where it speaks no TLS; pushes to Docker Hub go to Docker Hub, and its credentials are not sent to the mirror |

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from shipml.events import Emit, Event, Notice, OutputReceived, StepFinished, StepProgressed, StepStarted
     from shipml.facts.plan import Decision, Plan, SmokeCheck
     from shipml.facts.request import DockerOptions, PlanRequest
+    from shipml.inspection import ImageDescription, ImageSummary
     from shipml.oci.digest import Digest
     from shipml.oci.reference import Reference
     from shipml.outcome import Outcome
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from shipml.publish.destination import Destination
     from shipml.publish.promotion import Promoted
     from shipml.publish.pushed import Pushed
-    from shipml.report import BuildReport, ImageDescription, ImageSummary, LayerReport
+    from shipml.report import BuildReport, LayerReport
     from shipml.runtimes.base import SmokeResult
     from shipml.store import PruneReport, StoreInfo
 
@@ -99,7 +100,8 @@ _HOMES = {
     "publish.promotion": ("Promoted",),
     "publish.pushed": ("Pushed",),
     "outcome": ("Outcome",),
-    "report": ("BuildReport", "ImageDescription", "ImageSummary", "LayerReport"),
+    "inspection": ("ImageDescription", "ImageSummary"),
+    "report": ("BuildReport", "LayerReport"),
     "runtimes.base": ("SmokeResult",),
     "store": ("PruneReport", "StoreInfo"),
 }

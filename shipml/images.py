@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,8 +38,10 @@ __all__ = [
     "name_image",
     "newest_on_engine",
     "require_current",
+    "shown_path",
     "stored_image",
     "tell_choice",
+    "typed_names",
 ]
 
 
@@ -103,7 +106,7 @@ def tell_choice(emit: Emit, target: str | None, stored: StoredImage) -> None:
     """Say which image was taken, where none was named."""
     if target is None:
         age = age_text(time.time() - stored.created_at_seconds)
-        origin = f" from {_short_path(stored.source)}" if stored.source else ""
+        origin = f" from {shown_path(stored.source)}" if stored.source else ""
         emit(Notice(f"using {stored.reference}, built {age}{origin}"))
 
 
@@ -189,6 +192,35 @@ def _short_path(source: str) -> str:
         below = Path(source).relative_to(Path.cwd())
         return "." if below == Path() else f"./{below}"
     return source
+
+
+_VERSION = re.compile(r"v?\d+(?:\.\d+)*(?:[-.]?(?:a|b|rc|alpha|beta|dev|post|pre)[.-]?\d*)?")
+_TAG_WORDS = frozenset({"dev", "int", "latest", "prod", "stable"})
+
+
+def typed_names(words: Sequence[str], own_name: Callable[[], str]) -> list[Reference]:
+    """The names that `--tag` of a build gives: `1.4`, `v2`, `latest` and the like are tags of the image's own name.
+
+    Args:
+        words: as they were typed; all that is neither a version nor one of `_TAG_WORDS` is a name, as in docker.
+        own_name: gives the image's own name, if it is needed.
+
+    Raises:
+        UsageError: no image can have such a name.
+    """
+    return [
+        Reference.parse(f"{own_name()}:{word}" if word in _TAG_WORDS or _VERSION.fullmatch(word) else word)
+        for word in words
+    ]
+
+
+def shown_path(source: str) -> str:
+    """A folder for people to read: `./x` below the current one, `~/x` below the home folder, else as it is."""
+    short = _short_path(source)
+    with contextlib.suppress(ValueError, RuntimeError):
+        if short == source and source:
+            return str(Path("~") / Path(source).relative_to(Path.home()))
+    return short
 
 
 def name_image(session: Session, image: Digest, names: Sequence[Reference], folder: Path) -> None:

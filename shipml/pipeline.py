@@ -10,22 +10,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-from shipml import docker_engine
+from shipml import docker_engine, library
 from shipml.azure.session import AzureSession
 from shipml.build.choose import EMBEDDED, DockerOptions, decide_builder
 from shipml.build.each_platform import build_platforms
 from shipml.build.last_image import Puller
-from shipml.docker_engine.loading import load_image
 from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import ShipmlError, StoreError, UnavailableError
-from shipml.events import Emit, Notice, ignore
+from shipml.errors import UnavailableError
+from shipml.events import Emit, ignore
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.request import PlanRequest
 from shipml.http import HttpClient
-from shipml.images import find_image, name_image, newest_on_engine, require_current, stored_image, tell_choice
+from shipml.images import name_image, newest_on_engine, require_current, typed_names
+from shipml.inspection import ImageDescription, ImageSummary
+from shipml.library import Removal, add_name, describe, fetch_if_remote, list_images, pull, remove
 from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
+from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference, has_registry
 from shipml.oci.source import Output, write_outputs
 from shipml.outcome import Outcome
@@ -41,19 +43,12 @@ from shipml.publish.promotion import Promoted
 from shipml.publish.push import Publisher, Via
 from shipml.publish.pushed import Pushed
 from shipml.registry.credentials import Credentials
-from shipml.report import (
-    BuildReport,
-    ImageDescription,
-    ImageSummary,
-    describe_image,
-    summarise_image,
-)
+from shipml.report import BuildReport
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.run import run, run_image
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
-from shipml.store.borrowed import borrowed_layers
 from shipml.store.built_files import keep_built_files
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -133,7 +128,7 @@ class Shipml:
 
         Args:
             request: what to build.
-            references: names for it (`name`, `name:tag`, `registry/name:tag`); without any, the plan's name.
+            references: names for it (`name:tag`, `registry/name:tag`), or a version as a tag of its own name.
             builder: as `--builder` takes it.
             outputs: each `oci:DIR` or `docker-archive:FILE`.
             load: put it into the user's Docker Engine too; None: where there is one that works.
@@ -144,7 +139,7 @@ class Shipml:
         """
         started_at, request = time.monotonic(), _request(request)
         targets = [Output.parse(text) for text in outputs]
-        names = [Reference.parse(text) for text in references]
+        names = typed_names(references, lambda: image_name(read_outline(request.folder), request.name)[0])
         decision = decide_builder(
             builder,
             request.folder,
@@ -175,7 +170,8 @@ class Shipml:
         files = {file.path: (file.size_bytes, file.digest) for file in here.plan.application if file.digest}
         keep_built_files(self.store, request.folder, built.image.digest, files)
         if load or (load is None and here.is_here):
-            self._load(here.image, names, must=load is True)
+            library.load(self.session, here.image, names, must=load is True)
+        library.keep_bounded(self.session, read_outline(request.folder).settings.max_store_bytes)
         return built.report(names, decision, time.monotonic() - started_at)
 
     def run(
@@ -211,6 +207,7 @@ class Shipml:
             wanted = replace(wanted, shared_memory_bytes=shared_memory_bytes)
         if runtime == "auto" and (cpus or gpus or volumes or ports):
             runtime = "docker"
+        fetch_if_remote(self.session, _text(target), engine_counts=runtime != "sandbox")
         return run(self.session, _text(target), wanted, runtime, adjust)
 
     def run_image(self, image: Image) -> SmokeResult:
@@ -219,16 +216,7 @@ class Shipml:
 
     def tag(self, target: Folder | None, reference: str) -> tuple[Reference, Digest]:
         """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
-        name = Destination(reference).references("", lambda _: "")[0]
-        subject = find_image(self.session, _text(target))
-        if subject.image is None:
-            with docker_engine.connect() as engine:
-                engine.tag(str(subject.digest), name)
-            self.store.untag(str(name))  # the name now means what the engine has
-        else:
-            self.store.tag(str(name), subject.named_digest)
-            self._load(subject.image, [name], must=False)
-        return name, subject.named_digest
+        return add_name(self.session, _text(target), reference)
 
     def push(
         self,
@@ -330,29 +318,22 @@ class Shipml:
         return log_out(registry)
 
     def images(self) -> list[ImageSummary]:
-        """The images in the store, newest first; those that were pruned half away by hand are left out."""
-        found = []
-        for stored in self.store.images():
-            try:
-                image = self.store.index(stored.digest) or self.store.image(stored.digest)
-                found.append(summarise_image(stored, image))
-            except StoreError:
-                continue
-        return found
+        """The images in the store, newest first."""
+        return list_images(self.store)
 
     def inspect(self, target: Folder | None = None) -> ImageDescription:
         """An image's digest, names, layers, config, and its last smoke test."""
-        stored = stored_image(self.store, _text(target))
-        tell_choice(self.session.emit, _text(target), stored)
-        names = [other.reference for other in self.store.images() if other.digest == stored.digest]
-        image = self.store.image(stored.digest)
-        return describe_image(
-            image,
-            names,
-            smoke=self.last_run(image.digest),
-            index=self.store.index(stored.digest),
-            borrowed=borrowed_layers(self.store, image.digest),
-        )
+        fetch_if_remote(self.session, _text(target))
+        return describe(self.session, _text(target))
+
+    def pull(self, reference: str, *, platform: str | None = None) -> ImageSummary:
+        """Fetch an image of a registry into the store, all its layers; `platform` is this machine's for None."""
+        stored = pull(self.session, reference, Platform.parse(platform) if platform else None)
+        return next(one for one in self.images() if one.reference == stored.reference)
+
+    def remove(self, *images: str, all_names: bool = False) -> Removal:
+        """Remove names of images, given by name or digest; what fails is in the result, and does not stop the rest."""
+        return remove(self.store, images, all_names=all_names)
 
     def cache_info(self, *, verify: bool = False) -> StoreInfo:
         """What the store holds; with `verify` every blob is read and compared with its digest."""
@@ -372,19 +353,6 @@ class Shipml:
         if engine is not None:
             engine.close()
         return engine is not None
-
-    def _load(self, image: Image, names: Sequence[Reference], *, must: bool) -> None:
-        """Put the image into the user's engine; unless it `must` be there, the build is well without."""
-        engine = docker_engine.connect() if must else docker_engine.find(emit=self.session.emit)
-        if engine is None:
-            return
-        try:
-            with engine:
-                load_image(engine, image, names, self.session.emit, manifest_of=docker_engine.manifests_in(self.store))
-        except ShipmlError as error:
-            if must:
-                raise
-            self.session.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
 
 
 def _request(request: Request) -> PlanRequest:

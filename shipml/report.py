@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,25 +11,19 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import (
     Image,
     Layer,
-    platform_of,
-    read_config,
 )
 from shipml.oci.index import ImageIndex
 from shipml.oci.manifest import KIND, SOURCE, Platform
 from shipml.oci.reference import Reference
-from shipml.store import StoredImage
-from shipml.store.borrowed import BorrowedLayers
-from shipml.store.evidence import SmokeResult
 
 __all__ = [
     "BuildReport",
-    "ImageDescription",
-    "ImageSummary",
     "LayerReport",
-    "describe_image",
+    "image_size_bytes",
+    "index_size_bytes",
     "report_build",
     "report_index",
-    "summarise_image",
+    "report_layer",
 ]
 
 
@@ -115,124 +109,12 @@ class BuildReport:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSummary:
-    """One line of `shipml images`."""
-
-    reference: str
-    digest: Digest
-    """Of the manifest, or of the index where there are several platforms."""
-    platforms: tuple[Platform, ...]
-    size_bytes: int
-    """What a registry would hold: manifests, configs and compressed layers."""
-    created_at_seconds: float
-    """When the name was last given (POSIX time)."""
-    source: str
-    """The folder that it was built from, or ""."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml images --json` prints it."""
-        return {
-            "reference": self.reference,
-            "digest": str(self.digest),
-            "platform": ",".join(map(str, self.platforms)),
-            "platforms": [str(platform) for platform in self.platforms],
-            "size_bytes": self.size_bytes,
-            "created_at_seconds": self.created_at_seconds,
-            "source": self.source,
-        }
-
-
-def summarise_image(stored: StoredImage, image: Image | ImageIndex) -> ImageSummary:
-    """The line of `shipml images` for one name."""
-    if isinstance(image, ImageIndex):
-        platforms, size_bytes = image.platforms, _index_size_bytes(image)
-    else:
-        platforms, size_bytes = (platform_of(image),), _size_bytes(image)
-    return ImageSummary(
-        stored.reference,
-        stored.digest,
-        platforms,
-        size_bytes,
-        stored.created_at_seconds,
-        stored.source,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ImageDescription:
-    """What `shipml inspect` tells of an image."""
-
-    digest: Digest
-    """Of the manifest."""
-    references: tuple[str, ...]
-    """Its names in the store."""
-    platform: Platform
-    size_bytes: int
+def image_size_bytes(image: Image) -> int:
     """What a registry would hold: manifest, config and compressed layers."""
-    media_type: str
-    layers: tuple[LayerReport, ...]
-    """Oldest (base) first; `reused` means nothing here."""
-    config: Mapping[str, Any]
-    """The image's config as it stands (OCI image-spec, config.md)."""
-    smoke: SmokeResult | None
-    """Its last smoke test."""
-    index: ImageIndex | None = None
-    """What it is one of, where its names mean several platforms."""
-    borrowed: BorrowedLayers | None = None
-    """Layers that were taken from a registry's last image, and not made here."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As `shipml inspect` prints it."""
-        return {
-            "digest": str(self.digest),
-            "references": list(self.references),
-            "platform": str(self.platform),
-            "size_bytes": self.size_bytes,
-            "media_type": self.media_type,
-            "layers": [layer.to_json(reused=False) for layer in self.layers],
-            "config": self.config,
-            "smoke": self.smoke.to_json() if self.smoke else None,
-            **({"index": _index_json(self.index)} if self.index else {}),
-            "borrowed": self.borrowed.to_json() if self.borrowed else None,
-        }
-
-
-def _index_json(index: ImageIndex) -> dict[str, Any]:
-    return {
-        "digest": str(index.digest),
-        "images": [{"digest": str(image.digest), "platform": str(platform_of(image))} for image in index.images],
-    }
-
-
-def describe_image(
-    image: Image,
-    references: Sequence[str],
-    *,
-    smoke: SmokeResult | None = None,
-    index: ImageIndex | None = None,
-    borrowed: BorrowedLayers | None = None,
-) -> ImageDescription:
-    """The description of an image with these names; what is not known of it is None (see ImageDescription)."""
-    return ImageDescription(
-        image.digest,
-        tuple(references),
-        platform_of(image),
-        _size_bytes(image),
-        image.media_type,
-        tuple(_report_layer(layer, ()) for layer in image.layers),
-        read_config(image),
-        smoke,
-        index,
-        borrowed,
-    )
-
-
-def _size_bytes(image: Image) -> int:
     return len(image.manifest) + len(image.config) + sum(layer.size_bytes for layer in image.layers)
 
 
-def _index_size_bytes(index: ImageIndex) -> int:
+def index_size_bytes(index: ImageIndex) -> int:
     """What a registry would hold: each blob once."""
     blobs = {layer.digest: layer.size_bytes for image in index.images for layer in image.layers}
     documents = sum(len(image.manifest) + len(image.config) for image in index.images)
@@ -246,7 +128,7 @@ def report_index(reports: Sequence[BuildReport], index: ImageIndex, elapsed_seco
     return replace(
         shown,
         digest=index.digest,
-        size_bytes=_index_size_bytes(index),
+        size_bytes=index_size_bytes(index),
         images=tuple(reports),
         elapsed_seconds=elapsed_seconds,
     )
@@ -271,11 +153,11 @@ def report_build(
         known: digests of the blobs that were in the store before the build.
         elapsed_seconds: wall time of the whole command, planning included.
     """
-    layers = tuple(_report_layer(layer, known) for layer in image.layers)
+    layers = tuple(report_layer(layer, known) for layer in image.layers)
     return BuildReport(
         digest=image.digest,
         references=tuple(str(reference) for reference in references),
-        size_bytes=_size_bytes(image),
+        size_bytes=image_size_bytes(image),
         builder=builder,
         base=plan.base.reference,
         python=plan.python,
@@ -286,7 +168,8 @@ def report_build(
     )
 
 
-def _report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
+def report_layer(layer: Layer, known: Collection[Digest]) -> LayerReport:
+    """What is told of a layer; `known` are the digests that were there before."""
     return LayerReport(
         digest=layer.digest,
         diff_id=layer.diff_id,

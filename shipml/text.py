@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-__all__ = ["age_text", "counted", "listed", "seconds_text", "size_text"]
+__all__ = ["age_text", "counted", "listed", "parse_size", "seconds_text", "size_text"]
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -37,6 +38,15 @@ def size_text(size_bytes: int) -> str:
     size = size_bytes / _KILO**exponent
     digits = 2 if size < 10 else 1 if size < 100 else 0  # noqa: PLR2004
     return f"{size:.{digits}f} {_UNITS[exponent]}"
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kmgt]?)b?", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int | None:
+    """Bytes of `20 GB`, `500MB` or `1.5 tb`, in decimal units as `size_text` writes them; None for another form."""
+    found = _SIZE.fullmatch(text.strip())
+    return int(float(found[1]) * _KILO ** " kmgt".index(found[2].lower() or " ")) if found else None
 
 
 def seconds_text(seconds: float) -> str:

@@ -4,11 +4,12 @@ import json
 from dataclasses import replace
 
 from shipml.facts.plan import BasePin, Decision, Plan
+from shipml.inspection import describe_image
 from shipml.oci import manifest as names
 from shipml.oci.image import assemble_image
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
-from shipml.report import describe_image, report_build
+from shipml.report import report_build
 from shipml.store.evidence import SmokeResult
 from tests.image_fixtures import MakeImage
 

@@ -100,7 +100,7 @@ def test_a_value_cannot_end_its_block() -> None:
 def test_the_summary_of_a_job() -> None:
     """The page names what to deploy, size, base, smoke test, measures and the largest layers."""
     page = Outcome(built(), smoke({"accuracy": 0.96875}), PUSHED, 3.0).markdown()
-    for words in ("`r.example.org/iris:1.4`", PUSHED.pinned, "35.0 MB", "accuracy", "0.96875", "3.5 kB", "scipy"):
+    for words in ("`r.example.org/iris:1.4`", PUSHED.pinned, "35.0 MB", "accuracy", "0.96875", "3.50 kB", "scipy"):
         assert words in page
     assert page.count("<details>") == page.count("</details>") == 1
 

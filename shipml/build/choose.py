@@ -47,6 +47,11 @@ def decide_builder(
     """
     if name not in ("auto", *BUILDERS):
         raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
+    if options.file is not None and not options.file.is_file():
+        near = find_dockerfile(folder)
+        raise UsageError(
+            f"there is no Dockerfile {options.file}", hint=f"use: --file {near}" if near else "omit --file"
+        )
     if name != "auto":
         decision = Decision("builder", name, "--builder says so")
     elif has_dockerfile(folder, options, no_dockerfile=no_dockerfile):

@@ -84,6 +84,8 @@ add_command(app, push.push, "push", panel=_SHIP)
 add_command(app, ship.ship, "ship", panel=_SHIP)
 add_command(app, promote.promote, "promote", panel=_SHIP)
 add_command(app, images.images, "images", panel=_SEE)
+add_command(app, images.pull, "pull", panel=_SEE)
+add_command(app, images.remove, "rm", panel=_SEE)
 add_command(app, images.inspect, "inspect", panel=_SEE)
 app.add_typer(_cache_app, name="cache", rich_help_panel=_SEE)
 add_command(_cache_app, cache.info, "info")
@@ -91,6 +93,15 @@ add_command(_cache_app, cache.prune, "prune")
 add_command(app, version.version, "version", panel=_SEE)
 
 _SUGGESTION = re.compile(r" (?:Did you mean |\(Possible options: )(.*?)[?)]")
+
+
+_OTHER_WAYS = {
+    ("build", "--push"): "build does not push; build, test and push: shipml ship",
+    ("push", "--all-tags"): "name each: --tag 1.4 --tag latest",
+    ("run", "--rm"): "omit it: nothing is left after a run",
+    ("run", "--detach"): "omit it: run ends with the test",
+}
+"""Options of docker that are another command here: (command, option) → what to do."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -112,6 +123,9 @@ def _explain_usage(error: typer.TyperException, arguments: Sequence[str]) -> int
     found = _SUGGESTION.search(error.format_message())
     message = error.format_message()[: found.start() if found else None].strip().rstrip(".")
     hint = f"did you mean {found[1]}? " if found else ""
+    asked = (str(context.command.name) if context else "", str(getattr(error, "option_name", "")))
+    if asked in _OTHER_WAYS:
+        hint = f"{_OTHER_WAYS[asked]}; "
     return Console(as_json="--json" in ours).fail(
         UsageError(message[:1].lower() + message[1:], hint=f"{hint}see: {help_command}")
     )

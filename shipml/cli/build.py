@@ -101,7 +101,11 @@ def build(
     tag: Annotated[
         list[str] | None,
         typer.Option(
-            "--tag", "-t", metavar="REF", help="Name of the image; repeatable", show_default="its name:latest"
+            "--tag",
+            "-t",
+            metavar="TAG|REF",
+            help="Name of the image; a version, or latest, dev, int, prod, stable is a tag of its own name; repeatable",
+            show_default="its name:latest",
         ),
     ] = None,
     builder: Annotated[
@@ -144,7 +148,7 @@ def build(
 
     Examples:
       shipml build                                  the current folder
-      shipml build ./churn -t churn:1.0 -t churn:latest
+      shipml build ./churn -t 1.0 -t latest         named churn:1.0 and churn:latest
       shipml build --base python:3.12-slim          on an image that has Python
       shipml build --platform linux/arm64           for another kind of machine, without emulation
       shipml build --platform linux/amd64,linux/arm64    for both, under one name

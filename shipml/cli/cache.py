@@ -15,6 +15,17 @@ from shipml.text import size_text
 __all__ = ["info", "prune"]
 
 _DAY_SECONDS = 86400
+_WORDS = {
+    "debian packages": "Debian packages",
+    "documents": "manifests and configs",
+    "facts": "remembered results",
+    "layers": "image layers",
+    "other": "other downloads",
+    "trees": "unpacked files",
+    "wheels": "Python packages",
+    "work in progress": "unfinished work",
+}
+"""Kinds as the store names them → as people read them."""
 
 
 def info(
@@ -56,6 +67,10 @@ def prune(
 ) -> None:
     """Remove what no image needs; what `shipml images` lists stays whole.
 
+    Without --all: images without a name, unfinished work, and downloads that were not used for 30 days. With --all: all
+    downloads, unpacked files and what was remembered of them, too. `[cache] max-size` in the settings, or
+    SHIPML_CACHE_MAX_SIZE, keeps the store small by itself.
+
     Examples:
       shipml cache prune
       shipml cache prune --all --dry-run
@@ -66,12 +81,18 @@ def prune(
     older_than_seconds = None if older_than is None else older_than * _DAY_SECONDS
     with Shipml(emit=console.emit) as session:
         pruned = session.prune(everything=everything, older_than_seconds=older_than_seconds, dry_run=dry_run).to_json()
+        rest_bytes = 0
+        if not everything:
+            most = session.prune(everything=True, older_than_seconds=older_than_seconds, dry_run=True).freed_bytes
+            rest_bytes = most - (pruned["freed_bytes"] if dry_run else 0)
     if console.as_json:
-        console.document(pruned)
+        console.document({**pruned, "all_would_free_bytes": rest_bytes})
         return
     if pruned["removed"]:
         console.data(_kinds(pruned["removed"]))
     console.say(f"{'would free' if dry_run else 'freed'} {size_text(pruned['freed_bytes'])}")
+    if rest_bytes > 0:
+        console.say(f"another {size_text(rest_bytes)} of downloads and unpacked files: shipml cache prune --all")
 
 
 def _info_text(found: Mapping[str, Any]) -> str:
@@ -81,7 +102,7 @@ def _info_text(found: Mapping[str, Any]) -> str:
     state = "; ".join(broken) or ("every blob and every unpacked file is whole" if found["verified"] else "complete")
     facts = [
         ("home", found["home"]),
-        ("images", f"{found['images']}, which need {size_text(found['needed_bytes'])}"),
+        ("images", f"{found['images']} ({size_text(found['needed_bytes'])})"),
         ("total", size_text(found["total_bytes"])),
         ("state", state),
     ]
@@ -89,5 +110,5 @@ def _info_text(found: Mapping[str, Any]) -> str:
 
 
 def _kinds(kinds: Sequence[Mapping[str, Any]]) -> str:
-    rows = [(kind["kind"], str(kind["count"]), size_text(kind["size_bytes"])) for kind in kinds]
+    rows = [(_WORDS[kind["kind"]], str(kind["count"]), size_text(kind["size_bytes"])) for kind in kinds]
     return "\n".join(columns([("KIND", "COUNT", "SIZE"), *rows]))

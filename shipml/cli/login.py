@@ -66,10 +66,10 @@ def login(
     from shipml.publish.kinds import kind_of_host
 
     if registry == "acr" and not username:
-        login_to_azure(console, account.given, azure, expose_token=expose_token)
+        login_to_azure(console, account.given(console), azure, expose_token=expose_token)
         return
     with Shipml() as session:
-        location = session.locate(registry, account.given)
+        location = session.locate(registry, account.given(console))
     host, username = location.registry, username or location.username
     if kind_of_host(host).name == "acr" and not username:
         login_to_azure(console, host, azure, expose_token=expose_token)
@@ -99,7 +99,7 @@ def logout(console: Console, *, registry: RegistryName, account: Account) -> Non
     from shipml.pipeline import Shipml
 
     with Shipml(emit=console.emit) as session:
-        done = session.logout(session.locate(registry, account.given).registry)
+        done = session.logout(session.locate(registry, account.given(console)).registry)
     if console.as_json:
         console.document(done.to_json())
     else:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shipml.cli.console import Console
 from shipml.errors import UsageError
+from shipml.events import Notice
 
 if TYPE_CHECKING:  # completion needs none of it
     from shipml.docker_engine.ports import PublishedPort
@@ -83,7 +85,10 @@ RepositoryName = Annotated[
 Tags = Annotated[
     list[str] | None,
     typer.Option(
-        "--tag", metavar="TAG", help="Tag there; repeatable", show_default="the image's version and git revision"
+        "--tag",
+        metavar="TAG|REF",
+        help="Tag there, such as 1.4, or HOST/NAME:TAG instead of REF; repeatable",
+        show_default="the image's version and git revision",
     ),
 ]
 
@@ -105,9 +110,10 @@ class Account:
     name: Annotated[str, typer.Option("--name", hidden=True, help="Old spelling of --account")] = ""
     """What `--account` was called before."""
 
-    @property
-    def given(self) -> str:
-        """The name that was typed, "" for none."""
+    def given(self, console: Console) -> str:
+        """The name that was typed, "" for none; who uses the old spelling is told the new one."""
+        if self.name and not self.account:
+            console.emit(Notice(f"--name is the old spelling of --account {self.name}, and goes with the next release"))
         return self.account or self.name
 
 

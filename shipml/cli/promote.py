@@ -38,7 +38,10 @@ def promote(
     tag: Annotated[
         list[str] | None,
         typer.Option(
-            "--tag", metavar="TAG", help="Tag there; repeatable", show_default="the environment's, or the same"
+            "--tag",
+            metavar="TAG|REF",
+            help="Tag there, or HOST/NAME:TAG instead of --to; repeatable",
+            show_default="the environment's, or the same",
         ),
     ] = None,
     no_overwrite: NoOverwrite = False,
@@ -59,7 +62,11 @@ def promote(
       shipml promote --rollback --to prod
     """
     from shipml.pipeline import Shipml
+    from shipml.publish.destination import Destination
 
+    if any("/" in word or ":" in word for word in tag or ()):
+        split = Destination(target, tags=tuple(tag or ())).with_tags_split()
+        target, tag = split.reference, list(split.tags)
     if not target:
         raise UsageError("--to is missing: which environment gets the image?", hint="add it: --to prod")
     if rollback and origin:

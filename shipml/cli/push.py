@@ -74,7 +74,9 @@ def push(
     from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
 
-    destination = Destination(reference or "", registry, repository, tuple(tag or ()), account.given, no_overwrite)
+    destination = Destination(
+        reference or "", registry, repository, tuple(tag or ()), account.given(console), no_overwrite
+    )
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         pushed = session.push(image, destination, smoke=not no_smoke, via=via, environment=variables.environment())

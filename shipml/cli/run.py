@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from shipml.cli.options import (
     parse_ports,
 )
 from shipml.cli.variables import Variables
-from shipml.errors import SmokeTestError
+from shipml.errors import SmokeTestError, UsageError
 from shipml.text import seconds_text
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class RunCommand(Command):
             cut = args.index("--")
             ctx.meta[COMMAND] = tuple(args[cut + 1 :])
             args = args[:cut]
+        ctx.allow_extra_args = True  # they are an error with a hint of its own: see `run`
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
@@ -142,6 +144,12 @@ def run(
     """
     from shipml.pipeline import Shipml
 
+    if context.args:
+        words = shlex.join(context.args)
+        raise UsageError(
+            f"a command for the image stands after --: {words}",
+            hint=f"shipml run {shlex.quote(image or '')} -- {words}",
+        )
     command: tuple[str, ...] = context.meta.get(COMMAND, ())
     demands = checks.demands() | ({"network": True} if network else {})
 

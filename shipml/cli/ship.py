@@ -71,7 +71,7 @@ def ship(
 
     keep_flat()
     request = choices.request(folder)
-    destination = Destination("", registry, repository, tuple(tag or ()), account.given, no_overwrite)
+    destination = Destination("", registry, repository, tuple(tag or ()), account.given(console), no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
     with Shipml(emit=console.emit_aside, azure=to_azure) as session:
         outcome = session.ship(

@@ -50,7 +50,7 @@ def connect(
     if not candidates:
         raise NoEngineError(
             "no Docker Engine was found on this machine",
-            hint="install or start Docker, or work without it: --builder embedded --runtime sandbox",
+            hint="install or start Docker",
         )
     deadline = time.monotonic() + timeout_seconds
     attempts = [_Attempt(candidate, timeout_seconds) for candidate in candidates]

@@ -65,6 +65,8 @@ class Settings:
     smoke: SmokeCheck = SmokeCheck()
     allowed_secrets: tuple[str, ...] = ()
     """`FILE:LINE` or `sha256:…` of what looks like a secret and may be in the image."""
+    max_store_bytes: int | None = None
+    """What the store of images and downloads may hold after a build."""
     registries: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     source: str = ""

@@ -15,6 +15,7 @@ from shipml.project.settings_shape import (
     Shape,
     Table,
 )
+from shipml.text import parse_size
 
 __all__ = ["load_settings", "read_settings"]
 
@@ -67,6 +68,7 @@ def load_settings(
         user=_as_text(get("user")) if "user" in document else None,
         smoke=_smoke(get("smoke", {})),
         allowed_secrets=tuple(get("secrets", {}).get("allow", ())),
+        max_store_bytes=parse_size(get("cache", {}).get("max-size", "")),
         registries=_tables(get("registries", {})),
         environments=_tables(get("environments", {})),
         source=source,

@@ -203,6 +203,14 @@ SETTINGS = Table(
                 },
                 "Secrets in the image's files.",
             ),
+            "cache": Table(
+                {
+                    "max-size": _text(
+                        'a size such as "20 GB"', r"^[0-9]+(?:\.[0-9]+)? ?[kKmMgGtT]?[bB]?" + _END
+                    ).described("After a build, the least recently used downloads go until the store is this small.")
+                },
+                "shipml's store on this machine.",
+            ),
             "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
             "environments": Table(
                 {},

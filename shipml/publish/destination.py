@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipml.errors import UsageError
 from shipml.oci.reference import DOCKER_HUB, Reference, has_registry
@@ -30,6 +30,28 @@ class Destination:
     """Of an Azure registry, or the user or organisation on Docker Hub."""
     no_overwrite: bool = False
     """Whether a tag that has another image already is an error."""
+
+    def with_tags_split(self) -> Destination:
+        """The same with bare tags only: `HOST/NAME:TAG` among them says where to, `NAME:TAG` which repository.
+
+        Raises:
+            UsageError: that says something else than the rest, or than another tag.
+        """
+        full = {tag: _parse(tag) for tag in self.tags if "/" in tag or ":" in tag}
+        if not full:
+            return self
+        names = {reference.name for reference in full.values()}
+        said = parse_typed(self.reference).name if self.reference else self.repository
+        if len(names | ({said} if said else set())) > 1 or (self.registry and any(map(has_registry, full.values()))):
+            raise UsageError(
+                f"--tag {next(iter(full))} names another place than the rest of the command line",
+                hint="give either full references by --tag, all of one repository, or REF and bare tags",
+            )
+        tags = tuple(full[tag].tag or _USUAL_TAG if tag in full else tag for tag in self.tags)
+        one = next(iter(full.values()))
+        if self.reference or not has_registry(one):
+            return replace(self, tags=tags, repository="" if self.reference else one.name)
+        return replace(self, tags=tags, reference=one.name, repository="")
 
     def references(
         self,

@@ -155,6 +155,7 @@ class Publisher:
             image: the image's own name; "" for none.
             folder: whose settings name registries.
         """
+        destination = destination.with_tags_split()
         if destination.reference:
             return ResolvedDestination(destination, None)
         if not destination.registry and image and has_registry(Reference.parse(image)):

@@ -22,10 +22,15 @@ def _sandbox(store: Store) -> Runtime:
 
 
 def _docker(store: Store) -> Runtime:
-    from shipml.docker_engine import connect
+    from shipml.docker_engine import NoEngineError, connect
     from shipml.runtimes.docker import DockerRuntime
 
-    return DockerRuntime(connect(), store)
+    try:
+        return DockerRuntime(connect(), store)
+    except NoEngineError as error:
+        raise error.worded(
+            hint="install or start Docker; without it, omit --runtime docker, --publish, --gpus, --cpus and --volume"
+        ) from error
 
 
 RUNTIMES: Mapping[str, Callable[[Store], Runtime]] = MappingProxyType({"sandbox": _sandbox, "docker": _docker})

@@ -13,6 +13,7 @@ from shipml.store.files import Draft, StoredImage
 from shipml.store.home import default_home
 from shipml.store.remote import OpenRemote, RemoteBlobs
 from shipml.store.upkeep import (
+    Bounded,
     KindSize,
     MissingBlob,
     PruneReport,
@@ -20,6 +21,7 @@ from shipml.store.upkeep import (
 )
 
 __all__ = [
+    "Bounded",
     "Draft",
     "KindSize",
     "MissingBlob",
@@ -64,16 +66,16 @@ class Store(RemoteBlobs):
         """
         return images.damage_explained(self, image)
 
-    def keep_image(self, image: Image) -> Digest:
+    def keep_image(self, image: Image, *, complete: bool = False) -> Digest:
         """Keep an image: layers that are missing are streamed in, the manifest comes last; returns its digest.
 
-        A layer that a registry is noted to have stays there until someone opens it.
+        A layer that a registry is noted to have stays there until someone opens it, unless all must be `complete`.
 
         Raises:
             UntrustedInputError: a layer's bytes are not those of its digest.
             StoreError: the store cannot be written.
         """
-        return images.keep(self, image)
+        return images.keep(self, image, complete=complete)
 
     def resolve(self, what: str) -> StoredImage:
         """The image that a user means: by reference, by digest or the start of it, or as the last built from a folder.
@@ -82,6 +84,14 @@ class Store(RemoteBlobs):
             UsageError: there is none, or several; the hint has the nearest name.
         """
         return images.resolve(self, what)
+
+    def named(self, what: str) -> tuple[StoredImage, ...]:
+        """The entries that a word names: one for a name, all of an image for its digest or the start of it; else ().
+
+        Raises:
+            UsageError: several images begin like that.
+        """
+        return images.named(self, what)
 
     def last_built_from(self, folder: Path) -> StoredImage:
         """The newest image built from `folder`.
@@ -120,3 +130,10 @@ class Store(RemoteBlobs):
             TryAgainError: another process uses the store, and `wait` is false.
         """
         return upkeep.prune(self, all=all, older_than_seconds=older_than_seconds, dry_run=dry_run, wait=wait)
+
+    def bound(self, max_size_bytes: int) -> Bounded | None:
+        """Remove downloads, trees, then blobs without a name, least recently used first, until the store is that small.
+
+        What a named image needs stays, and None means that another process is at work: the next build does it.
+        """
+        return upkeep.bound(self, max_size_bytes)

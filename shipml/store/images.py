@@ -20,7 +20,16 @@ from shipml.oci.reference import Reference
 from shipml.store.files import BlobStore, StoredImage
 from shipml.store.remote import RemoteBlobs
 
-__all__ = ["damage_explained", "keep", "keep_index", "last_built_from", "load", "load_index", "resolve"]
+__all__ = [
+    "damage_explained",
+    "keep",
+    "keep_index",
+    "last_built_from",
+    "load",
+    "load_index",
+    "named",
+    "resolve",
+]
 
 _DIGEST_PREFIX = re.compile(r"(?:sha256:)?([0-9a-f]{6,64})")
 _FULL_HEX = 64
@@ -85,10 +94,12 @@ def damage_explained(store: RemoteBlobs, image: Image) -> Iterator[None]:
         raise _damaged(store, image.digest, f"{damaged[0].digest} was not what it was, and is removed") from error
 
 
-def keep(store: RemoteBlobs, image: Image) -> Digest:
+def keep(store: RemoteBlobs, image: Image, *, complete: bool = False) -> Digest:
     """See `Store.keep_image`."""
     for layer in image.layers:
-        if store.has_or_can_fetch(layer.digest, layer.size_bytes):
+        if not complete and store.has_or_can_fetch(layer.digest, layer.size_bytes):
+            continue
+        if store.has_blob(layer.digest, layer.size_bytes):
             continue
         with layer.open() as source:
             if store.has_blob(layer.digest, layer.size_bytes):
@@ -130,6 +141,15 @@ def resolve(store: BlobStore, what: str) -> StoredImage:
     nearest = difflib.get_close_matches(what, names, n=1)
     hint = f"did you mean {names[nearest[0]]}? " if nearest else ""
     raise UsageError(f"there is no image {what!r} here", hint=hint + "see: shipml images")
+
+
+def named(store: BlobStore, what: str) -> tuple[StoredImage, ...]:
+    """See `Store.named`."""
+    listed = store.images()
+    if (found := _by_reference(listed, what)) is not None:
+        return (found,)
+    image = _by_digest(store, listed, what)
+    return tuple(one for one in listed if image is not None and one.digest == image.digest)
 
 
 def _by_reference(listed: list[StoredImage], what: str) -> StoredImage | None:

@@ -11,7 +11,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from shipml.store.files import BlobStore
 from shipml.store.remote import RemoteBlobs
 from shipml.store.tree_files import TreeStore
 
-__all__ = ["KindSize", "MissingBlob", "PruneReport", "StoreInfo", "info", "prune"]
+__all__ = ["Bounded", "KindSize", "MissingBlob", "PruneReport", "StoreInfo", "bound", "info", "prune"]
 
 DOWNLOADS_KEPT_SECONDS = 30 * 86_400
 """How long a plain prune keeps wheels and packages after their last use."""
@@ -182,6 +182,46 @@ def prune(
         for lock in (store.home / "locks").iterdir():
             lock.unlink(missing_ok=True)  # nobody holds one: whoever does holds the store as well
         return PruneReport(_sum(removed), dry_run=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounded:
+    """What was done to keep the store within its limit."""
+
+    removed: tuple[KindSize, ...]
+    left_bytes: int
+    """More than the limit where images themselves need more."""
+
+
+def bound(store: BlobStore, max_size_bytes: int) -> Bounded | None:
+    """See `Store.bound`."""
+    with store.alone(wait=False) as alone:
+        if not alone:
+            return None
+        things = list(_things(store))
+        left_bytes = sum(thing.size_bytes for thing in things)
+        removed = []
+        for thing in _expendable(things, {digest.hex for _, digests in _needs(store) for digest in digests}):
+            if left_bytes <= max_size_bytes:
+                break
+            remove_tree(thing.path)
+            if not thing.path.exists():
+                removed.append(thing)
+                left_bytes -= thing.size_bytes
+        return Bounded(_sum(removed), left_bytes)
+
+
+def _expendable(things: Iterable[_Thing], needed: Collection[str]) -> list[_Thing]:
+    """What may go, the first first: downloads, trees, then other blobs that no name needs; each by its last use."""
+
+    def rank(thing: _Thing) -> tuple[int, float, str]:
+        order = 0 if thing.kind in _DOWNLOADS else 1 if thing.kind == "trees" else 2
+        return order, thing.used_at_seconds, thing.path.name
+
+    def may_go(thing: _Thing) -> bool:
+        return thing.kind == "trees" or (thing.path.parent.name == "sha256" and thing.path.name not in needed)
+
+    return sorted(filter(may_go, things), key=rank)
 
 
 def _superfluous(store: BlobStore, *, all: bool, older_than_seconds: float | None) -> list[_Thing]:  # noqa: A002

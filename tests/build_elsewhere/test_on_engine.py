@@ -16,6 +16,7 @@ from shipml.docker_engine import connect
 from shipml.docker_engine.loading import load_image
 from shipml.errors import UnavailableError, UsageError
 from shipml.events import Event, Notice
+from shipml.library import load
 from shipml.oci.archive import read_archive
 from shipml.oci.layout import read_layout
 from shipml.oci.reference import Reference
@@ -172,7 +173,7 @@ def test_a_broken_engine_does_not_break_an_embedded_build(
     """The image is built and kept; that the engine has it not is a notice, an error only where it was asked for."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody")
     image = make_image([busybox_layer()], Cmd=["sh"])
-    session._load(image, [BASE], must=False)
+    load(session.session, image, [BASE], must=False)
     assert [each.level for each in events if isinstance(each, Notice)] == ["warning"]
     with pytest.raises(UnavailableError):
-        session._load(image, [BASE], must=True)
+        load(session.session, image, [BASE], must=True)

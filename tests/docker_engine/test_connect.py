@@ -166,7 +166,7 @@ def test_nothing_anywhere(tmp_path: Path) -> None:
     """Where no socket exists, the error says how to work without an engine."""
     with pytest.raises(UnavailableError) as caught:
         connect(environment={}, home=tmp_path)
-    assert "--runtime sandbox" in caught.value.hint
+    assert "install or start Docker" in caught.value.hint
 
 
 @pytest.mark.engine
