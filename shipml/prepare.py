@@ -102,7 +102,7 @@ def prepare(
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
     project, all_added = complete(project)
     for added in all_added:
-        session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
+        session.emit(Notice(added.sentence, "warning"))
     logins = index_logins(project.requirements, project.folder)
     session.http.logins.learn(logins, keyring=asked_keyring(project.folder))
     accelerator = choose_accelerator(project, request.accelerator)
@@ -175,7 +175,7 @@ def learn(session: Session, request: PlanRequest, prepared: Prepared, error: Imp
     if lesson is None or python_is_set or request.strict or request.upgrade or prepared.lock.source:
         return False
     session.store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
-    session.emit(Notice(f"{lesson.source}: {lesson.because}: built again otherwise", "warning"))
+    session.emit(Notice(f"{lesson.source}: {lesson.because}; the image is built again with a change", "warning"))
     return True
 
 
@@ -204,7 +204,7 @@ def _resolved(
         unmet = unmet_requirements(resolved, lock, candidate.suite, session.store)
         if not unmet:
             return candidate, resolved, lock
-        session.emit(Notice(f"{'; '.join(unmet)}: that came out when it was built, so all is resolved again"))
+        session.emit(Notice(f"{'; '.join(unmet)}: found while building it, so everything is resolved again"))
         upgrade = True
 
 

@@ -164,7 +164,7 @@ def _is_github(environment: Mapping[str, str]) -> bool:
 
 
 def _github_assertion(environment: Mapping[str, str], session: requests.Session) -> str:
-    """What GitHub says about this workflow; it is good for minutes, so every acquisition asks anew.
+    """What GitHub says about this workflow; it is good for minutes, so every acquisition asks again.
 
     Raises:
         NotAllowedError: GitHub gives none.

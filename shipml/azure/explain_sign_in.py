@@ -1,4 +1,4 @@
-"""Why Entra gave no token, and what mends it. Pure: texts in, errors out.
+"""Why Entra gave no token, and what fixes it. Pure: texts in, errors out.
 
 Codes: learn.microsoft.com/entra/identity-platform/reference-error-codes.
 """

@@ -81,7 +81,7 @@ def hub_python(session: Session, wanted: ImagePython, platform: Platform) -> Ima
 
 
 def obstacles(session: Session, platform: Platform) -> Callable[[PythonBase], str]:
-    """Asks why a base cannot be had here, each once; "" where it can."""
+    """Asks why a base is not available here, each once; "" where it is."""
     known: dict[str, str] = {}
 
     def obstacle(base: PythonBase) -> str:
@@ -89,7 +89,7 @@ def obstacles(session: Session, platform: Platform) -> Callable[[PythonBase], st
             try:
                 bases.pin_image(base.name, platform, session=session)
             except ShipmlError as error:
-                known[base.name] = f"{base.name} cannot be had"
+                known[base.name] = f"{base.name} is not available"
                 session.emit(Notice(f"{known[base.name]}: {error.message}", "warning"))
         return known.get(base.name, "")
 

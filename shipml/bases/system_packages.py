@@ -49,7 +49,7 @@ def find_system_packages(
 
     Raises:
         UntrustedInputError: a wheel, or an index, is not what it should be.
-        TryAgainError, NotAllowedError, BuildError: something cannot be had.
+        TryAgainError, NotAllowedError, BuildError: something is not available.
     """
     facts = native_facts(_to_read(lock.wheels, session, most_bytes), session=session, platform=platform)
     missing = missing_libraries({wheel.name: found for wheel, found in facts.items()})

@@ -25,6 +25,7 @@ from shipml.oci.manifest import KIND, canonical_json
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes.inside.import_probe import MARK
 from shipml.store import Store
+from shipml.text import counted
 
 __all__ = ["ImportFailure", "check_imports", "read_answers"]
 
@@ -95,9 +96,9 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
     try:
         runtime = runtimes.choose("auto", image, store)
     except UnavailableError as error:
-        emit(Notice(f"the imports of the program were not checked: {error.message}"))
+        emit(Notice(f"import check skipped: {error.message}"))
         return False
-    with step(emit, "imports", f"{len(wanted)} modules") as running:
+    with step(emit, "imports", counted(len(wanted), "module")) as running:
         source = resources.files("shipml.runtimes.inside").joinpath("import_probe.py").read_text(encoding="utf-8")
         command = ("python", "-c", source, json.dumps(wanted))
         received = bytearray()
@@ -115,7 +116,7 @@ def check_imports(image: Image, imports: Sequence[ImportedModule], *, store: Sto
                 f"the imports of the program could not be checked: {result.because}",
                 hint="see what it prints: shipml run -- python -c 'import MODULE'; or build with --no-check",
             )
-        running.detail = f"{len(wanted) - len(failures)} of {len(wanted)} modules"
+        running.detail = _summary(len(wanted), len(failures))
     if failures:
         raise _error(failures)
     store.keep_fact(_FACT, fact, value=True)
@@ -164,3 +165,10 @@ def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
         hint=f"{'; '.join(remedies)}; without this check: --no-check",
         failures=told,
     )
+
+
+def _summary(wanted: int, failed: int) -> str:
+    """`all 9 modules`, `8 of 9 modules`."""
+    if failed:
+        return f"{wanted - failed} of {counted(wanted, 'module')}"
+    return counted(wanted, "module") if wanted == 1 else f"all {counted(wanted, 'module')}"

@@ -75,10 +75,10 @@ def prune(
 def _info_text(found: Mapping[str, Any]) -> str:
     broken = [f"{blob['digest']} of {blob['reference']} is missing" for blob in found["missing"]]
     broken += [f"{digest} is damaged" for digest in found["damaged"]]
-    state = "; ".join(broken) or ("every blob is whole" if found["verified"] else "complete")
+    state = "; ".join(broken) or ("complete, every blob verified" if found["verified"] else "complete")
     facts = [
         ("home", found["home"]),
-        ("images", f"{found['images']}, which need {size_text(found['needed_bytes'])}"),
+        ("images", f"{found['images']} ({size_text(found['needed_bytes'])})"),
         ("total", size_text(found["total_bytes"])),
         ("state", state),
     ]

@@ -63,7 +63,7 @@ def read_members(deb: Path, name: str) -> Iterator[DebMember]:
     """The entries of data.tar in their order; `name` is the package's, for messages.
 
     Raises:
-        UntrustedInputError: the package is damaged, or an entry is none that a package may have.
+        UntrustedInputError: the package is damaged, or an entry is not allowed in a package.
     """
     seen: set[str] = set()
     with _explained(name), _open_tar(deb, "data.tar") as archive:
@@ -138,7 +138,7 @@ def _ar_member(deb: Path, prefix: str) -> tuple[str, bytes]:
     """Name and bytes of the member of the ar archive whose name begins with `prefix` (deb(5), ar(5))."""
     with deb.open("rb") as file:
         if file.read(len(_AR_MAGIC)) != _AR_MAGIC:
-            raise UntrustedInputError("it is no Debian package")
+            raise UntrustedInputError("it is not a Debian package")
         while header := file.read(_AR_HEADER_BYTES):
             size = header[48:58].strip()
             if len(header) != _AR_HEADER_BYTES or header[58:] != b"`\n" or not size.isdigit():

@@ -52,7 +52,7 @@ class Reference:
         wrong = _what_is_wrong(registry, repository, tag)
         if wrong:
             raise UsageError(
-                f"{text!r} is not a valid image name: {wrong}", hint=_mended(registry, repository, tag, digest)
+                f"{text!r} is not a valid image name: {wrong}", hint=_corrected(registry, repository, tag, digest)
             )
         if tag is None and digest is None:
             tag = "latest"
@@ -159,7 +159,7 @@ def _what_is_wrong_with_tag(tag: str) -> str:
     return f"the tag {tag!r} may only have letters, digits, _ . and -, and must not begin with . or -"
 
 
-def _mended(registry: str, repository: str, tag: str | None, digest: Digest | None) -> str:
+def _corrected(registry: str, repository: str, tag: str | None, digest: Digest | None) -> str:
     """A hint with the nearest valid spelling."""
     host = registry if _REGISTRY.fullmatch(registry) else ""
     parts = [repository_name(part) for part in repository.split("/") if part]

@@ -205,14 +205,14 @@ def _dockerfile_text(folder: Path) -> tuple[str, str]:
 
 
 def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
-    """Say what was read otherwise than it is written, and what nobody knows."""
+    """Report corrections, and imports that no known package has."""
     for change in requirements.changes if requirements is not None else ():
-        emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
+        emit(Notice(change.sentence, "warning"))
     for module in requirements.unknown if requirements is not None else ():
         emit(Notice(f"{module.source} imports {module.root}, and no package is known that has it", "warning"))
     if code.python_2 and not code.has_python_3:
         raise PlanError(
-            f"{code.python_2} is Python 2, which no base has any more",
+            f"{code.python_2} is Python 2, which is not supported",
             hint="translate the code to Python 3 (2to3 helps)",
         )
     if code.python_2:

@@ -95,7 +95,7 @@ def _is_regex(value: object) -> bool:
 
 
 _STRING = _text()
-_FILLED = _text("a string that is not empty", r"\S")
+_FILLED = _text("non-empty text", r"\S")
 _BOOLEAN = Shape("true or false", {"type": "boolean"}, lambda value: isinstance(value, bool))
 _NUMBER = Shape("a number", {"type": "number"}, _is_number)
 _PORT = Shape("a whole number from 1 to 65535", {"type": "integer", "minimum": 1, "maximum": 65535}, _is_port)
@@ -143,7 +143,7 @@ _REGISTRY = Table(
     {
         "kind": _one_of("hub", "acr", "generic").described("Which registry it is."),
         "host": _FILLED.described("Host name, with the port where it is not 443."),
-        "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
+        "name": _FILLED.described("Name of the Azure registry, or of the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository to push to."),
         "username": _FILLED.described("Who logs in."),
         "immutable": _BOOLEAN.described("Whether tags there must not move."),
@@ -153,7 +153,7 @@ _REGISTRY = Table(
 _ENVIRONMENT = Table(
     {
         "registry": _FILLED.described("Name of a [registries.NAME] table, or a host."),
-        "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
+        "name": _FILLED.described("Name of the Azure registry, or of the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository of this environment."),
         "immutable": _BOOLEAN.described("Whether tags there must not move."),
         "tag": _text("a tag", r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}" + _END).described("Tag of this environment."),

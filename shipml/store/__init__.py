@@ -75,7 +75,7 @@ class Store(RemoteBlobs):
         """What is in the store, by kind.
 
         With `verify` every blob is read and compared with its digest; those that differ are listed and removed, so
-        that the next build makes or fetches them anew.
+        that the next build makes or fetches them again.
         """
         return upkeep.info(self, verify=verify)
 

@@ -320,5 +320,5 @@ def _explained(home: Path) -> Iterator[None]:
                 raise
             raise StoreError(
                 f"cannot use the store {home}: {error.strerror}",
-                hint="make it a folder of yours on a disk with file locks, or point SHIPML_HOME to one that is",
+                hint="point SHIPML_HOME to a writable folder on a local disk",
             ) from error

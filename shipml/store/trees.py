@@ -13,6 +13,7 @@ from shipml.events import Emit, step
 from shipml.oci.image import Layer
 from shipml.oci.unpack import OPAQUE_ATTRIBUTE, unpack_layer
 from shipml.store import Store
+from shipml.text import counted
 
 __all__ = ["layer_trees", "read_small_file"]
 
@@ -31,13 +32,16 @@ def layer_trees(layers: Sequence[Layer], store: Store, emit: Emit) -> list[Path]
     once = list({layer.diff_id: layer for layer in reversed(layers)}.values())
     missing = [layer for layer in once if not (store.home / "roots" / _name(layer)).is_dir()]
     if missing:
-        with step(emit, "unpack", f"{len(missing)} layers") as unpacking, ThreadPoolExecutor(os.cpu_count()) as pool:
+        with (
+            step(emit, "unpack", counted(len(missing), "layer")) as unpacking,
+            ThreadPoolExecutor(os.cpu_count()) as pool,
+        ):
             total_bytes, done_bytes = sum(layer.size_bytes for layer in missing), 0
             largest_first = sorted(missing, key=lambda layer: -layer.size_bytes)
             for layer, _ in zip(largest_first, pool.map(lambda one: _tree(one, store), largest_first), strict=True):
                 done_bytes += layer.size_bytes
                 unpacking.progress(done_bytes, total_bytes)
-            unpacking.detail = f"{len(missing)} layers"
+            unpacking.detail = counted(len(missing), "layer")
     return [_tree(layer, store) / "root" for layer in once]
 
 

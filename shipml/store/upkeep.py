@@ -268,7 +268,7 @@ def _sum(things: Iterable[_Thing]) -> tuple[KindSize, ...]:
 
 
 def _damaged(store: BlobStore) -> tuple[Digest, ...]:
-    """Blobs that are not what their names say; they are removed, so that the next build makes or fetches them anew."""
+    """Blobs that are not what their names say; they are removed, so that the next build makes or fetches them again."""
 
     def is_damaged(digest: Digest) -> bool:
         try:

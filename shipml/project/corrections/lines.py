@@ -110,7 +110,7 @@ def _installation(text: str) -> Repair | None:
         if not skip and not word.startswith("-"):
             words.append(word.strip("\"'"))
         skip = word in _WITH_VALUE
-    return _all(words, "it is a command: what it installs is taken")
+    return _all(words, "it is a command, and this is what it installs")
 
 
 def _all(words: list[str], because: str) -> Repair | None:
