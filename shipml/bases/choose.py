@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shipml import bases
+from shipml.bases.allowed import require_allowed
 from shipml.errors import PlanError, ShipmlError, TryAgainError
 from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
@@ -24,6 +25,7 @@ def named_image(session: Session, request: PlanRequest, project: Project, platfo
     reference = base_image(request.base or project.settings.base)
     if reference is None:
         return None
+    require_allowed(reference, project.settings)
     kept = None if request.upgrade or project.lock_file is None else locked_image(project.lock_file.text)
     if kept is not None and (kept.reference, kept.platform) == (reference, platform):
         return kept

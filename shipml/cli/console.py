@@ -51,6 +51,8 @@ class Console:
         self._colour = _wants_colour(sys.stderr)
         self._lock = threading.RLock()
         self._line_is_open = False
+        self._noticed: set[Notice] = set()
+        """What was said: a command that plans twice says it once."""
         self._display = self._make_display(progress)
         self._requests = RequestLog.installed(self.say, verbosity)
 
@@ -107,7 +109,8 @@ class Console:
             self._line_is_open = shared and not event.data.endswith(b"\n")
         elif isinstance(event, Notice):
             word, colour = ("warning", "yellow") if event.level == "warning" else ("note", "cyan")
-            if not self.quiet:
+            if not self.quiet and event not in self._noticed:
+                self._noticed.add(event)
                 self._display.pause()
                 self._labelled(word, colour, event.message)
         else:

@@ -115,9 +115,9 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     for aside in source.left_aside:
         yield Decision("ignored", aside.path, aside.because)
     for change in source.changes:
-        yield Decision("changed", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})", "change")
     for change in lock.changes:
-        yield Decision("changed", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})", "change")
     yield from lock.decisions
     accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):

@@ -89,7 +89,8 @@ def read_project(
     pyproject = None if pyproject_text is None else parse_toml("pyproject.toml", pyproject_text)
     shipml_text = read_text(folder, "shipml.toml")
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
-    settings = read_settings(pyproject, shipml)
+    texts = {"pyproject.toml": pyproject_text or "", "shipml.toml": shipml_text or ""}
+    settings = read_settings(pyproject, shipml, texts)
     opened = open_folder(folder)
     understood = _dockerfile(folder)
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
@@ -140,7 +141,7 @@ def read_project(
 def read_secrets(folder: Path, store: Store | None) -> tuple[FoundSecret, ...]:
     """The secrets in the files of a project that its own Dockerfile may copy; errors as of `read_project`."""
     documents = _documents(folder)
-    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
+    settings = _settings(folder, documents)
     files = find_files(folder, _file_rules(folder, settings), store=store, emit=ignore).files
     return _secrets(Project(folder, settings, files=tuple(files)))
 
@@ -163,6 +164,11 @@ def _documents(folder: Path) -> dict[str, dict[str, Any]]:
     return {name: parse_toml(name, text) for name, text in texts if text is not None}
 
 
+def _settings(folder: Path, documents: Mapping[str, dict[str, Any]]) -> Settings:
+    texts = {name: read_text(folder, name) or "" for name in documents}
+    return read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"), texts)
+
+
 def read_outline(folder: Path) -> Project:
     """What the project says of itself, without its files and requirements: all that its own Dockerfile leaves open.
 
@@ -177,7 +183,7 @@ def read_outline(folder: Path) -> Project:
     pyproject = documents.get("pyproject.toml")
     return Project(
         folder=folder,
-        settings=read_settings(pyproject, documents.get("shipml.toml")),
+        settings=_settings(folder, documents),
         has_dockerfile=find_dockerfile(folder) is not None,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeGuard
 
-__all__ = ["SETTINGS", "Key", "Shape", "Table", "settings_schema"]
+__all__ = ["ORGANISATION", "SETTINGS", "Key", "Shape", "Table", "settings_schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +160,23 @@ _ENVIRONMENT = Table(
     },
     "Where images of this environment live.",
 )
+_STRICT = _BOOLEAN.described("Whether what would be corrected is refused, as with --strict.")
+_REGISTRIES = Table({}, "Registries by a name of your own.", every=_REGISTRY)
+_ENVIRONMENTS = Table({}, "Where images go, by environment: dev, int, prod or any other name.", every=_ENVIRONMENT)
+
+ORGANISATION = Table(
+    MappingProxyType(
+        {
+            "strict": _STRICT,
+            "allowed-bases": _list_of(
+                _FILLED, 'a list of patterns such as ["debian:*", "registry.example.org/base/*"]', least=1
+            ).described("The only bases that images may be built on; no project changes that."),
+            "registries": _REGISTRIES,
+            "environments": _ENVIRONMENTS,
+        }
+    ),
+    "Defaults of an organisation: /etc/shipml.toml, or the file that SHIPML_CONFIG names.",
+)
 
 SETTINGS = Table(
     MappingProxyType(
@@ -203,12 +220,9 @@ SETTINGS = Table(
                 },
                 "Secrets in the image's files.",
             ),
-            "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
-            "environments": Table(
-                {},
-                "Where images go, by environment: dev, int, prod or any other name.",
-                every=_ENVIRONMENT,
-            ),
+            "strict": _STRICT,
+            "registries": _REGISTRIES,
+            "environments": _ENVIRONMENTS,
         }
     ),
     "Settings of shipml: [tool.shipml] in pyproject.toml, or shipml.toml.",

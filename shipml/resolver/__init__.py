@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from shipml.errors import NotAllowedError, PlanError
 from shipml.events import Emit, Notice, step
+from shipml.facts.plan import Decision
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Requirements
@@ -131,7 +132,15 @@ def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
         if decision.kind == "warning":
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", "warning"))
         elif decision.kind != "tried" and not known_before:
-            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
+            emit(Notice(_sentence(decision)))
+
+
+def _sentence(decision: Decision) -> str:
+    if decision.kind == "index":
+        return f"packages that you do not pin are taken {decision.value}: {decision.because}"
+    if decision.kind == "added":
+        return f"{decision.value} added: {decision.because}"
+    return f"{decision.what}: {decision.value}: {decision.because}"
 
 
 def _tell_indexes(declared: Requirements, emit: Emit) -> None:

@@ -313,8 +313,7 @@ def _told(
     left_open = any(one.name not in pinned for one in taken)
     decisions = list(work.decisions)
     if dating.as_of is not None and left_open and all(one.kind != "index" for one in found.lock.decisions):
-        because = f"{dating.because}: packages that are not pinned are taken from that time"
-        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because, "index"))
+        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", dating.because, "index"))
     decisions += seed_decisions(seeds, found.lock.python)
     decisions += [
         Decision("tried", one.strategy.words, f"no set of packages fits: {because_of(one)}", "tried")

@@ -50,4 +50,4 @@ def seed_wheels(
 def seed_decisions(seeds: Sequence[LockedWheel], python: str) -> Iterator[Decision]:
     """What was added, and why."""
     because = f"older packages for Python {python} expect to find it (pkg_resources)"
-    yield from (Decision("seed", f"{wheel.name} {wheel.version}", because) for wheel in seeds)
+    yield from (Decision("added", f"{wheel.name} {wheel.version}", because, "added") for wheel in seeds)
