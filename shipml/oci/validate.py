@@ -82,7 +82,7 @@ def _config_problems(config: dict[str, Any], layers: Sequence[Layer]) -> Iterato
     if not command:
         yield "the config has neither Cmd nor Entrypoint"
     if not all(isinstance(word, str) for word in command):
-        yield "the config's command is no list of strings"
+        yield "the config's command is not a list of strings"
     rootfs = config.get("rootfs") if isinstance(config.get("rootfs"), dict) else {}
     if not rootfs or rootfs.get("type") != "layers":
         yield "the config's rootfs is not of the type layers"

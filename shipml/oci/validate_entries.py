@@ -70,7 +70,7 @@ class LayerEntries:
         if ".." in entry.name.split("/"):
             yield "leads out with .."
         if "\0" in entry.name or not entry.name:
-            yield "is no name"
+            yield "is not a name"
         if path in self._seen:
             yield "stands twice"
         kinds = self._files.kinds
@@ -87,11 +87,11 @@ class LayerEntries:
 
     def _kind_problems(self, entry: tarfile.TarInfo, path: str) -> Iterator[str]:
         if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk()):
-            yield "is no file, folder or link"
+            yield "is not a file, folder or link"
         if entry.sparse:
             yield "is sparse"
         if entry.islnk() and self._files.kinds.get(posixpath.normpath(entry.linkname)) != tarfile.REGTYPE:
-            yield f"is a second name for {entry.linkname!r}, which is no file before it"
+            yield f"is a second name for {entry.linkname!r}, which is not a file before it"
         if entry.issym() and not entry.linkname:
             yield "is a link to nothing"
         if path not in self._seen and entry.isdir() and self._files.kinds.get(path) == tarfile.SYMTYPE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -146,9 +147,11 @@ def _suites_of_base(base: str | None, image: ImagePython | None) -> Sequence[Pyt
     suite = suite_named(name)
     if suite is None:
         known = ", ".join(f"debian:{one.name}" for one in SUITES)
+        close = difflib.get_close_matches(name, [one.name for one in SUITES], n=1)
+        near = f"did you mean debian:{close[0]}? else " if close else ""
         raise PlanError(
             f'unknown base "{base}"',
-            hint=f"use one of {known}, or an image that has Python, such as python:3.12-slim",
+            hint=f"{near}use one of {known}, or an image that has Python, such as python:3.12-slim",
         )
     return (suite,)
 

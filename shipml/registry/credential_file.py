@@ -74,7 +74,7 @@ def table_of(document: Mapping[str, Any], name: str, path: Path) -> Mapping[str,
     """
     table = document.get(name) or {}
     if not isinstance(table, dict):
-        raise broken_file(path, f"`{name}` is no object")
+        raise broken_file(path, f"`{name}` is not an object")
     return table
 
 
