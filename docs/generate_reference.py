@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from shipml import errors
-from shipml.project.settings_shape import SETTINGS, Table
+from shipml.project.settings_shape import ORGANISATION, SETTINGS, Table
 
 REFERENCE = Path(__file__).with_name("reference.md")
 COMMANDS = (
@@ -59,7 +59,7 @@ With `--json` the result is one JSON document on stdout. The fields that are the
 
 | command | fields |
 |---|---|
-| `build` | `digest`, `references`, `size_bytes`, `builder`, `base`, `python`, `platform`, `layers` (each `digest`, `diff_id`, `size_bytes`, `kind`, `source`, `reused`), `decisions`, `elapsed_seconds` |
+| `build` | `digest`, `references`, `size_bytes`, `builder`, `base`, `python`, `platform`, `layers` (each `digest`, `diff_id`, `size_bytes`, `kind`, `source`, `reused`), `decisions`, `changes` (what was corrected), `elapsed_seconds` |
 | `run` | `digest`, `runtime`, `passed`, `exit_code`, `measures`, `output`, `elapsed_seconds`, `because` |
 | `serve` | `url`, `digest`, each time that an image is up |
 | `push` | `reference` (with digest), `digest`, `references`, `pushed_by`, `identity`, `credentials` (their source), `smoke`, `uploaded_bytes`, `mounted_bytes`, `skipped_bytes` (each null where an engine cannot tell), `elapsed_seconds` |
@@ -84,7 +84,10 @@ ENVIRONMENT = """\
 
 | variable | meaning |
 |---|---|
-| `SHIPML_HOME` | where the store lies; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
+| `SHIPML_CONFIG` | the defaults of the organisation, in place of `/etc/shipml.toml` (see Settings); empty: none |
+| `SHIPML_LOG` | `http`: show each HTTP request on stderr, as with `-vv` |
+| `CI` | `true`: what a build corrected in the requirements is its last line |
+| `SHIPML_HOME` | where the store is; default: `$XDG_CACHE_HOME/shipml`, `~/.cache/shipml`, on macOS `~/Library/Caches/shipml` |
 | `SHIPML_CACHE_MAX_SIZE` | how large the store may be after a build, such as `20 GB`; before the setting `[cache] max-size` |
 | `SHIPML_USERNAME`, `SHIPML_PASSWORD` | credentials for the registry that is pushed to, before those of docker and podman |
 | `SHIPML_REGISTRY` | the host that these two are for; without it the one that the command line names, never one that only settings name |
@@ -146,6 +149,13 @@ def settings() -> Iterator[str]:
     yield "| key | holds | meaning |"
     yield "|---|---|---|"
     yield from _rows(SETTINGS, "")
+    yield ""
+    yield "### Defaults of an organisation\n"
+    yield "`/etc/shipml.toml`, or the file that `SHIPML_CONFIG` names (empty: none). A project's win, key by key,"
+    yield "except over `allowed-bases`; `strict = false` in a project ends the organisation's `strict`.\n"
+    yield "| key | holds | meaning |"
+    yield "|---|---|---|"
+    yield from _rows(ORGANISATION, "")
     yield ""
 
 

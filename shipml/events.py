@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class StepStarted:
-    """A step began. `name` is one short word ("resolve", "base", "download", "layers"), `detail` what it works on."""
+    """A step began. `name` is one short word for its sort ("resolve", "base", "layers"), `detail` what it works on."""
 
     name: str
     detail: str = ""

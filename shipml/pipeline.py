@@ -62,7 +62,7 @@ class Shipml:
     """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
 
     def __init__(self, home: Folder | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
-        """`azure` is who we are to Azure, if that is asked, and closed with this; None is whom azure-identity finds."""
+        """`azure` is who we are to Azure, if that is asked, and closed with this; None is what azure-identity finds."""
         azure = azure or AzureSession(emit=emit)
         self._puller = Puller(emit, azure)
         self.store = Store(Path(home) if home else default_home(), self._puller.open_blob)
@@ -215,7 +215,7 @@ class Shipml:
         return run_image(self.session, image)
 
     def tag(self, target: Folder | None, reference: str) -> tuple[Reference, Digest]:
-        """Give an image one more name, in the store and in the user's engine; returns the name, and what has it."""
+        """Add a name to an image, in the store and in the user's engine; returns the name, and what has it."""
         return add_name(self.session, _text(target), reference)
 
     def push(
@@ -246,7 +246,7 @@ class Shipml:
         no_overwrite: bool = False,
         folder: Folder = ".",
     ) -> Promoted:
-        """Let an environment have the very image of another one, or, with `rollback`, what it had before.
+        """Copy the image of another environment by digest, or, with `rollback`, what it had before.
 
         Args:
             image: what to promote; "" for what the settings of `origin` name.
@@ -283,7 +283,7 @@ class Shipml:
 
         Args:
             request: what to build.
-            destination: where to; its names may stand in the settings of the folder.
+            destination: where to; its names may be in the folder's settings.
             smoke: False pushes without a smoke test.
             builder: as `--builder` takes it.
             docker: what only the docker builder understands.

@@ -10,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from shipml.bases.allowed import allowed, require_allowed
 from shipml.bases.choose import hub_python, named_image, obstacles, pin
 from shipml.errors import ConfigurationError, ImportCheckError, PlanError, UsageError
 from shipml.events import Notice
 from shipml.facts.plan import Base, Decision, ImageBasePin
+from shipml.facts.project import Settings
 from shipml.facts.pythons import ImagePython, Suite
 from shipml.facts.request import PlanRequest
 from shipml.facts.requirements import Correction
@@ -36,7 +38,7 @@ from shipml.plan.lessons import (
     Lesson,
     heed,
 )
-from shipml.project import Settings, read_outline, read_project
+from shipml.project import read_outline, read_project
 from shipml.project.folder import require_project_folder
 from shipml.resolver import inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
@@ -104,9 +106,10 @@ def prepare(
     require_project_folder(request.folder)
     project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
     _require_content(session, project, request)
+    request = replace(request, strict=_is_strict(request, project))
     project, all_added = complete(project)
     for added in all_added:
-        session.emit(Notice(f"{added.source}: {added.value}: {added.because}", "warning"))
+        session.emit(Notice(added.sentence, "warning"))
     logins = index_logins(project.requirements, project.folder)
     session.http.logins.learn(logins, keyring=asked_keyring())
     accelerator = choose_accelerator(project, request.accelerator)
@@ -114,7 +117,7 @@ def prepare(
     if hint := gpu_hint(project, accelerator.name):
         session.emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
     if request.strict and project.requirements is not None:
-        _refuse_changes(project.requirements.changes)
+        _refuse_changes(project.requirements.changes, project.settings)
     command = choose_command(project, with_shell=request.with_shell)  # nothing to run: said before any look-up
     _say_doubt(session, command, request)
     if needs_shell(project):
@@ -122,6 +125,7 @@ def prepare(
     platform = _only_platform(request, project.settings)
     image = named_image(session, request, project, platform)
     candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
+    candidates = allowed(candidates, project.settings)
     lesson_key = str(inputs_digest(project, platform, accelerator))
     if not (request.strict or request.upgrade):
         lesson = Lesson.from_json(session.store.fact(_LESSON_FACT, lesson_key))
@@ -156,6 +160,7 @@ def prepare(
                 base = pin_for(candidate, extra=extra)
     if base is None:
         raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
+    require_allowed(base.reference, project.settings)
     return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
 
 
@@ -228,10 +233,16 @@ def learn(session: Session, request: PlanRequest, prepared: Prepared, error: Imp
     known = Lesson.from_json(session.store.fact(_LESSON_FACT, prepared.lesson_key))
     lesson = lessons.learn((Failed(*failure) for failure in error.failures), known)
     python_is_set = lesson is not None and lesson.below != known.below and not prepared.candidate.open
-    if lesson is None or python_is_set or request.strict or request.upgrade or prepared.lock.source:
+    if (
+        lesson is None
+        or python_is_set
+        or _is_strict(request, prepared.project)
+        or request.upgrade
+        or prepared.lock.source
+    ):
         return False
     session.store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
-    session.emit(Notice(f"{lesson.source}: {lesson.because}: built again otherwise", "warning"))
+    session.emit(Notice(f"{lesson.source}: {lesson.because}; the image is built again with a change", "warning"))
     return True
 
 
@@ -249,7 +260,7 @@ def _resolved(
     while True:
         candidate, resolved = resolve(upgrade=upgrade)
         if request.strict:
-            _refuse_changes(resolved.changes)
+            _refuse_changes(resolved.changes, project.settings)
         if to_look:
             return candidate, resolved, _with_sources_named(resolved)
         lock = _built(session, project, candidate, resolved, image)
@@ -260,7 +271,7 @@ def _resolved(
         unmet = unmet_requirements(resolved, lock, candidate.suite, session.store)
         if not unmet:
             return candidate, resolved, lock
-        session.emit(Notice(f"{'; '.join(unmet)}: that came out when it was built, so all is resolved again"))
+        session.emit(Notice(f"{'; '.join(unmet)}: found while building it, so everything is resolved again"))
         upgrade = True
 
 
@@ -308,17 +319,23 @@ def _system_packages(
     return find_system_packages(project, lock, base, session=session, most_bytes=most_bytes).wanted
 
 
-def _refuse_changes(changes: Sequence[Correction]) -> None:
+def _is_strict(request: PlanRequest, project: Project) -> bool:
+    return request.strict or bool(project.settings.strict_by)
+
+
+def _refuse_changes(changes: Sequence[Correction], settings: Settings) -> None:
     """What `--strict` is for: nothing is taken otherwise than it is written.
 
     Raises:
         ConfigurationError: there are changes; names them all.
     """
     if changes:
-        listed = "; ".join(f"{change.source}: {change.value}: {change.because}" for change in changes)
+        listed = "; ".join(change.sentence for change in changes)
+        by = settings.strict_by and f" ({settings.strict_by})"
         raise ConfigurationError(
-            f"--strict refuses {len(changes)} change{'s' * (len(changes) != 1)} of what the project asks for: {listed}",
-            hint="make the changes in the files that are named, or leave --strict away",
+            f"--strict{by} refuses {counted(len(changes), 'change')} of what the project asks for: {listed}",
+            hint="make the changes in the files that are named, or do without --strict"
+            f"{' (strict = false in shipml.toml)' if by else ''}",
         )
 
 

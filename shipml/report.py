@@ -91,6 +91,11 @@ class BuildReport:
         """How many layers were in the store before this build."""
         return sum(layer.reused for layer in self.layers)
 
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What was taken otherwise than the project says it: `sklearn → scikit-learn`."""
+        return tuple(one.value for one in self.decisions if one.kind == "change")
+
     def to_json(self) -> dict[str, Any]:
         """As `shipml build --json` prints it."""
         return {
@@ -104,6 +109,7 @@ class BuildReport:
             "platforms": list(self.platforms),
             "layers": [layer.to_json() for layer in self.layers],
             "decisions": [decision.to_json() for decision in self.decisions],
+            "changes": list(self.changes),
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             **({"images": [image.to_json() for image in self.images]} if self.images else {}),
         }

@@ -39,7 +39,7 @@ class Session:
     open_image: OpenImage = _no_registry
     """Opens the images that are bases, with the user's own credentials."""
     allow_expired: bool = False
-    """Whether Debian's package lists are accepted although their validity has ended."""
+    """Whether Debian's package lists are accepted although they have expired."""
     allow_older: bool = False
     """Whether Debian's package lists are accepted although newer ones were seen before."""
     upgrade: bool = False

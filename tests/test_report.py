@@ -52,6 +52,7 @@ def test_a_report_says_what_was_made_and_what_was_there(make_image: MakeImage) -
         "platforms": ["linux/arm64"],
         "layers": document["layers"],
         "decisions": [{"what": "python", "value": "3.11", "because": "the project says so"}],
+        "changes": [],
         "elapsed_seconds": 1.235,
     }
     assert document["layers"][0] == {

@@ -239,7 +239,7 @@ def test_images_are_found_by_what_users_call_them(store: Store, make_image: Make
         (f"iris@sha256:{'0' * 64}", "no image", "shipml images"),
         ("abcdef123456", "no image", "shipml images"),
         ("0" * 64, "no image", "shipml images"),
-        (".", "no image was built from . yet", "build one: shipml build ."),
+        (".", "built from . yet", "build one: shipml build ."),
     ],
 )
 def test_what_is_not_found_gets_the_nearest_name(

@@ -35,7 +35,7 @@ _ROLES = (
 )
 """Part of an action, and the least of the built-in roles that has it; all else takes Contributor."""
 
-_CANNOT, _MAY_NOT = "Azure cannot {doing}", "Azure does not let you {doing}"
+_CANNOT, _MAY_NOT = "Azure cannot {doing}", "Azure does not allow you to {doing}"
 _EXPIRED = (NotAllowedError, f"{_MAY_NOT}: the login has expired", "log in again: az login")
 _NO_SUBSCRIPTION = (
     UsageError,
@@ -147,7 +147,8 @@ def _by_status(refusal: Refusal) -> ShipmlError | None:
         return TryAgainError(f"Azure failed to {refusal.doing}: {said}", hint="run the command again later")
     if refusal.status in (_UNAUTHORIZED, _FORBIDDEN):
         return NotAllowedError(
-            f"Azure does not let you {refusal.doing}: {said}", hint="look at your roles: az role assignment list --all"
+            f"Azure does not allow you to {refusal.doing}: {said}",
+            hint="look at your roles: az role assignment list --all",
         )
     if refusal.status == _NOT_FOUND:
         return UsageError(f"Azure cannot {refusal.doing}: {said}", hint=_CODES["ResourceNotFound"][2])
@@ -160,12 +161,12 @@ def _missing_role(refusal: Refusal) -> ShipmlError:
     if (linked := _first(_LINKED, refusal.said)) or "linked scope" in refusal.said:
         source = linked or refusal.source or "the source"
         return NotAllowedError(
-            f"Azure does not let you {refusal.doing}: you may not read from the source registry {_name(source)}",
+            f"Azure does not allow you to {refusal.doing}: you may not read from the source registry {_name(source)}",
             hint=_assign(refusal, _ROLES[0][1], linked or "SOURCE_REGISTRY_ID"),
         )
     role = next((role for part, role in _ROLES if part.lower() in action.lower()), "Contributor")
     return NotAllowedError(
-        f"Azure does not let you {refusal.doing}: the role is missing that allows {action or 'it'}",
+        f"Azure does not allow you to {refusal.doing}: you lack the role that allows {action or 'it'}",
         hint=_assign(refusal, role, scope or "SCOPE"),
     )
 

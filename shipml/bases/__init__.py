@@ -65,7 +65,7 @@ def pin_image(reference: str, platform: Platform, *, session: Session) -> ImageB
     Raises:
         UsageError: no image can have that name.
         PlanError: it has no Python that shipml can use.
-        ShipmlError: it cannot be had from its registry, as the class says.
+        ShipmlError: it is not available from its registry, as the class says.
     """
     from shipml.bases import image_pin
 
@@ -79,7 +79,7 @@ def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
 
     Raises:
         UntrustedInputError: a package is not the one of the pin, or is broken.
-        BuildError, TryAgainError: a package cannot be had.
+        BuildError, TryAgainError: a package is not available.
     """
     if isinstance(pin, ImageBasePin):
         from shipml.bases import image_packages, image_pin

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from shipml import bases
+from shipml.bases.allowed import require_allowed
 from shipml.errors import PlanError, ShipmlError, TryAgainError
 from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
@@ -24,6 +25,7 @@ def named_image(session: Session, request: PlanRequest, project: Project, platfo
     reference = base_image(request.base or project.settings.base)
     if reference is None:
         return None
+    require_allowed(reference, project.settings)
     kept = None if request.upgrade or project.lock_file is None else locked_image(project.lock_file.text)
     if kept is not None and (kept.reference, kept.platform) == (reference, platform):
         return kept
@@ -76,7 +78,7 @@ def hub_python(session: Session, wanted: ImagePython, platform: Platform) -> Ima
 
 
 def obstacles(session: Session, platform: Platform) -> Callable[[PythonBase], str]:
-    """Asks why a base cannot be had here, each once; "" where it can."""
+    """Asks why a base is not available here, each once; "" where it is."""
     known: dict[str, str] = {}
 
     def obstacle(base: PythonBase) -> str:
@@ -84,7 +86,7 @@ def obstacles(session: Session, platform: Platform) -> Callable[[PythonBase], st
             try:
                 bases.pin_image(base.name, platform, session=session)
             except ShipmlError as error:
-                known[base.name] = f"{base.name} cannot be had"
+                known[base.name] = f"{base.name} is not available"
                 session.emit(Notice(f"{known[base.name]}: {error.message}", "warning"))
         return known.get(base.name, "")
 

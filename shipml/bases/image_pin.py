@@ -54,7 +54,7 @@ def pin_image(reference: str, platform: Platform, *, session: Session) -> ImageB
     Raises:
         UsageError: no image can have that name.
         PlanError: it has no Python that shipml can use.
-        ShipmlError: it cannot be had from its registry, as the class says.
+        ShipmlError: it is not available from its registry, as the class says.
     """
     store, emit = session.store, session.emit
     parsed = Reference.parse(reference)

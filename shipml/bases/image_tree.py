@@ -32,7 +32,7 @@ def image_tree(digest: Digest, layers: Sequence[Layer], store: Store, emit: Emit
 
     Raises:
         UntrustedInputError: a layer is broken or hostile.
-        ShipmlError: a layer cannot be had, as the class says.
+        ShipmlError: a layer is not available, as the class says.
     """
     name = f"image-{digest.hex}" + ("" if os.geteuid() == 0 else f"-of-{os.geteuid()}")
 

@@ -46,7 +46,7 @@ def decide_builder(
         UsageError: there is no builder of that name, or it does not take the options that were given.
     """
     if name not in ("auto", *BUILDERS):
-        raise UsageError(f"there is no builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
+        raise UsageError(f"unknown builder {name!r}", hint=f"use one of: auto, {', '.join(BUILDERS)}")
     if options.file is not None and not options.file.is_file():
         near = find_dockerfile(folder)
         raise UsageError(

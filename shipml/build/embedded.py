@@ -12,7 +12,7 @@ from shipml.build.builder import BuildContext
 from shipml.build.compiling import Compiler, compiler_for
 from shipml.build.config import config_bytes
 from shipml.errors import PlanError
-from shipml.events import Emit, Notice, ignore
+from shipml.events import Emit, Notice, StepProgressed, ignore
 from shipml.facts.plan import (
     NONROOT_HOME,
     USER_ID,
@@ -37,7 +37,7 @@ class EmbeddedBuilder:
         self._project = project
 
     def check(self, plan: Plan) -> None:
-        """Raise PlanError where the plan's base is none that this builder can assemble."""
+        """Raise PlanError where the plan's base cannot be assembled by this builder."""
         if not isinstance(plan.base, ImageBasePin) and suite_named(plan.base.suite) is None:
             raise PlanError(f"the embedded builder cannot assemble the base {plan.base.reference}")
 
@@ -67,6 +67,8 @@ class EmbeddedBuilder:
                 for layer in plan.layers
                 if layer.kind in {"weights", "application"}
             ]
+            if not base.done():
+                emit(StepProgressed("layers", 0, None, "items", "waiting for the base"))
             layers = [*base.result(), *packages, *application]
         return assemble_image(config_bytes(plan, layers), layers)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from shipml.build.builder import BuildContext
@@ -22,6 +22,7 @@ from shipml.runtimes.absent_files import keep_absent_files
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
 from shipml.store.borrowed import keep_borrowed_layers
+from shipml.text import counted
 
 __all__ = ["Built", "build_here"]
 
@@ -89,7 +90,7 @@ def _attempt(
     last = LastImage() if builder.knows(plan) else ask(plan.platform)
     with session.store.borrowing(last.facts), step(session.emit, "layers") as running:
         image = builder.build(plan, BuildContext(request.folder, session.emit))
-        running.detail = f"{len(image.layers)} layers"
+        running.detail = _counted_layers(image, known | last.digests)
     session.store.keep_image(image)
     keep_borrowed_layers(session.store, image, str(last.reference or ""), last.digests)
     keep_secrets(session.store, image.digest, prepared.project.secrets)
@@ -112,3 +113,10 @@ def _attempt(
                 raise
             return None
     return Built(plan, image, known | last.digests, is_here=is_here)
+
+
+def _counted_layers(image: Image, known: Collection[Digest]) -> str:
+    """`7 layers`, and how many of them were there before."""
+    reused = sum(layer.digest in known for layer in image.layers)
+    count = counted(len(image.layers), "layer")
+    return f"{count}, all reused" if reused == len(image.layers) else f"{count}, {reused} reused" if reused else count

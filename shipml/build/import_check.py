@@ -28,6 +28,7 @@ from shipml.plan.lessons import left_library_in
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes.inside.import_probe import MARK
 from shipml.store import Store
+from shipml.text import counted
 
 __all__ = ["ImportFailure", "check_imports", "read_answers"]
 
@@ -133,9 +134,9 @@ def check_imports(
     try:
         runtime = runtimes.choose("auto", image, store)
     except UnavailableError as error:
-        emit(Notice(f"the imports of the program were not checked: {error.message}"))
+        emit(Notice(f"import check skipped: {error.message}"))
         return False
-    with step(emit, "imports", f"{len(wanted)} modules") as running:
+    with step(emit, "imports", counted(len(wanted), "module")) as running:
         source = resources.files("shipml.runtimes.inside").joinpath("import_probe.py").read_text(encoding="utf-8")
         command = ("python", "-c", source, json.dumps([[module.name, list(module.members)] for module in wanted]))
         received = bytearray()
@@ -153,7 +154,7 @@ def check_imports(
                 f"the imports of the program could not be checked: {result.because}",
                 hint="see what it prints: shipml run -- python -c 'import MODULE'; or build with --no-check",
             )
-        running.detail = f"{len(wanted) - len(failures)} of {len(wanted)} modules"
+        running.detail = _summary(len(wanted), len(failures))
     if failures:
         raise _error([replace(one, is_standard=one.module in standard) for one in failures])
     if imports:
@@ -210,3 +211,10 @@ def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
         hint=f"{'; '.join(remedies)}; without this check: --no-check",
         failures=told,
     )
+
+
+def _summary(wanted: int, failed: int) -> str:
+    """`all 9 modules`, `8 of 9 modules`."""
+    if failed:
+        return f"{wanted - failed} of {counted(wanted, 'module')}"
+    return counted(wanted, "module") if wanted == 1 else f"all {counted(wanted, 'module')}"

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from shipml.bases.allowed import require_allowed
 from shipml.build.builder import BuildContext
 from shipml.build.dockerfile import dockerfile
 from shipml.build_elsewhere.base_images import Credentials, bring, credentials_of_docker
@@ -49,6 +50,7 @@ from shipml.events import Emit, Notice, step
 from shipml.facts.plan import Plan
 from shipml.facts.request import DockerOptions
 from shipml.oci.reference import Reference
+from shipml.project import read_outline
 from shipml.store import Store
 from shipml.store.logs import log_file
 from shipml.text import size_text
@@ -137,6 +139,9 @@ class DockerBuilder:
             environment=self._environment,
             file=path,
         )
+        settings = read_outline(context.folder).settings
+        for image in recipe.images:
+            require_allowed(image.name, settings)
         return self._build(recipe, context.folder.resolve().name, context.emit)
 
     def _build(self, recipe: Recipe, name: str, emit: Emit) -> BuiltImage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import tempfile
 from collections.abc import Sequence
@@ -235,6 +236,18 @@ def _summarise_layers(report: BuildReport, console: Console) -> None:
 
 
 def _summarise(report: BuildReport, console: Console) -> None:
+    _say_built(report, console)
+    say_changes(report, console)
+
+
+def say_changes(report: BuildReport, console: Console) -> None:
+    """In CI, where nobody reads warnings, what was taken otherwise than the project says it is the last line."""
+    if report.changes and os.environ.get("CI", "").lower() in ("true", "1"):
+        what = counted(len(report.changes), "change")
+        console.say(f"{what} of what the project asks for (--strict refuses them): {'; '.join(report.changes)}")
+
+
+def _say_built(report: BuildReport, console: Console) -> None:
     base = f" on {report.base}" if report.base else ""
     console.say(
         f"built {', '.join(report.references)}: {size_text(report.size_bytes)} in "

@@ -99,7 +99,8 @@ def _info_text(found: Mapping[str, Any]) -> str:
     broken = [f"{blob['digest']} of {blob['reference']} is missing" for blob in found["missing"]]
     broken += [f"{digest} is damaged" for digest in found["damaged"]]
     broken += [f"{path} was changed after it was unpacked" for path in found["changed"]]
-    state = "; ".join(broken) or ("every blob and every unpacked file is whole" if found["verified"] else "complete")
+    whole = "complete, every blob and every unpacked file verified"
+    state = "; ".join(broken) or (whole if found["verified"] else "complete")
     facts = [
         ("home", found["home"]),
         ("images", f"{found['images']} ({size_text(found['needed_bytes'])})"),

@@ -71,7 +71,7 @@ class Command(_Help, TyperCommand):
 
 
 class Group(_Help, TyperGroup):
-    """shipml itself, or commands that share their first word; commands stand in panels."""
+    """shipml itself, or commands that share their first word; commands are in panels."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Commands first, as `docker` does: they are what one looks for."""
@@ -102,7 +102,7 @@ def add_command(
         }
         common: Common = values.pop("common")
         console = Console(
-            as_json=common.json, verbose=common.verbose, progress="quiet" if common.quiet else common.progress
+            as_json=common.json, verbosity=common.verbose, progress="quiet" if common.quiet else common.progress
         )
         raise typer.Exit(_guarded(lambda: function(console, **arguments, **values), console))
 

@@ -27,7 +27,8 @@ from shipml.cli.progress import (
     PlainProgress,
     StepDisplay,
 )
-from shipml.cli.text import printable
+from shipml.cli.requests import RequestLog
+from shipml.cli.text import printable, wrapped
 from shipml.errors import ShipmlError, UsageError
 from shipml.events import Event, Notice, OutputReceived
 
@@ -39,24 +40,28 @@ ProgressStyle = Literal["auto", "tty", "plain", "quiet"]
 class Console:
     """Writes for one command. `emit` may be called from several threads."""
 
-    def __init__(self, *, as_json: bool = False, verbose: bool = False, progress: ProgressStyle = "auto") -> None:
+    def __init__(self, *, as_json: bool = False, verbosity: int = 0, progress: ProgressStyle = "auto") -> None:
+        """`verbosity`: 1 for details and the causes of errors, 2 for each HTTP request."""
         for stream in (sys.stdout, sys.stderr):
             # A file name that the terminal cannot show must not end a build.
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
         self.as_json = as_json
-        self.verbose = verbose
+        self.verbose = verbosity > 0
         self.quiet = progress == "quiet"
         self._colour = _wants_colour(sys.stderr)
         self._lock = threading.RLock()
         self._line_is_open = False
+        self._noticed: set[Notice] = set()
+        """What was said: a command that plans twice says it once."""
         self._display = self._make_display(progress)
+        self._requests = RequestLog.installed(self.say, verbosity)
 
     def _make_display(self, style: ProgressStyle) -> StepDisplay:
         if style == "quiet":
             return NoProgress()
         if style == "tty" or (style == "auto" and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"):
-            return LiveProgress(sys.stderr, colour=self._colour)
-        return PlainProgress(self._write_talk)
+            return LiveProgress(sys.stderr, colour=self._colour, width=lambda: _width(sys.stderr))
+        return PlainProgress(self._write_talk, width=lambda: _width(sys.stderr))
 
     # Data
 
@@ -86,7 +91,7 @@ class Console:
         """Write a line to stderr unless the user wants quiet."""
         if not self.quiet:
             self._display.pause()
-            self._write_talk(self._style(printable(text), bold=bold))
+            self._write_talk(self._style(wrapped(printable(text), _width(sys.stderr), 2), bold=bold))
 
     def detail(self, text: str) -> None:
         """Write a line to stderr if the user wants many."""
@@ -104,9 +109,10 @@ class Console:
             self._line_is_open = shared and not event.data.endswith(b"\n")
         elif isinstance(event, Notice):
             word, colour = ("warning", "yellow") if event.level == "warning" else ("note", "cyan")
-            if not self.quiet:
+            if not self.quiet and event not in self._noticed:
+                self._noticed.add(event)
                 self._display.pause()
-                self._write_talk(f"{self._style(word + ':', colour)} {printable(event.message)}")
+                self._labelled(word, colour, event.message)
         else:
             self._display.handle(event)
 
@@ -167,9 +173,9 @@ class Console:
             }
             self.document({**(document or {}), "error": shown})
         self._display.pause()
-        self._write_talk(f"{self._style('error:', 'red')} {printable(error.message)}")
+        self._labelled("error", "red", error.message)
         if error.hint:
-            self._write_talk(f"{self._style('hint:', 'cyan')} {printable(error.hint)}")
+            self._labelled("hint", "cyan", error.hint)
         if os.environ.get("GITHUB_ACTIONS") == "true":
             self._write_talk(_annotation(error))
         if self.verbose:
@@ -177,6 +183,8 @@ class Console:
             while cause is not None:
                 self._write_talk(f"caused by: {type(cause).__name__}: {printable(str(cause))}")
                 cause = cause.__cause__
+            for refused in self._requests.refused if self._requests else ():
+                self._write_talk(f"refused: {printable(refused)}")
         return error.exit_code
 
     def fail_unexpectedly(self, error: Exception, home: Path) -> int:
@@ -193,6 +201,16 @@ class Console:
         self._display.close()
 
     # Streams
+
+    @property
+    def data_width(self) -> int | None:
+        """Columns of the terminal that stdout is; None where it is none, and nothing is wrapped."""
+        return _width(sys.stdout)
+
+    def _labelled(self, label: str, colour: str, text: str) -> None:
+        """A line such as `note: …`; on a terminal its words go on under its first one."""
+        lines = wrapped(f"{label}: {printable(text)}", _width(sys.stderr), len(label) + 2)
+        self._write_talk(self._style(f"{label}:", colour) + lines[len(label) + 1 :])
 
     def _style(self, text: str, colour: str | None = None, *, bold: bool = True) -> str:
         return typer.style(text, fg=colour, bold=bold) if self._colour and (colour or bold) else text
@@ -233,6 +251,18 @@ def _annotation(error: ShipmlError) -> str:
     """An error as GitHub Actions shows it at the top of a job ("Workflow commands", "Setting an error message")."""
     text = printable(f"{error.message}\n{error.hint}".strip())
     return "::error title=shipml::" + text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _width(stream: TextIO) -> int | None:
+    """Columns of a terminal; None for other streams."""
+    if not stream.isatty():
+        return None
+    if (stated := os.environ.get("COLUMNS", "")).isdecimal():
+        return int(stated) or None
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
 
 
 def _wants_colour(stream: TextIO) -> bool:

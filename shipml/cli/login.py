@@ -51,7 +51,7 @@ def login(
     """Log in to a registry: the credentials are tried, then kept where docker keeps them.
 
     docker, podman and skopeo use them too, and what they kept counts here. A credential helper that docker's
-    config.json names gets them; without one they stand in that file, which you alone can read. There is no option for
+    config.json names gets them; without one they are in that file, which only you can read. There is no option for
     the password: command lines are seen by every process.
 
     Azure registries need no password: your Azure identity is used (environment, managed identity, GitHub Actions or

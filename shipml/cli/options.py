@@ -128,8 +128,16 @@ class Common:
         bool, typer.Option("--quiet", "-q", help="Print the result and errors only", rich_help_panel="Output")
     ] = False
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="Print details, and the causes of errors", rich_help_panel="Output")
-    ] = False
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            show_default=False,
+            help="Print details, and the causes of errors; -vv each HTTP request, too",
+            rich_help_panel="Output",
+        ),
+    ] = 0
     progress: Annotated[
         Literal["auto", "tty", "plain", "quiet"],
         typer.Option(help="How progress is shown; auto is tty on a terminal, else plain", rich_help_panel="Output"),

@@ -43,7 +43,8 @@ def plan(
     if console.as_json:
         console.document({**_plans_json(planned), **({"lock": str(written)} if written else {})})
     else:
-        console.data("\n\n".join("\n".join(plan_lines(plan, verbose=console.verbose)) for plan in planned))
+        shown = (plan_lines(plan, verbose=console.verbose, width=console.data_width) for plan in planned)
+        console.data("\n\n".join("\n".join(lines) for lines in shown))
     if written:
         console.say(f"wrote {written}")
 
@@ -84,29 +85,31 @@ def command_text(words: Sequence[str]) -> str:
     return shlex.join(words) or "none"
 
 
-def plan_lines(plan: Plan, *, verbose: bool) -> list[str]:
-    """The plan: what it is, why, and layer by layer; all members of every layer where `verbose`."""
+def plan_lines(plan: Plan, *, verbose: bool, width: int | None = None) -> list[str]:
+    """The plan: what it is, why, and layer by layer; all members of every layer where `verbose`.
+
+    On a terminal its words are wrapped at `width` characters.
+    """
     facts = [
         ("image", plan.name),
         ("platform", str(plan.platform)),
-        ("base", plan.base.reference),
+        ("base", printable(plan.base.reference)),
         ("python", plan.base.python or plan.python),
-        ("command", command_text((*plan.entrypoint, *plan.command))),
-        ("user", plan.user),
+        ("command", printable(command_text((*plan.entrypoint, *plan.command)))),
+        ("user", printable(plan.user)),
     ]
-    facts += [("environment", f"{name}={value}") for name, value in plan.environment]
-    decisions = [(one.what, f"{one.value}, because {one.because}") for one in plan.decisions]
+    facts += [("environment", printable(f"{name}={value}")) for name, value in plan.environment]
+    decisions = [(one.what, printable(f"{one.value}, because {one.because}")) for one in plan.decisions]
     sizes_bytes = _member_sizes(plan)
-    lines = [
-        *columns(facts),
+    return [
+        *columns(facts, width=width),
         "",
         "decisions",
-        *columns(decisions, indent="  "),
+        *columns(decisions, indent="  ", width=width),
         "",
-        f"layers ({len(plan.layers)})",
-        *columns([_layer_row(layer, sizes_bytes, verbose=verbose) for layer in plan.layers], indent="  "),
+        f"layers ({len(plan.layers)}; sizes of what is downloaded and copied)",
+        *columns([_layer_row(layer, sizes_bytes, verbose=verbose) for layer in plan.layers], indent="  ", width=width),
     ]
-    return [printable(line) for line in lines]
 
 
 def _member_sizes(plan: Plan) -> dict[str, int]:
@@ -124,4 +127,4 @@ def _layer_row(layer: LayerPlan, sizes_bytes: dict[str, int], *, verbose: bool) 
     more = len(layer.members) - len(shown)
     members = ", ".join(shown) + (f" and {more} more" if more else "")
     size_bytes = sum(sizes_bytes.get(member, 0) for member in layer.members)
-    return layer.kind, size_text(size_bytes).rjust(8), members
+    return layer.kind, size_text(size_bytes).rjust(8), printable(members)

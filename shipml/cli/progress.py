@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from shipml.cli.text import printable
+from shipml.cli.text import printable, wrapped
 from shipml.events import StepFinished, StepProgressed, StepStarted
 from shipml.text import seconds_text, size_text
 
@@ -49,14 +49,17 @@ class NoProgress:
         """There is nothing to end."""
 
 
-def finished_line(event: StepFinished, started_as: str) -> str:
-    """What stays of a step: what came of it, else what it worked on."""
+def finished_line(event: StepFinished, started_as: str, width: int | None = None) -> str:
+    """What stays of a step: what came of it, else what it worked on; broken into lines of `width` characters."""
     detail = printable(event.detail or started_as) or "done"
-    return f"{event.name:<{_NAME_WIDTH}} {detail} ({seconds_text(event.elapsed_seconds)})"
+    line = f"{event.name:<{_NAME_WIDTH}} {detail} ({seconds_text(event.elapsed_seconds)})"
+    return wrapped(line, width, _NAME_WIDTH + 1)
 
 
 def amount_text(done: int, total: int | None, unit: str) -> str:
-    """How far a step is: `12.1 MB of 80.3 MB`, `3 of 41`."""
+    """How far a step is: `12.1 MB of 80.3 MB`, `3 of 41`; "" where there is nothing to count."""
+    if not done and total is None:
+        return ""
     write = size_text if unit == "bytes" else str
     return write(done) if total is None else f"{write(done)} of {write(total)}"
 
@@ -72,8 +75,16 @@ class _Running:
 class PlainProgress:
     """One line when a step ends; a long one says in growing intervals that it runs, so that no CI job gives up."""
 
-    def __init__(self, write_line: Callable[[str], None], *, patience_seconds: float = 10.0) -> None:
+    def __init__(
+        self,
+        write_line: Callable[[str], None],
+        *,
+        width: Callable[[], int | None] = lambda: None,
+        patience_seconds: float = 10.0,
+    ) -> None:
+        """`width` tells how long a line may be, in characters; None for any length."""
         self._write_line = write_line
+        self._width = width
         self._patience_seconds = patience_seconds
         self._running: dict[str, _Running] = {}
         self._changed = threading.Condition()
@@ -89,9 +100,10 @@ class PlainProgress:
             elif isinstance(event, StepProgressed):
                 if running := self._running.get(event.name):
                     running.amount = amount_text(event.done, event.total, event.unit)
+                    running.detail = event.detail or running.detail
             else:
                 ended = self._running.pop(event.name, None)
-                self._write_line(finished_line(event, ended.detail if ended else ""))
+                self._write_line(finished_line(event, ended.detail if ended else "", self._width()))
             self._changed.notify()
 
     def pause(self) -> None:
@@ -128,8 +140,9 @@ class PlainProgress:
 class LiveProgress:
     """Running steps with spinner, bar, amount and speed at the bottom of a terminal; ended ones as lines above."""
 
-    def __init__(self, stream: TextIO, *, colour: bool) -> None:
+    def __init__(self, stream: TextIO, *, colour: bool, width: Callable[[], int | None] = lambda: None) -> None:
         self._stream = stream
+        self._width = width
         self._colour = colour
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -164,7 +177,7 @@ class LiveProgress:
             self._stop()
 
     def _finish(self, event: StepFinished) -> None:
-        line = finished_line(event, self._running.pop(event.name, ""))
+        line = finished_line(event, self._running.pop(event.name, ""), self._width())
         task = self._tasks.pop(event.name, None)
         if self._progress is not None and self._running:
             if task is not None:

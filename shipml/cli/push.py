@@ -90,7 +90,7 @@ def push(
     amounts = f"; {sent}" if (sent := _amounts(pushed)) else ""
     console.say(
         f"pushed {names} in {seconds_text(pushed.elapsed_seconds)}{amounts}; smoke test: {pushed.smoke};"
-        f" what arrived: {pushed.identity}",
+        f" digest check: {pushed.identity}",
         bold=True,
     )
 

@@ -13,7 +13,7 @@ from shipml.cli.azure import (
     azure_to_push,
     open_azure,
 )
-from shipml.cli.build import DockerBuild
+from shipml.cli.build import DockerBuild, say_changes
 from shipml.cli.console import Console
 from shipml.cli.github import tell_github
 from shipml.cli.options import (
@@ -102,3 +102,4 @@ def _summarise(outcome: Outcome, console: Console) -> None:
         f" in {seconds_text(outcome.elapsed_seconds)}",
         bold=True,
     )
+    say_changes(built, console)

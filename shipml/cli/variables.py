@@ -24,7 +24,7 @@ class Variables:
             "--env",
             "-e",
             metavar="NAME=VALUE",
-            help="Set a variable for the run, never in the image; NAME alone takes ours; repeatable",
+            help="Set a variable for the run, never in the image; NAME alone passes on your own; repeatable",
             rich_help_panel="Smoke test",
         ),
     ] = None

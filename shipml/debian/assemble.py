@@ -48,6 +48,7 @@ from shipml.session import Session
 from shipml.store import Store
 from shipml.store.fact import Fact
 from shipml.store.layers import BASE_LAYERS, LayerFact, fetched
+from shipml.text import counted, size_text
 from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
@@ -79,7 +80,7 @@ def base_layers(pin: BasePin, *, session: Session, interpreter: Callable[[], Int
 
     Raises:
         UntrustedInputError: a package is not the one of the pin, or is broken.
-        BuildError, TryAgainError: a package cannot be had.
+        BuildError, TryAgainError: a package is not available.
     """
     maker = _Maker(pin, interpreter, session=session)
     annotations = {KIND: "base", SOURCE: pin.reference, KEY: maker.base_key, BYTECODE: f"cpython-{pin.python}"}
@@ -150,20 +151,23 @@ class _Maker:
         debs = self._fetch(self._pin.packages)
         with self._store.lock(f"layer-{self.base_key}"), ThreadPoolExecutor(1) as pool:
             if again or not _is_made(self.base_key, self._store):
-                with step(self._emit, "base", f"assemble {self._pin.reference}") as running:
+                with step(self._emit, "assemble", self._pin.reference) as running:
                     interpreter = pool.submit(self._interpreter).result  # unpacked while the packages are written
-                    write = functools.partial(write_base, pin=self._pin, debs=debs, interpreter=interpreter)
-                    _write_layer(self.base_key, self._store, write, running)
+                    write = functools.partial(
+                        write_base, pin=self._pin, debs=debs, interpreter=interpreter, running=running
+                    )
+                    _write_layer(self.base_key, self._store, write, running, self._pin.reference)
 
     def make_extra(self) -> None:
         """Write the layer of extra packages unless it is there."""
         debs = self._fetch(self._pin.extra_packages)
+        what = counted(len(debs), "system package")
         below = self._content_of_base()
         with self._store.lock(f"layer-{self.extra_key}"):
             if not _is_made(self.extra_key, self._store):
-                with step(self._emit, "base", f"assemble {len(debs)} packages") as running:
-                    write = functools.partial(_write_extra, pin=self._pin, debs=debs, below=below)
-                    _write_layer(self.extra_key, self._store, write, running)
+                with step(self._emit, "system", what) as running:
+                    write = functools.partial(_write_extra, pin=self._pin, debs=debs, below=below, running=running)
+                    _write_layer(self.extra_key, self._store, write, running, what)
 
     def _content_of_base(self) -> _Content:
         known = _CONTENT.last(self._store, self.base_key)
@@ -180,14 +184,14 @@ def _is_made(key: str, store: Store) -> bool:
     return fact is not None and store.has_blob(fact.digest, fact.size_bytes)
 
 
-def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem], running: Step) -> None:
+def _write_layer(key: str, store: Store, write: Callable[[Sink], RootFileSystem], running: Step, what: str) -> None:
     with store.draft() as draft, layer_writer.LayerWriter(cast("BinaryIO", draft.stream)) as writer:
         root = write(writer)
         written = writer.close()
         store.adopt(draft, written.digest)
     _CONTENT.keep(store, key, _Content(root.entries, root.libraries))
     BASE_LAYERS.keep(store, key, LayerFact(written.digest, written.diff_id, written.size_bytes))
-    running.detail = f"{written.size_bytes / 1e6:.1f} MB"
+    running.detail = f"{what}, {size_text(written.size_bytes)}"
 
 
 def fetch_packages(packages: Sequence[DebianPackagePin], *, session: Session) -> dict[str, Path]:
@@ -195,7 +199,7 @@ def fetch_packages(packages: Sequence[DebianPackagePin], *, session: Session) ->
 
     Raises:
         UntrustedInputError: a file is not the one of the pin.
-        BuildError, TryAgainError: a file cannot be had.
+        BuildError, TryAgainError: a file is not available.
     """
 
     def missing_now() -> list[DebianPackagePin]:
@@ -214,7 +218,7 @@ def _fetch_missing(missing: Sequence[DebianPackagePin], *, session: Session) -> 
         mirror = find_mirror()
         total_bytes = sum(package.size_bytes for package in missing)
         with (
-            step(session.emit, "download", f"{len(missing)} Debian packages") as running,
+            step(session.emit, "debian", counted(len(missing), "package")) as running,
             ThreadPoolExecutor(_DOWNLOADS) as pool,
         ):
             done_bytes = 0
@@ -233,13 +237,18 @@ def _fetch_missing(missing: Sequence[DebianPackagePin], *, session: Session) -> 
             largest_first = sorted(missing, key=lambda package: -package.size_bytes)
             for job in [pool.submit(fetch, package) for package in largest_first]:
                 job.result()
-            running.detail = f"{len(missing)} Debian packages, {total_bytes / 1e6:.1f} MB"
+            running.detail = f"{counted(len(missing), 'package')}, {size_text(total_bytes)}"
 
 
 def write_base(
-    sink: Sink, pin: BasePin, debs: Mapping[str, Path], interpreter: Callable[[], Interpreter] | None
+    sink: Sink,
+    pin: BasePin,
+    debs: Mapping[str, Path],
+    interpreter: Callable[[], Interpreter] | None,
+    *,
+    running: Step | None = None,
 ) -> RootFileSystem:
-    """Write the canonical base into `sink`; without an interpreter, without bytecode."""
+    """Write the canonical base into `sink`; without an interpreter, without bytecode. `running` hears how far it is."""
     python = ".".join(pin.python.split(".")[:2])
     root = RootFileSystem(sink, pin.platform.architecture)
     certificates: list[tuple[str, bytes]] = []
@@ -254,7 +263,7 @@ def write_base(
 
     for owned in merged_links(pin.platform.architecture):
         root.add(owned.member, owner=owned.owner)
-    for contents in _contents(pin.packages, debs):
+    for contents in _contents(pin.packages, debs, running):
         _add_package(root, contents, python, seen)
     bundle = b"".join(data.rstrip(b"\n") + b"\n" for _, data in sorted(certificates))
     for owned in base_furnishing(python, bundle):
@@ -269,11 +278,13 @@ def write_base(
     return root
 
 
-def _write_extra(sink: Sink, pin: BasePin, debs: Mapping[str, Path], below: _Content) -> RootFileSystem:
+def _write_extra(
+    sink: Sink, pin: BasePin, debs: Mapping[str, Path], below: _Content, *, running: Step
+) -> RootFileSystem:
     architecture = pin.platform.architecture
     root = RootFileSystem(sink, architecture, below=below.entries, libraries=below.libraries)
     python = ".".join(pin.python.split(".")[:2])
-    for contents in _contents(pin.extra_packages, debs):
+    for contents in _contents(pin.extra_packages, debs, running):
         _add_package(root, contents, python)
     folder = f"usr/lib/{MULTIARCH[architecture]}"
     for owned in (*shell_link(root.entries), *alternatives(root.entries, folder)):
@@ -294,7 +305,9 @@ class _Contents:
     members: Iterable[DebMember]
 
 
-def _contents(packages: Sequence[DebianPackagePin], debs: Mapping[str, Path]) -> Iterator[_Contents]:
+def _contents(
+    packages: Sequence[DebianPackagePin], debs: Mapping[str, Path], running: Step | None
+) -> Iterator[_Contents]:
     """The contents of each package, the next ones being unpacked by other threads meanwhile."""
 
     def read(package: DebianPackagePin) -> _Contents:
@@ -303,6 +316,8 @@ def _contents(packages: Sequence[DebianPackagePin], debs: Mapping[str, Path]) ->
         held = list(members) if package.size_bytes <= _HELD_BYTES else members
         return _Contents(package.name, read_control(deb, package.name), held)
 
+    sizes_bytes = {package.name: package.size_bytes for package in packages}
+    done_bytes = 0
     with ThreadPoolExecutor(_READERS) as pool:
         waiting = deque(pool.submit(read, package) for package in packages[:_READERS])
         for following in (*packages[_READERS:], *[None] * len(waiting)):
@@ -310,6 +325,9 @@ def _contents(packages: Sequence[DebianPackagePin], debs: Mapping[str, Path]) ->
             if following is not None:
                 waiting.append(pool.submit(read, following))
             yield contents
+            done_bytes += sizes_bytes[contents.name]
+            if running is not None:
+                running.progress(done_bytes, sum(sizes_bytes.values()))
 
 
 def _add_package(

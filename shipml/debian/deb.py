@@ -63,7 +63,7 @@ def read_members(deb: Path, name: str) -> Iterator[DebMember]:
     """The entries of data.tar in their order; `name` is the package's, for messages.
 
     Raises:
-        UntrustedInputError: the package is damaged, or an entry is none that a package may have.
+        UntrustedInputError: the package is damaged, or an entry is not allowed in a package.
     """
     seen: set[str] = set()
     with _explained(name), _open_tar(deb, "data.tar") as archive:

@@ -130,7 +130,7 @@ def package_source(suite: Suite, platform: Platform, *, session: Session) -> Pac
     Raises:
         TryAgainError, UntrustedInputError: as `pin_base`.
     """
-    with step(session.emit, "base", f"package lists of debian:{suite.name}"):
+    with step(session.emit, "lists", f"packages of debian:{suite.name}"):
         lists = _lists(suite, platform, find_mirror(), session=session)
     return _source(lists, platform, session.store)
 

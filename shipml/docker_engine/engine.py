@@ -191,7 +191,7 @@ class Engine:
             yield from self.sdk.stream.get_image(name, chunk_size=_CHUNK_BYTES)
 
     def tag(self, name: str, reference: Reference) -> None:
-        """Give an image one more name."""
+        """Add a name to an image."""
         with self.sdk.doing(f"tag {name} as {reference}"):
             self.sdk.api.tag(name, reference.name, reference.tag or "latest", force=True)
 

@@ -95,7 +95,7 @@ class _Loading:
             if not self._is_there():
                 sent_bytes = self._send_lacking(running)
             self._tag()
-            running.detail = f"{size_text(sent_bytes)} sent" if sent_bytes else "it was there already"
+            running.detail = f"{size_text(sent_bytes)} sent" if sent_bytes else "already there"
         return sent_bytes
 
     def _is_there(self) -> bool:

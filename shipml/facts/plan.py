@@ -38,7 +38,7 @@ NONROOT_HOME = "/home/nonroot"
 """That user's home in the image."""
 
 
-DecisionKind: TypeAlias = Literal["", "accelerator", "index", "tried", "warning"]
+DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "tried", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ class Decision:
     because: str
     """A clause that completes "because …", without full stop."""
     kind: DecisionKind = ""
-    """What code may depend on: "warning" is a decision that the user should look at; "" is any other."""
+    """What code may depend on: "warning" is a decision that the user should look at, "change" what was taken
+    otherwise than the project says it; "" is any other."""
 
     def to_json(self) -> dict[str, str]:
         """As `--json` prints it."""

@@ -71,6 +71,12 @@ class Settings:
     environments: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     source: str = ""
     """The file that they were read from, relative to the project; "" where there is none."""
+    strict_by: str = ""
+    """The file that says `strict = true`: corrections are refused; "" where they are not."""
+    allowed_bases: tuple[str, ...] = ()
+    """Patterns of the bases that the organisation allows; () for any."""
+    allowed_by: str = ""
+    """The file that says so."""
 
 
 @dataclass(frozen=True, slots=True)

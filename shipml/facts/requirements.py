@@ -42,6 +42,11 @@ class Correction:
             return f"{self.before} left out"
         return f"{self.before} → {self.after}" if self.before else f"{self.after} added"
 
+    @property
+    def sentence(self) -> str:
+        """For a notice: where it is, what is done, and why."""
+        return f"{self.source}: {self.value}: {self.because}"
+
 
 @dataclass(frozen=True, slots=True)
 class DeclaredRequirement:

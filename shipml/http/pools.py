@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from shipml.errors import ConfigurationError
 from shipml.http.connections import bounded_pools
 from shipml.http.settings import redacted, split_credentials, trust
+from shipml.http.trace import traced
 
 if TYPE_CHECKING:
     import urllib3
@@ -41,7 +42,7 @@ class Pools:
         """The pool whose proxy the environment names for `url`; with `direct` the one without a proxy.
 
         Raises:
-            ConfigurationError: the proxy is none that can be used, or a certificate bundle cannot be read.
+            ConfigurationError: the proxy cannot be used, or a certificate bundle cannot be read.
         """
         proxy = "" if direct else _proxy_for(url)
         encrypted = not (direct and url.startswith("http:"))  # what is not direct may be redirected to https
@@ -61,17 +62,23 @@ class Pools:
         }
         if not proxy:
             manager = urllib3.PoolManager(**options)
-            manager.pool_classes_by_scheme = bounded_pools(self._timeout_seconds, self._check_peer)
-            return manager
+            return _recording(manager, bounded_pools(self._timeout_seconds, self._check_peer))
         address, credentials = split_credentials(proxy if "://" in proxy else f"http://{proxy}")
+        headers = {"Proxy-Authorization": credentials} if credentials else None
         try:
-            return urllib3.ProxyManager(
-                address, proxy_headers={"Proxy-Authorization": credentials} if credentials else None, **options
-            )
+            through = urllib3.ProxyManager(address, proxy_headers=headers, **options)
         except urllib3.exceptions.HTTPError as error:
             raise ConfigurationError(
                 f"{redacted(address)} is not a proxy that shipml can use", hint="give http://HOST:PORT in HTTPS_PROXY"
             ) from error
+        return _recording(through, through.pool_classes_by_scheme)
+
+
+def _recording(
+    manager: urllib3.PoolManager, kinds: Mapping[str, type[urllib3.HTTPConnectionPool]]
+) -> urllib3.PoolManager:
+    manager.pool_classes_by_scheme = {scheme: traced(kind) for scheme, kind in kinds.items()}
+    return manager
 
 
 def _proxy_for(url: str) -> str:

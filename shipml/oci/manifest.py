@@ -67,9 +67,7 @@ class Platform:
         if not slash:
             system, architecture = "linux", system
         if system != "linux" or architecture not in _ARCHITECTURES:
-            raise UsageError(
-                f"shipml builds no images for the platform {text!r}", hint="use linux/amd64 or linux/arm64"
-            )
+            raise UsageError(f"the platform {text!r} is not supported", hint="use linux/amd64 or linux/arm64")
         return cls(system, _ARCHITECTURES[architecture])
 
     @classmethod

@@ -135,7 +135,7 @@ def _split_registry(name: str) -> tuple[str, str]:
 
 def _what_is_wrong(registry: str, repository: str, tag: str | None) -> str:
     checks = (
-        (_REGISTRY.fullmatch(registry), f"{registry!r} is not a host name of a registry"),
+        (_REGISTRY.fullmatch(registry), f"{registry!r} is not the host name of a registry"),
         (repository, "the repository's name is missing"),
         (repository == repository.lower(), "a repository's name must be lower case"),
         (

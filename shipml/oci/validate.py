@@ -98,7 +98,7 @@ def _config_problems(config: dict[str, Any], layers: Sequence[Layer]) -> Iterato
 def _layer_problems(layer: Layer, files: FileSystem) -> list[str]:
     compression = next((name for suffix, name in _COMPRESSIONS.items() if layer.media_type.endswith(suffix)), None)
     if compression is None:
-        return [f"its media type {layer.media_type} is none that can be checked"]
+        return [f"its media type {layer.media_type} cannot be checked"]
     problems: list[str] = []
     try:
         with layer.open() as raw:
@@ -128,7 +128,7 @@ def _tar_problems(stream: _Counted, files: FileSystem) -> list[str]:
                 problems += layer.add(entry)
                 archive.members = []  # type: ignore[attr-defined]  # else tarfile keeps every header
     except (tarfile.TarError, ValueError, UnicodeError) as error:
-        problems.append(f"it is not a whole tar: {error}")
+        problems.append(f"it is not a complete tar: {error}")
     return problems
 
 

@@ -322,7 +322,7 @@ def _with_its_app(project: Project, server: ServerLine) -> tuple[list[str], str]
         return words, ""
     right = f"{apps[0].module}:{apps[0].object}"
     words[server.app_at] = right
-    return words, f"{right} in place of {module}:{name}, as there is no module {module}"
+    return words, f"{right} in place of {module}:{name}, because there is no module {module}"
 
 
 def _path_to_ask(project: Project, arguments: tuple[str, ...]) -> str:

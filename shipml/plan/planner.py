@@ -68,7 +68,7 @@ def make_plan(
 
     Raises:
         PlanError: nothing to run, or what is to be run needs a shell.
-        ConfigurationError: the name is none that a repository can have.
+        ConfigurationError: a repository cannot have this name.
     """
     followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class PythonCandidate:
     open: bool = False
     """Whether newer ones may be refused in its favour: the project names no single version."""
     instead_of: str = ""
-    """What the project asks for, where this is another: taken only where that cannot be had, and said as a change."""
+    """What the project asks for, where this is another: taken only where that is not available, and reported."""
     source: str = ""
     """`FILE:LINE` of `instead_of`."""
 
@@ -146,9 +147,11 @@ def _suites_of_base(base: str | None, image: ImagePython | None) -> Sequence[Pyt
     suite = suite_named(name)
     if suite is None:
         known = ", ".join(f"debian:{one.name}" for one in SUITES)
+        close = difflib.get_close_matches(name, [one.name for one in SUITES], n=1)
+        near = f"did you mean debian:{close[0]}? else " if close else ""
         raise PlanError(
-            f'the base "{base}" is none that shipml can assemble',
-            hint=f"use one of {known}, or an image that has Python, as python:3.12-slim",
+            f'unknown base "{base}"',
+            hint=f"{near}use one of {known}, or an image that has Python, such as python:3.12-slim",
         )
     return (suite,)
 
@@ -199,7 +202,7 @@ def _whose(suites: Sequence[PythonBase]) -> str:
         kind = "Debian" if isinstance(suites[0], Suite) else "the base"
         return f"{kind} {suites[0].name} does not have"
     debian = all(isinstance(suite, Suite) for suite in suites)
-    return "Debian does not have" if debian else "no base that shipml knows has"
+    return "Debian does not have" if debian else "no known base has"
 
 
 def _available(suites: Iterable[PythonBase]) -> str:

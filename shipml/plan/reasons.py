@@ -57,7 +57,7 @@ def decisions(
             Decision("secret", one.source, f"{one.kind}: push refuses it; its hash is {one.fingerprint}")
             for one in project.secrets
         ),
-        Decision("layers", layers, "large parts that seldom change lie below what changes often, each to be shared"),
+        Decision("layers", layers, "parts that seldom change come first, so that they are reused"),
         Decision("command", _shown_command(command), command.because),
         *_other_programs(command),
         *_distributions(project),
@@ -69,11 +69,11 @@ def decisions(
 def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
     if not candidate.open:
         return candidate.because or "it is the only one"
-    reason = "no suite of Debian fits, and it is the newest"
+    reason = "no Debian release fits, and it is the newest"
     if isinstance(candidate.suite, Suite):
         reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
     if lock.wheels:
-        reason += " that every package has a wheel for"
+        reason += " for which every package has a wheel"
     if lock.source:
         reason = f"{lock.source} is for it"
     refused = [f"{one.python}: {one.because}" for one in lock.refused]
@@ -85,7 +85,7 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
     if not isinstance(base, ImageBasePin):
         return f"its Python is {base.python}"
     named = candidate.suite not in HUB_PYTHONS
-    why = "it was asked for" if named else f"no suite of Debian has Python {candidate.suite.python}"
+    why = "it was asked for" if named else f"no Debian release has Python {candidate.suite.python}"
     return f"{why}; its Python is {base.python}, and it is pinned to {base.digest}"
 
 
@@ -95,7 +95,7 @@ def _dockerfile(project: Project) -> Iterator[Decision]:
     elif isinstance(project.dockerfile, UnsupportedInstruction):
         yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
     elif project.dockerfile is not None:
-        yield Decision("Dockerfile", "left aside", "--no-dockerfile says so")
+        yield Decision("Dockerfile", "ignored", "--no-dockerfile was given")
 
 
 def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
@@ -113,11 +113,11 @@ def _dependencies(project: Project, lock: Lock) -> Iterator[Decision]:
     if source.locked_by:
         yield Decision("versions", source.locked_by, f"it pins what {source.path} asks for")
     for aside in source.left_aside:
-        yield Decision("left aside", aside.path, aside.because)
+        yield Decision("ignored", aside.path, aside.because)
     for change in source.changes:
-        yield Decision("changed", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})", "change")
     for change in lock.changes:
-        yield Decision("changed", change.value, f"{change.because} ({change.source})")
+        yield Decision("changed", change.value, f"{change.because} ({change.source})", "change")
     yield from lock.decisions
     accelerator = next((one.value for one in lock.decisions if one.kind == "accelerator"), "cpu")
     if hint := gpu_hint(project, accelerator):
@@ -134,7 +134,7 @@ def _files(project: Project) -> Iterator[Decision]:
     yield Decision(
         "files",
         f"{len(files)} file{'s' * (len(files) != 1)}, {_size(size_bytes)}",
-        ".dockerignore and the safe excludes let them through",
+        ".dockerignore and the default excludes allow them",
     )
     for one in project.lfs_pointers:
         reader = f"; {one.reader} names it" if one.reader else ""
@@ -163,7 +163,7 @@ def _system_packages(base: Base) -> Iterator[Decision]:
     asked = [one for one in base.extra_packages if one.root]
     yield from (Decision("system package", f"{one.name} {one.version}", one.because) for one in asked)
     if others := len(base.extra_packages) - len(asked):
-        yield Decision("system packages", f"{others} more", "those need them")
+        yield Decision("system packages", f"{others} more", "the ones above need them")
 
 
 def _distributions(project: Project) -> Iterator[Decision]:
@@ -184,7 +184,7 @@ def _other_programs(command: Command) -> Iterator[Decision]:
 def _user(project: Project) -> Decision:
     if project.settings.user:
         return Decision("user", project.settings.user, project.user_reason or f"{project.settings.source} says so")
-    return Decision("user", str(USER_ID), "a program needs no rights of root")
+    return Decision("user", str(USER_ID), "the program does not need to be root")
 
 
 def _shown_command(command: Command) -> str:

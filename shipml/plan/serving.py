@@ -70,10 +70,10 @@ def serve_itself(program: Program, port: int) -> Served:
 def needed_packages(program: Program, packages: Collection[str]) -> tuple[tuple[str, str], ...]:
     """The distributions that running `program` takes and that nothing lists, each with the reason."""
     if program.kind == "fastapi" and not {"uvicorn", "hypercorn", "granian", "daphne"} & set(packages):
-        return (("uvicorn", f"{program.source} is a FastAPI app, and no server for it is listed"),)
+        return (("uvicorn", "a FastAPI app needs a server, and none is listed"),)
     is_served = program.kind == "flask" and program.object and not program.prepares_itself
     if is_served and not {"gunicorn", "waitress"} & set(packages):
-        return (("gunicorn", f"{program.source} is a Flask app, and no server for it is listed"),)
+        return (("gunicorn", "a Flask app needs a server, and none is listed"),)
     if program.kind == "notebook":
         because = f"{program.path} is run as a job, by a kernel as in Jupyter"
         return tuple((name, because) for name in ("ipykernel", "nbclient") if name not in packages)

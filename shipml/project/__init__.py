@@ -92,7 +92,8 @@ def read_project(
     pyproject = None if pyproject_text is None else parse_toml("pyproject.toml", pyproject_text)
     shipml_text = read_text(folder, "shipml.toml")
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
-    settings = read_settings(pyproject, shipml)
+    texts = {"pyproject.toml": pyproject_text or "", "shipml.toml": shipml_text or ""}
+    settings = read_settings(pyproject, shipml, texts)
     opened = open_folder(folder)
     understood = _dockerfile(folder)
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
@@ -148,7 +149,7 @@ def read_project(
 def read_secrets(folder: Path, store: Store | None) -> tuple[FoundSecret, ...]:
     """The secrets in the files of a project that its own Dockerfile may copy; errors as of `read_project`."""
     documents = _documents(folder)
-    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
+    settings = _settings(folder, documents)
     files = find_files(folder, _file_rules(folder, settings), store=store, emit=ignore).files
     return _secrets(Project(folder, settings, files=tuple(files)))
 
@@ -178,8 +179,12 @@ def watched_files(folder: Path) -> dict[str, tuple[int, int]]:
         ConfigurationError: the settings or the .dockerignore cannot be meant.
     """
     documents = _documents(folder)
-    settings = read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"))
-    return stamps(folder, _file_rules(folder, settings))
+    return stamps(folder, _file_rules(folder, _settings(folder, documents)))
+
+
+def _settings(folder: Path, documents: Mapping[str, dict[str, Any]]) -> Settings:
+    texts = {name: read_text(folder, name) or "" for name in documents}
+    return read_settings(documents.get("pyproject.toml"), documents.get("shipml.toml"), texts)
 
 
 def read_outline(folder: Path) -> Project:
@@ -196,7 +201,7 @@ def read_outline(folder: Path) -> Project:
     pyproject = documents.get("pyproject.toml")
     return Project(
         folder=folder,
-        settings=read_settings(pyproject, documents.get("shipml.toml")),
+        settings=_settings(folder, documents),
         has_dockerfile=find_dockerfile(folder) is not None,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
@@ -224,14 +229,14 @@ def _dockerfile_text(folder: Path) -> tuple[str, str]:
 
 
 def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
-    """Say what was read otherwise than it is written, and what nobody knows."""
+    """Report corrections, and imports that no known package has."""
     for change in requirements.changes if requirements is not None else ():
-        emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
+        emit(Notice(change.sentence, "warning"))
     for module in requirements.unknown if requirements is not None else ():
         emit(Notice(f"{module.source} imports {module.root}, and no package is known that has it", "warning"))
     if code.python_2 and not code.has_python_3:
         raise PlanError(
-            f"{code.python_2} is Python 2, which no base has any more",
+            f"{code.python_2} is Python 2, which is not supported",
             hint="translate the code to Python 3 (2to3 helps)",
         )
     if code.python_2:

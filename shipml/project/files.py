@@ -1,4 +1,4 @@
-"""The application's files: what Docker's .dockerignore and the safe excludes let through, with their digests."""
+"""The application's files: what Docker's .dockerignore and the default excludes let through, with their digests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FileRules:
     ignore: IgnorePatterns
     """.dockerignore, then the setting `exclude`, then `include` as `!` patterns."""
     include: IgnorePatterns
-    """The setting `include` alone: what it names is sent even where the safe excludes speak against it."""
+    """The setting `include` alone: what it names is sent even where the default excludes speak against it."""
     secret: frozenset[str] = frozenset()
     """Paths of files that were read and found to hold a secret."""
 
@@ -51,9 +51,9 @@ class FoundFiles:
 
     files: list[ApplicationFile] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
-    """(path, reason) of what the safe excludes dropped."""
+    """(path, reason) of what the default excludes dropped."""
     ignored: list[tuple[str, str]] = field(default_factory=list)
-    """(path, where the pattern stands) of what a pattern dropped: of a folder that was dropped whole, the folder."""
+    """(path, where the pattern is) of what a pattern dropped: of a folder that was dropped whole, the folder."""
 
 
 def find_files(folder: Path, rules: FileRules, *, store: Store | None, emit: Emit) -> FoundFiles:
@@ -218,10 +218,10 @@ def _remembered(folder: Path, file: ApplicationFile, store: Store | None) -> App
 
 
 SECRET = "may hold a secret"  # noqa: S105 - a reason, not a password
-HISTORY = "history of the source"
+HISTORY = "version control"
 ENVIRONMENT = "an environment of this machine"
-CACHE = "made again when needed"
-BUILD = "only for building"
+CACHE = "a cache"
+BUILD = "not needed at run time"
 
 _FOLDERS = {
     **dict.fromkeys((".git", ".hg", ".svn", ".bzr", ".jj"), HISTORY),

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.project import Settings
-from shipml.project.settings_shape import (
-    SETTINGS,
-    Key,
-    Shape,
-    Table,
-)
+from shipml.project.organisation import organisation_defaults, tables, with_defaults
+from shipml.project.settings_check import check_settings
+from shipml.project.settings_shape import SETTINGS
 from shipml.text import parse_size
 
 __all__ = ["load_settings", "read_settings"]
 
-_ROOT = {"pyproject.toml": "tool.shipml", "shipml.toml": ""}
+_NO_TEXTS: Mapping[str, str] = MappingProxyType({})
 
 
-def read_settings(pyproject: Mapping[str, Any] | None, shipml: Mapping[str, Any] | None) -> Settings:
-    """The settings of a project with these documents (None: there is no such file).
+def read_settings(
+    pyproject: Mapping[str, Any] | None, shipml: Mapping[str, Any] | None, texts: Mapping[str, str] = _NO_TEXTS
+) -> Settings:
+    """The settings of a project with these documents (None: there is no such file), over the organisation's.
+
+    `texts` has what the files hold, by name, for the lines of what is wrong in them.
 
     Raises:
         ConfigurationError: both files have settings, or what they hold cannot be meant.
@@ -35,22 +36,23 @@ def read_settings(pyproject: Mapping[str, Any] | None, shipml: Mapping[str, Any]
             "there are settings in shipml.toml and in [tool.shipml] of pyproject.toml",
             hint="keep them in one of the two",
         )
-    if table is not None:
-        return load_settings(table, "pyproject.toml")
-    return load_settings(shipml, "shipml.toml") if shipml is not None else Settings()
+    source, document = ("pyproject.toml", table) if table is not None else ("shipml.toml", shipml)
+    own = Settings() if document is None else load_settings(document, source, texts.get(source, ""))
+    stated = document.get("strict") if isinstance(document, Mapping) else None
+    return with_defaults(own, organisation_defaults(), strict=stated)
 
 
 def load_settings(
     document: Any,  # noqa: ANN401 - whatever the file holds
     source: str,
+    text: str = "",
 ) -> Settings:
-    """The settings in a document that was read from the file `source`.
+    """The settings in a document that was read from the file `source`, which holds `text`.
 
     Raises:
-        ConfigurationError: an unknown key (names the nearest known one), or a value of another shape.
+        ConfigurationError: unknown keys (names the nearest known ones), or values of another shape; all of them.
     """
-    root = _ROOT.get(source, "")
-    _check(document, SETTINGS, (), source, root)
+    check_settings(document, SETTINGS, source, text)
     get = document.get
     command = get("command")
     return Settings(
@@ -69,9 +71,10 @@ def load_settings(
         smoke=_smoke(get("smoke", {})),
         allowed_secrets=tuple(get("secrets", {}).get("allow", ())),
         max_store_bytes=parse_size(get("cache", {}).get("max-size", "")),
-        registries=_tables(get("registries", {})),
-        environments=_tables(get("environments", {})),
+        registries=tables(get("registries", {})),
+        environments=tables(get("environments", {})),
         source=source,
+        strict_by=source if get("strict") else "",
     )
 
 
@@ -102,70 +105,5 @@ def _split(command: str) -> tuple[str, ...]:
         ) from error
 
 
-def _tables(tables: Mapping[str, Mapping[str, str]]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
-    return tuple(
-        sorted(
-            (name, tuple(sorted((key, str(value)) for key, value in table.items()))) for name, table in tables.items()
-        )
-    )
-
-
 def _as_text(value: object) -> str:
     return str(int(value)) if isinstance(value, float) else str(value)
-
-
-def _check(value: object, key: Key, path: tuple[str, ...], source: str, root: str) -> None:
-    """Raise where `value` does not have the shape of `key`."""
-    if isinstance(key, Shape):
-        if not key.accepts(value):
-            raise _mismatch(value, key.wanted, path, source, root)
-        if any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
-            raise _mismatch(value, "text without NUL characters", path, source, root)
-        return
-    if not isinstance(value, dict):
-        raise _mismatch(value, "a table", path, source, root)
-    for name, inner in value.items():
-        expected = key.keys.get(name, key.every)
-        if expected is None:
-            raise _unknown(name, key, path, source, root)
-        if key.name_pattern and not re.search(key.name_pattern, name):
-            raise ConfigurationError(
-                f"{source}: {_dotted(path, root)} has the name {name!r}; wanted: {key.name_wanted}",
-                hint=f"rename it in {source}",
-            )
-        _check(inner, expected, (*path, name), source, root)
-
-
-def _unknown(name: str, table: Table, path: tuple[str, ...], source: str, root: str) -> ConfigurationError:
-    import difflib
-
-    near = difflib.get_close_matches(name.lower().replace("_", "-"), table.keys, n=1, cutoff=0.5)
-    known = ", ".join(sorted(table.keys))
-    where = f"[{_dotted(path, root)}]" if path or root else "the top of the file"
-    return ConfigurationError(
-        f'{source}: unknown setting "{name}" in {where}',
-        hint=f'did you mean "{near[0]}"?' if near else f"known settings: {known}",
-    )
-
-
-def _mismatch(value: object, wanted: str, path: tuple[str, ...], source: str, root: str) -> ConfigurationError:
-    shown = f"{value!r:.80}" if not isinstance(value, bool) else str(value).lower()
-    hint = f"correct it in {source}"
-    if path == ("python",) and isinstance(value, (int, float)):
-        hint = f'write it in quotes: python = "{value}" (without them, 3.10 is the number 3.1)'
-    return ConfigurationError(
-        f"{source}: {_dotted(path, root) or 'the settings'} is {shown} ({_kind(value)}); wanted: {wanted}", hint=hint
-    )
-
-
-def _dotted(path: tuple[str, ...], root: str) -> str:
-    return ".".join(([root] if root else []) + [_quoted(name) for name in path])
-
-
-def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else f'"{name}"'
-
-
-def _kind(value: object) -> str:
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}
-    return kinds.get(type(value), "a date or time")

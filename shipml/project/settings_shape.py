@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeGuard
 
-__all__ = ["SETTINGS", "Key", "Shape", "Table", "settings_schema"]
+__all__ = ["ORGANISATION", "SETTINGS", "Key", "Shape", "Table", "settings_schema"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def _is_regex(value: object) -> bool:
 
 
 _STRING = _text()
-_FILLED = _text("a string that is not empty", r"\S")
+_FILLED = _text("non-empty text", r"\S")
 _BOOLEAN = Shape("true or false", {"type": "boolean"}, lambda value: isinstance(value, bool))
 _NUMBER = Shape("a number", {"type": "number"}, _is_number)
 _PORT = Shape("a whole number from 1 to 65535", {"type": "integer", "minimum": 1, "maximum": 65535}, _is_port)
@@ -143,7 +143,7 @@ _REGISTRY = Table(
     {
         "kind": _one_of("hub", "acr", "generic").described("Which registry it is."),
         "host": _FILLED.described("Host name, with the port where it is not 443."),
-        "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
+        "name": _FILLED.described("Name of the Azure registry, or of the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository to push to."),
         "username": _FILLED.described("Who logs in."),
         "immutable": _BOOLEAN.described("Whether tags there must not move."),
@@ -153,12 +153,39 @@ _REGISTRY = Table(
 _ENVIRONMENT = Table(
     {
         "registry": _FILLED.described("Name of a [registries.NAME] table, or a host."),
-        "name": _FILLED.described("Of an Azure registry, or the user or organisation on Docker Hub."),
+        "name": _FILLED.described("Name of the Azure registry, or of the user or organisation on Docker Hub."),
         "repository": _NAME.described("Repository of this environment."),
         "immutable": _BOOLEAN.described("Whether tags there must not move."),
         "tag": _text("a tag", r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}" + _END).described("Tag of this environment."),
     },
     "Where images of this environment live.",
+)
+_STRICT = _BOOLEAN.described("Whether what would be corrected is refused, as with --strict.")
+_REGISTRIES = Table({}, "Registries by a name of your own.", every=_REGISTRY)
+_ENVIRONMENTS = Table({}, "Where images go, by environment: dev, int, prod or any other name.", every=_ENVIRONMENT)
+
+_CACHE = Table(
+    {
+        "max-size": _text('a size such as "20 GB"', r"^[0-9]+(?:\.[0-9]+)? ?[kKmMgGtT]?[bB]?" + _END).described(
+            "After a build, the least recently used downloads go until the store is this small."
+        )
+    },
+    "shipml's store on this machine.",
+)
+
+ORGANISATION = Table(
+    MappingProxyType(
+        {
+            "strict": _STRICT,
+            "allowed-bases": _list_of(
+                _FILLED, 'a list of patterns such as ["debian:*", "registry.example.org/base/*"]', least=1
+            ).described("The only bases that images may be built on; no project changes that."),
+            "cache": _CACHE,
+            "registries": _REGISTRIES,
+            "environments": _ENVIRONMENTS,
+        }
+    ),
+    "Defaults of an organisation: /etc/shipml.toml, or the file that SHIPML_CONFIG names.",
 )
 
 SETTINGS = Table(
@@ -203,20 +230,10 @@ SETTINGS = Table(
                 },
                 "Secrets in the image's files.",
             ),
-            "cache": Table(
-                {
-                    "max-size": _text(
-                        'a size such as "20 GB"', r"^[0-9]+(?:\.[0-9]+)? ?[kKmMgGtT]?[bB]?" + _END
-                    ).described("After a build, the least recently used downloads go until the store is this small.")
-                },
-                "shipml's store on this machine.",
-            ),
-            "registries": Table({}, "Registries by a name of your own.", every=_REGISTRY),
-            "environments": Table(
-                {},
-                "Where images go, by environment: dev, int, prod or any other name.",
-                every=_ENVIRONMENT,
-            ),
+            "strict": _STRICT,
+            "cache": _CACHE,
+            "registries": _REGISTRIES,
+            "environments": _ENVIRONMENTS,
         }
     ),
     "Settings of shipml: [tool.shipml] in pyproject.toml, or shipml.toml.",

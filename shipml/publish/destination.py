@@ -27,7 +27,7 @@ class Destination:
     repository: str = ""
     tags: tuple[str, ...] = ()
     name: str = ""
-    """Of an Azure registry, or the user or organisation on Docker Hub."""
+    """Name of the Azure registry, or of the user or organisation on Docker Hub."""
     no_overwrite: bool = False
     """Whether a tag that has another image already is an error."""
 
@@ -94,8 +94,8 @@ class Destination:
         if own is None or not has_registry(own):
             name = own.name if own else "IMAGE"
             raise UsageError(
-                f"{image or 'the image'} names no registry to push to",
-                hint=f"say where: shipml push {name} --registry hub --repository USERNAME/{name}, or"
+                f"it is not clear which registry {image or 'the image'} should go to",
+                hint=f"name it: shipml push {name} --registry hub --repository USERNAME/{name}, or"
                 f" shipml push {name} HOST/{name}",
             )
         return _with_tags(own, self.tags or usual)

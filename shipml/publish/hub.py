@@ -26,7 +26,7 @@ def check_username(username: str) -> None:
     if "@" in username:
         raise UsageError(
             f"{username} is an e-mail address; Docker Hub wants the Docker ID, which images are named by",
-            hint="use the name that is in hub.docker.com/u/NAME: shipml login hub --username NAME",
+            hint="use the name in hub.docker.com/u/NAME: shipml login hub --username NAME",
         )
 
 

@@ -96,7 +96,7 @@ def environment(word: str, settings: Settings, name: str = "") -> Location:
     table = dict(dict(settings.environments).get(word, ()))
     if not table:
         raise UsageError(
-            f"the settings do not say where images of {word} live",
+            f"[environments.{word}] is not configured",
             hint=f'write it into {settings.source or "shipml.toml"}: [environments.{word}] registry = "HOST",'
             f' repository = "NAME"; or name both: shipml promote HOST/INT-NAME:TAG --to HOST/PROD-NAME:TAG',
         )

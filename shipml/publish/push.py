@@ -100,7 +100,7 @@ class Publisher:
             target: as for `images.find_image`.
             destination: where to.
             smoke: False pushes it without.
-            via: what pushes: our own client, the user's engine, or ("auto") the engine only what only it has.
+            via: what pushes: our own client, the user's engine, or ("auto") the engine for what it alone has.
             resolved: what came of the destination already; None looks at the settings of the folder that `target`
                 names, else of the current one.
         """

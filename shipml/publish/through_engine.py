@@ -1,7 +1,7 @@
 """Pushes through the user's Docker Engine: its network, its certificates, its mirrors; the only way for what it built.
 
 An engine with a graph driver's store compresses the layers again, so that the registry gets another manifest than the
-store has; config and diff ids are the same. containerd's store sends the very bytes.
+store has; config and diff ids are the same. containerd's store sends the same bytes.
 """
 
 from __future__ import annotations

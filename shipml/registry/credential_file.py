@@ -60,7 +60,7 @@ def read_file(path: Path, tool: str) -> dict[str, Any]:
     try:
         document = json.loads(data or b"{}")
     except (ValueError, RecursionError):  # its text may quote a secret
-        raise broken_file(path, "it is not JSON") from None
+        raise broken_file(path, "it is not valid JSON") from None
     if not isinstance(document, dict):
         raise broken_file(path, "it is not a JSON object")
     return document

@@ -99,7 +99,7 @@ def _refusal(
     if wrong_login and credentials.username and not credentials.identity_token:
         user, source = credentials.username, credentials.source
         return f"wrong user name or password for {registry} (user {user}, from {source}){words}"
-    return f"{registry} does not let you {what}{words}; credentials used for {registry}: {credentials}"
+    return f"{registry} does not allow you to {what}{words}; credentials used for {registry}: {credentials}"
 
 
 def _login_hint(registry: str, credentials: Credentials) -> str:
@@ -109,8 +109,8 @@ def _login_hint(registry: str, credentials: Credentials) -> str:
     if not credentials:
         return f"log in: {login}"
     if registry == DOCKER_HUB:
-        return f"log in with an account, or an access token, that may do it: {login}"
-    return f"log in with an account that may do it: {login}"
+        return f"log in with an account or access token that has this right: {login}"
+    return f"log in with an account that has this right: {login}"
 
 
 _SHOWN_CHARACTERS = 300

@@ -251,16 +251,14 @@ def interrupted(error: Exception, url: str, *, has_answered: bool = True) -> Int
             f"{redacted(url)} does not speak TLS",
             hint=f"if it is inside your own network: export {INSECURE_REGISTRIES}={host}",
         ) from error
-    wrong = failure(error, url, "{} gave no whole answer")
+    wrong = failure(error, url, "the answer of {} was incomplete")
     if isinstance(cause, socket.gaierror):
         if cause.errno in _NO_SUCH_NAME:
             raise NoSuchHostError(
-                f"there is no host {parts.hostname} (no server knows its name)",
+                f"{parts.hostname} does not resolve: there is no such host (DNS)",
                 hint="check how the registry is spelled, and the network",
             ) from error
-        return InterruptedRequestError(
-            f"the name {parts.hostname} cannot be looked up: {cause.strerror}", hint=wrong.hint
-        )
+        return InterruptedRequestError(f"{parts.hostname} cannot be resolved (DNS): {cause.strerror}", hint=wrong.hint)
     if isinstance(cause, ConnectionRefusedError) and not has_answered and is_loopback(parts.hostname or ""):
         return InterruptedRequestError(
             f"nothing listens on {host}", hint="start the registry, or correct the port", last=True

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from shipml.errors import NotAllowedError, PlanError
 from shipml.events import Emit, Notice, step
+from shipml.facts.plan import Decision
 from shipml.facts.project import Lock, Project
 from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Requirements
@@ -25,6 +26,7 @@ from shipml.resolver.integrity import check_statements, enforced, statements_tex
 from shipml.resolver.pip_settings import indexes_beside, pip_indexes
 from shipml.resolver.uv import Uv, settings_of_uv
 from shipml.store import Store
+from shipml.text import counted
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
@@ -115,7 +117,7 @@ def resolve_first(
             obstacle=obstacle,
             accelerator=accelerator,
         )
-        running.detail = f"{len(fresh.lock.wheels)} packages for Python {fresh.lock.python}"
+        running.detail = f"{counted(len(fresh.lock.wheels), 'package')} for Python {fresh.lock.python}"
     lock = enforced(fresh.lock, project.requirements, store=store)
     store.keep_fact("resolution", key, lock_to_json(lock))
     _tell(lock, emit)
@@ -125,12 +127,20 @@ def resolve_first(
 def _tell(lock: Lock, emit: Emit, *, known_before: bool = False) -> None:
     """What was not taken as the project says it is said at each build; what was decided besides, when it is new."""
     for change in lock.changes:
-        emit(Notice(f"{change.source}: {change.value}: {change.because}", "warning"))
+        emit(Notice(change.sentence, "warning"))
     for decision in lock.decisions:
         if decision.kind == "warning":
             emit(Notice(f"{decision.what}: {decision.value}: {decision.because}", "warning"))
         elif decision.kind != "tried" and not known_before:
-            emit(Notice(f"{decision.what}: {decision.value}: {decision.because}"))
+            emit(Notice(_sentence(decision)))
+
+
+def _sentence(decision: Decision) -> str:
+    if decision.kind == "index":
+        return f"packages that you do not pin are taken {decision.value}: {decision.because}"
+    if decision.kind == "added":
+        return f"{decision.value} added: {decision.because}"
+    return f"{decision.what}: {decision.value}: {decision.because}"
 
 
 def _tell_indexes(declared: Requirements, emit: Emit) -> None:

@@ -121,9 +121,7 @@ def without_old_wheels(
         if as_of is not None and uploaded_at is not None:
             as_of = max(as_of, cutoff(uploaded_at))
         question = replace(question, overrides=(*others, str(newer)), as_of=as_of)
-        because = (
-            f"{pin} has wheels for older Pythons only, and this is the next that has one for {question.base.python}"
-        )
+        because = f"{pin} has no wheel for Python {question.base.python}, and this is the next version that has one"
         changes.append(Correction("version", str(pin), str(newer), because, pin.source))
     return replace(question, links=sources.links), tuple(changes)
 

@@ -129,7 +129,7 @@ def _first(work: Work, now: datetime, failures: list[Failure]) -> Found | None:
                 continue
             return _told(work, Found(candidate, lock), strategy, failures, refusals)
         failures.append(Failure(strategy, tuple(refusals)))
-        work.emit(Notice(f"nothing fits in {strategy.words}: {because_of(failures[-1])}"))
+        work.emit(Notice(f"no set of packages fits in {strategy.words}: {because_of(failures[-1])}"))
     return None
 
 
@@ -313,11 +313,11 @@ def _told(
     left_open = any(one.name not in pinned for one in taken)
     decisions = list(work.decisions)
     if dating.as_of is not None and left_open and all(one.kind != "index" for one in found.lock.decisions):
-        because = f"{dating.because}, and what the project leaves open is taken as it was then"
-        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", because, "index"))
+        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", dating.because, "index"))
     decisions += seed_decisions(seeds, found.lock.python)
     decisions += [
-        Decision("tried", one.strategy.words, f"nothing fits: {because_of(one)}", "tried") for one in failures
+        Decision("tried", one.strategy.words, f"no set of packages fits: {because_of(one)}", "tried")
+        for one in failures
     ]
     lock = replace(
         found.lock,

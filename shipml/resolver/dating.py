@@ -11,7 +11,7 @@ from shipml.facts.releases import Survey, cutoff
 __all__ = ["OLD_PINS", "Dating", "datings"]
 
 OLD_PINS = timedelta(days=365)
-"""Where the newest pin is older than this, what the project leaves open is taken as it was then."""
+"""Where the newest pin is older than this, packages that are not pinned are taken as they were then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def _past(survey: Survey, now: datetime, committed_at: datetime | None) -> Itera
                 if floor
                 else f"the newest pin, {pin} ({pin.source}),"
             )
-            yield Dating(day, f"{what} was uploaded on {uploaded_at:%Y-%m-%d}")
+            yield Dating(day, f"{what} came out on {uploaded_at:%Y-%m-%d}")
     if committed_at is not None and now - committed_at > OLD_PINS:
         day = cutoff(committed_at)
         if newest is None or day > cutoff(newest[1]):

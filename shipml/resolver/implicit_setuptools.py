@@ -49,5 +49,5 @@ def seed_wheels(
 
 def seed_decisions(seeds: Sequence[LockedWheel], python: str) -> Iterator[Decision]:
     """What was added, and why."""
-    because = f"virtual environments of Python {python} had it, and packages of that time import pkg_resources"
-    yield from (Decision("seed", f"{wheel.name} {wheel.version}", because) for wheel in seeds)
+    because = f"older packages for Python {python} expect to find it (pkg_resources)"
+    yield from (Decision("added", f"{wheel.name} {wheel.version}", because, "added") for wheel in seeds)

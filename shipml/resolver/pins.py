@@ -1,4 +1,4 @@
-"""The versions that a project fixes, and what becomes of those that never existed."""
+"""The versions that a project fixes, and what replaces those that do not exist."""
 
 from __future__ import annotations
 
@@ -140,14 +140,14 @@ def _in_series(one: MissingPin) -> bool:
 def _changes(missing: Sequence[MissingPin]) -> Iterator[Correction]:
     for one in missing:
         after = f"{one.pin.name}=={one.nearest[0]}"
-        because = f"{one.pin} was never released, or is gone from the index; this is the nearest of its series"
+        because = f"{one.pin} does not exist on the index; this is the nearest release of its series"
         yield Correction("version", str(one.pin), after, because, one.pin.source)
 
 
 def _described(one: MissingPin) -> str:
     if not one.nearest:
         return f"{one.pin.source}: the package index has no {one.pin.name}"
-    return f"{one.pin.source}: {one.pin} was never released, or is gone from the index"
+    return f"{one.pin.source}: {one.pin} does not exist on the index"
 
 
 def _remedy(hopeless: Sequence[MissingPin]) -> str:

@@ -53,7 +53,7 @@ def choose(name: str, image: Image, store: Store) -> Runtime:
             return _docker_instead(image, store, error)
     make = RUNTIMES.get(name)
     if make is None:
-        raise UsageError(f"there is no runtime {name!r}", hint=f"use one of: auto, {', '.join(RUNTIMES)}")
+        raise UsageError(f"unknown runtime {name!r}", hint=f"use one of: auto, {', '.join(RUNTIMES)}")
     runtime = make(store)
     runtime.check(image)
     return runtime

@@ -99,7 +99,7 @@ class DockerRuntime:
         if platform != here:
             raise UnavailableError(
                 f"cannot run here: the image is for {platform}, the Docker Engine runs {here}",
-                hint=f"run it on a machine of its kind, or build for this one: shipml build --platform {here}",
+                hint=f"run it on a {platform} machine, or build for this one: shipml build --platform {here}",
             )
 
     def _run(

@@ -60,7 +60,7 @@ class Sandbox:
         if platform != here:
             raise UnavailableError(
                 f"cannot run here: the image is for {platform}, this machine is {here}",
-                hint=f"run it on a machine of its kind, or build for this one: shipml build --platform {here}",
+                hint=f"run it on a {platform} machine, or build for this one: shipml build --platform {here}",
             )
         require_sandbox(self._store)
 
@@ -105,9 +105,9 @@ class Sandbox:
                 replace(spec, cgroup=str(group.folder)) if group else replace(spec, memory_bytes=options.memory_bytes)
             )
             keeper = (
-                f"by a control group (v{group.version})" if group else "by shipml itself, which looks 20 times a second"
+                f"enforced by the kernel (cgroup v{group.version})" if group else "checked by shipml 20 times a second"
             )
-            emit(Notice(f"memory is limited to {mib(options.memory_bytes)}, {keeper}"))
+            emit(Notice(f"memory limit: {mib(options.memory_bytes)}, {keeper}"))
         try:
             with Confined(spec) as program:
                 yield program, port, group.ran_out if group else lambda: False

@@ -124,7 +124,7 @@ def last_built_from(store: BlobStore, folder: Path) -> StoredImage:
     for image in store.images():
         if image.source == source:
             return image
-    raise UsageError(f"no image was built from {folder} yet", hint=f"build one: shipml build {folder}")
+    raise UsageError(f"nothing has been built from {folder} yet", hint=f"build one: shipml build {folder}")
 
 
 def resolve(store: BlobStore, what: str) -> StoredImage:

@@ -200,7 +200,7 @@ class Archive:
         for entry in entries:
             name = entry.name.rstrip("/")
             if name in files or (entry.name in folders and entry.name[-1] == "/"):
-                raise self._broken(f"{name} stands in it twice")
+                raise self._broken(f"{name} is in it twice")
             (folders if entry.name[-1] == "/" else files).add(entry.name)
         parents = {folder.rstrip("/") for folder in folders}
         for name in files:

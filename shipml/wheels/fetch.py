@@ -11,6 +11,7 @@ from shipml.errors import CancelledError
 from shipml.events import step
 from shipml.facts.plan import LockedWheel
 from shipml.session import Session
+from shipml.text import counted, size_text
 
 __all__ = ["Downloads", "fetch"]
 
@@ -43,7 +44,7 @@ class Downloads:
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._store, self._http, self._emit = session.store, session.http, session.emit
-        self._step = step(session.emit, "download", f"{len(self._missing)} wheels")
+        self._step = step(session.emit, "download", counted(len(self._missing), "wheel"))
         self._pool = ThreadPoolExecutor(max_workers=_CONNECTIONS, thread_name_prefix="download")
         self._futures: dict[str, Future[None]] = {}
 
@@ -51,7 +52,12 @@ class Downloads:
         if self._missing:
             self._left = len(self._missing)
             self._running = self._step.__enter__()
-            self._running.detail = f"{len(self._missing)} wheels"
+            self._running.detail = ", ".join(
+                filter(
+                    None,
+                    [counted(len(self._missing), "wheel"), size_text(self._total_bytes or 0) * bool(self._total_bytes)],
+                )
+            )
         self._futures = {wheel.digest.hex: self._pool.submit(self._fetch, wheel) for wheel in self._missing}
         return self
 

@@ -257,6 +257,7 @@ class _Work:
         self._emit = emit
         self._cancelled = threading.Event()
         self._wheels: dict[LockedWheel, _WheelWork] = {}
+        self._written: set[LockedWheel] = set()
         self._ready: list[tuple[int, str, _WheelWork]] = []
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(_WRITERS)
@@ -289,8 +290,6 @@ class _Work:
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 future.result()
-            if done & made:
-                self._emit(StepProgressed("layers", len(made - pending), len(made), "items"))
 
     def write(self, writer: LayerWriter, request: LayerRequest) -> None:
         """Write one layer's content."""
@@ -310,6 +309,13 @@ class _Work:
                 emit=self._emit,
                 without=without,
             )
+            self._wrote(work.wheel)
+
+    def _wrote(self, wheel: LockedWheel) -> None:
+        with self._lock:
+            self._written.add(wheel)
+            done = len(self._written)
+        self._emit(StepProgressed("layers", done, len(self._wheels), "items"))
 
     def _make(self, request: LayerRequest) -> None:
         for wheel in request[1]:

@@ -84,7 +84,7 @@ def test_without_a_dockerfile_no_engine_is_needed(folder: Path) -> None:
     assert decide_builder("auto", folder, DockerOptions(file=other)).value == "docker"
     with pytest.raises(UsageError, match="--no-cache is an option of the builder docker"):
         decide_builder("auto", folder, DockerOptions(no_cache=True))
-    with pytest.raises(UsageError, match="no builder 'kaniko'"):
+    with pytest.raises(UsageError, match="'kaniko'"):
         decide_builder("kaniko", folder, DockerOptions())
 
 

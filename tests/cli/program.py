@@ -58,13 +58,25 @@ def talk(console: Console) -> None:
     console.document({"answer": 42}) if console.as_json else console.data("data")
 
 
+def ramble(console: Console) -> None:
+    """Say more than fits on a line, in every way."""
+    console.emit(Notice(_LONG))
+    console.say(_LONG)
+    with step(console.emit, "resolve") as running:
+        running.detail = _LONG
+    console.fail(errors.PlanError(_LONG, hint=_LONG))
+
+
+_LONG = " ".join(f"word{number:02}" for number in range(40))
+
+
 def flood(console: Console) -> None:
     """Write more than any pipe holds."""
     for number in range(100_000):
         console.data(f"line {number}")
 
 
-for function in (fail, crash, sleep, talk, flood):
+for function in (fail, crash, sleep, talk, ramble, flood):
     add_command(app, function, function.__name__)
 
 if __name__ == "__main__":

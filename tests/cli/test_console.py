@@ -161,6 +161,29 @@ def test_a_terminal_gets_a_live_display(clean_environment: dict[str, str]) -> No
     assert "scipy\\x1b[31m" in shown
 
 
+@pytest.mark.parametrize("style", ["tty", "plain"])
+def test_words_are_wrapped_on_a_terminal(clean_environment: dict[str, str], style: str) -> None:
+    """On a terminal no word is cut, and the lines after the first are indented to where its words begin."""
+    shown = on_terminal(clean_environment | {"NO_COLOR": "1"}, "ramble", "--progress", style)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown).replace("\r", "\n")
+    lines = [line.rstrip() for line in text.split("\n") if "word" in line]
+    assert max(map(len, lines)) <= 100
+    starts = [line for line in lines if not line.startswith(" ")]
+    assert [line.split()[0] for line in starts] == ["note:", "word00", "resolve", "error:", "hint:"]
+    for start in starts:
+        following = lines[lines.index(start) + 1]
+        indent = 2 if start.startswith("word") else start.index("word00")
+        assert following[:indent].isspace()
+        assert following[indent:].startswith("word")
+    assert " ".join(lines).split().count("word39") == 5
+
+
+def test_words_are_not_wrapped_in_a_pipe(program: Run) -> None:
+    """Where nobody reads a screen, each sentence stays on one line, whatever COLUMNS says."""
+    done = program("ramble", env={"COLUMNS": "60"})
+    assert len(done.stderr.splitlines()) == 5
+
+
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colour_where_none_is_wanted(clean_environment: dict[str, str], variables: dict[str, str]) -> None:
     """NO_COLOR and TERM=dumb keep colours out, on a terminal too."""

@@ -98,7 +98,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Image], Image], str]] = {
     "no system": (lambda i: _config(i, lambda d: d.update(os="")), "has no os"),
     "no command": (lambda i: _config(i, lambda d: d["config"].pop("Cmd")), "neither Cmd nor Entrypoint"),
     "settings missing": (lambda i: _config(i, lambda d: d.pop("config")), "neither Cmd nor Entrypoint"),
-    "command of numbers": (lambda i: _config(i, lambda d: d["config"].update(Cmd=[1])), "not a list of strings"),
+    "command of numbers": (lambda i: _config(i, lambda d: d["config"].update(Cmd=[1])), "list of strings"),
     "rootfs type": (lambda i: _config(i, lambda d: d["rootfs"].update(type="x")), "not of the type layers"),
     "diff ids in other order": (
         lambda i: _config(i, lambda d: d["rootfs"]["diff_ids"].reverse()),
@@ -121,7 +121,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Image], Image], str]] = {
         "layer 0: it cannot be read",
     ),
     "layer no gzip": (lambda i: _layer(i, opener=lambda: io.BytesIO(b"x" * 99)), "layer 0: it cannot be read"),
-    "layer type unknown": (lambda i: _layer(i, media_type="application/zip"), "none that can be checked"),
+    "layer type unknown": (lambda i: _layer(i, media_type="application/zip"), "application/zip cannot be checked"),
 }
 
 
@@ -225,7 +225,7 @@ def test_a_broken_tar_is_named() -> None:
     config = json.loads(image.config)
     config["rootfs"]["diff_ids"] = [str(layer.diff_id)]
     (problem,) = validate(assemble_image(canonical_json(config), [layer]))
-    assert problem.startswith("layer 0: it is not a whole tar")
+    assert problem.startswith("layer 0: it is not a complete tar")
 
 
 def test_all_problems_are_listed(make_image: MakeImage) -> None:

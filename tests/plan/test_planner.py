@@ -161,7 +161,7 @@ def test_an_image_as_base_hands_its_environment_down() -> None:
     as_root = replace(PROJECT, settings=Settings(user="root"))
     root = make_plan(as_root, lock=LOCK, base=base, candidate=PythonCandidate(HUB_PYTHONS[0], ""), platform=AMD64)
     assert dict(root.environment)["HOME"] == "/root"
-    assert "no suite of Debian has Python 3.12" in decision(root, "base")
+    assert "no Debian release has Python 3.12" in decision(root, "base")
 
 
 def test_ports_of_the_smoke_check_are_exposed() -> None:
@@ -175,7 +175,7 @@ def test_the_decision_for_a_python_names_what_was_refused() -> None:
     """A newer Python that was tried is listed with its reason."""
     lock = replace(LOCK, refused=(RefusedPython("3.13", "pandas==1.5.3 has no wheel"),))
     assert decision(plan(lock=lock), "python") == (
-        "3.11 because it is the newest of Debian's releases that every package has a wheel for; "
+        "3.11 because it is the newest of Debian's releases for which every package has a wheel; "
         "3.13: pandas==1.5.3 has no wheel"
     )
     said = plan(because=".python-version:1 says 3.11", is_open=False)
@@ -197,7 +197,7 @@ def test_every_decision_has_a_reason_that_completes_a_sentence() -> None:
             "python",
             "base",
             "dependencies",
-            "left aside",
+            "ignored",
             "changed",
             "files",
             "left out",

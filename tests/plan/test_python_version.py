@@ -83,7 +83,7 @@ def test_candidates_follow_what_the_project_says(
             project((">=3.6,<3.8", *RANGE)),
             None,
             None,
-            "pyproject.toml:3 wants Python >=3.6,<3.8, which no base that shipml knows has",
+            "pyproject.toml:3 wants Python >=3.6,<3.8, which no known base has",
             "widen the range",
         ),
         (project((">>3", *RANGE)), None, None, '">>3" is not a range', ">=3.10"),
@@ -95,7 +95,7 @@ def test_candidates_follow_what_the_project_says(
             "change one",
         ),
         (project(), "3.13", "debian:bookworm", "which Debian bookworm does not have", "3.11 (bookworm)"),
-        (project(), None, "debian:woody", '"debian:woody" is none', "debian:bookworm"),
+        (project(), None, "debian:woody", '"debian:woody"', "debian:bookworm"),
     ],
 )
 def test_what_cannot_be_met_names_what_there_is_and_what_to_change(

@@ -102,7 +102,7 @@ def test_secrets_and_litter_stay_at_home(tmp_path: Path) -> None:
     left_out = dict(found.left_out)
     assert left_out[".env"] == "may hold a secret"
     assert left_out["venv"] == "an environment of this machine"
-    assert left_out[".git"] == "history of the source"
+    assert left_out[".git"] == "version control"
 
 
 def test_requirements_with_a_password_stay_at_home(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_words_become_references(destination: Destination, image: str, expected:
     [
         (Destination("ann/app", registry="hub"), "iris:2", "either a reference"),
         (Destination(), "iris:2", "shipml push iris --registry hub --repository USERNAME/iris"),
-        (Destination(), "", "say where"),
+        (Destination(), "", "--registry hub"),
         (Destination(registry="acr"), "iris:2", "--account NAME"),
         (Destination(registry="nowhere"), "iris:2", "use hub, acr, a [registries.NAME]"),
         (Destination(registry="https://r.example.org/team"), "iris:2", "use hub, acr, a [registries.NAME]"),
@@ -188,7 +188,7 @@ def test_one_registry_needs_no_name() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({}, "do not say where images of prod live"),
+        ({}, r"environments\.prod"),
         ({"environments": {"prod": {"repository": "x"}}}, r"environments\.prod names no registry"),
         ({"environments": {"prod": {"registry": "int"}, "int": {"registry": "prod"}}}, "which is an environment"),
         (

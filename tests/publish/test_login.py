@@ -194,7 +194,7 @@ def test_nothing_is_left_half_written(place: Place) -> None:
     """A file that cannot be read as JSON is not replaced, and no draft stays behind."""
     write(place)
     place.file.write_text('{"auths": ')
-    with pytest.raises(ConfigurationError, match="not JSON"):
+    with pytest.raises(ConfigurationError, match="JSON"):
         keep(HOST, ANN, place)
     assert [path.name for path in place.file.parent.iterdir()] == ["config.json"]
     assert place.file.read_text() == '{"auths": '

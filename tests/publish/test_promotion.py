@@ -92,7 +92,7 @@ def test_nothing_is_guessed() -> None:
         find_source("", None)
     with pytest.raises(UsageError, match="which repository"):
         find_source("", BARE)
-    with pytest.raises(UsageError, match="do not say where images of int live"):
+    with pytest.raises(UsageError, match=r"environments\.int"):
         environment("int", load_settings({}, "shipml.toml"))
 
 

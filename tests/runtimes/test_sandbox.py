@@ -216,7 +216,7 @@ def test_port_of_another_server(run: Run) -> None:
         (["/roots/public"], 126, "/roots/public cannot be executed (Permission denied)"),
         (["/no/such"], 127, "/no/such is not found"),
         (["/script"], 126, "/script names an interpreter or loader that the image lacks"),
-        (["/text"], 126, "/text is no program for this CPU, and has no #! line"),
+        (["/text"], 126, "/text is not a program for this CPU, and has no #! line"),
     ],
 )
 def test_program_that_cannot_start(

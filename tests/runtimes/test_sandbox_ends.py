@@ -119,7 +119,7 @@ def test_memory_limit(run: Run) -> None:
     result = run(f"exec tail -c {200 << 20} /dev/zero", memory_bytes=32 << 20, events=events)
     assert (result.passed, result.exit_code) == (False, 137)
     assert result.because == "killed: it needed more memory than the limit of 32 MiB"
-    assert any(isinstance(e, Notice) and "memory is limited to 32 MiB" in e.message for e in events)
+    assert any(isinstance(e, Notice) and "32 MiB" in e.message for e in events)
 
 
 def test_memory_limit_without_control_groups(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_memory_limit_without_control_groups(run: Run, monkeypatch: pytest.Monke
     result = run(f"tail -c {200 << 20} /dev/zero & wait", memory_bytes=32 << 20, events=events)
     assert (result.passed, result.exit_code) == (False, 137)
     assert result.because == "killed: it needed more memory than the limit of 32 MiB"
-    assert any(isinstance(e, Notice) and "by shipml itself" in e.message for e in events)
+    assert any(isinstance(e, Notice) and "by shipml" in e.message for e in events)
 
 
 def test_enough_memory(run: Run) -> None:

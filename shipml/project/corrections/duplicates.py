@@ -40,11 +40,11 @@ def _both(first: Item, second: Item) -> tuple[Item, list[Correction]]:
         taken = first if one.url else second
         left = second if taken is first else first
         same = one.url == other.url
-        because = f"{taken.source} {'asks for the same' if same else 'says where it is to be had'}"
+        because = f"{taken.source} {'asks for the same' if same else 'names its address'}"
         return taken, [Correction("duplicate", left.text, "", because, left.source)]
     extras = one.extras | other.extras
     if second.pin and _contradicts(one.specifier, second.pin):
-        because = f"{first.source} asks for {first.text}: the later line counts"
+        because = f"{first.source} asks for {first.text}, and the later line wins"
         return _with(second, extras), [Correction("contradiction", first.text, second.text, because, second.source)]
     if first.pin and _contradicts(other.specifier, first.pin):
         because = f"{first.source} pins {first.text}"

@@ -86,7 +86,7 @@ def _installation(text: str) -> Repair | None:
     """`pip install a b==1`."""
     found = find_pip_installs(text)
     words = [word for one in found for word in (*one.requirements, *one.editable, *one.places)]
-    return _all(words, "it is a command: what it installs is taken") if found else None
+    return _all(words, "it is a command, and this is what it installs") if found else None
 
 
 def _all(words: list[str], because: str) -> Repair | None:

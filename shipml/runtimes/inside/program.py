@@ -62,7 +62,7 @@ def _execute(spec: Spec) -> tuple[int, str]:
             if error.errno == errno.ENOENT and os.path.lexists(candidate):
                 refused = f"{candidate} names an interpreter or loader that the image lacks"
             elif error.errno == errno.ENOEXEC:
-                refused = f"{candidate} is no program for this CPU, and has no #! line"
+                refused = f"{candidate} is not a program for this CPU, and has no #! line"
             elif error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 refused = refused or f"{candidate} cannot be executed ({error.strerror})"
     if refused:
