@@ -21,8 +21,8 @@ def keep_secrets(store: Store, digest: Digest, secrets: Sequence[FoundSecret], e
     """Remember which secrets the image `digest` holds, and say so to `emit`."""
     for secret in secrets:
         emit(Notice(f"{secret.source} holds a secret ({secret.kind}): push refuses the image", "warning"))
-    if secrets or store.fact(_FACT, str(digest)):
-        store.keep_fact(_FACT, str(digest), [one.to_json() for one in secrets])
+    if secrets or store.has_fact(_FACT, str(digest)):
+        store.keep_fact(_FACT, str(digest), [one.to_json() for one in secrets], durable=True)
 
 
 def require_no_secrets(
@@ -31,15 +31,23 @@ def require_no_secrets(
     """Nothing, for an image in which no build of this machine found a secret.
 
     Raises:
-        SecretError: it holds one.
+        SecretError: it holds one, or what was found is not readable any more.
     """
-    known = store.fact(_FACT, str(digest))
-    found = [one for one in map(FoundSecret.from_json, known if isinstance(known, list) else ()) if one is not None]
-    if not found:
+    if not store.has_fact(_FACT, str(digest)):
         return
-    places = listed([f"{one.source} ({one.kind})" for one in found])
+    known = store.fact(_FACT, str(digest))
+    found = [FoundSecret.from_json(one) for one in known] if isinstance(known, list) else [None]
+    if None in found:
+        raise SecretError(
+            f"{name or digest.short} is not {verb}: a build found secrets in it, and the record of them is damaged",
+            hint="build the image again: shipml build",
+        )
+    secrets = [one for one in found if one is not None]
+    if not secrets:
+        return
+    places = listed([f"{one.source} ({one.kind})" for one in secrets])
     raise SecretError(
         f"{name or digest.short} is not {verb}: it holds what looks like a secret: {places}",
         hint="remove it, replace it at its service, and build again; where it is none, add to shipml.toml: "
-        f'[secrets] allow = ["{found[0].source}"], and build again',
+        f'[secrets] allow = ["{secrets[0].source}"], and build again',
     )

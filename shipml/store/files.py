@@ -185,6 +185,10 @@ class BlobStore:
             except (FileNotFoundError, ValueError, RecursionError):
                 return None
 
+    def has_fact(self, kind: str, key: str) -> bool:
+        """Whether anything was kept there, damaged or not: for facts whose absence allows something."""
+        return self._fact_path(kind, key).exists()
+
     def keep_fact(self, kind: str, key: str, value: object, *, durable: bool = False) -> None:
         """Keep a JSON value under `kind` and `key`; `durable` ones are not found out again, and survive a power cut."""
         path = self._fact_path(kind, key)

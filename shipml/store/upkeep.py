@@ -32,8 +32,9 @@ DOWNLOADS_KEPT_SECONDS = 30 * 86_400
 """How long a plain prune keeps wheels and packages after their last use."""
 
 _DOWNLOADS = frozenset(("wheels", "debian packages", "other"))
-_HISTORY = frozenset(("promotions",))
-"""Kinds of facts that nothing here could find out again: they are about what registries had."""
+_HISTORY = frozenset(("absent-files-1", "built-files", "promotions", "secrets-1"))
+"""Kinds of facts that nothing here could find out again: what registries had, and what a build saw in its folder. The
+digests in them are of files, not of blobs."""
 _MAGICS = ((b"PK\x03\x04", "wheels"), (b"!<arch>\n", "debian packages"), (b"\x1f\x8b", "layers"), (b"{", "documents"))
 _HEX_64 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
