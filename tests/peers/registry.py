@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import shutil
 import socket
 from collections.abc import Mapping
@@ -25,6 +27,9 @@ _SAME_BASE = (PYTHON_BASE, f"{PYTHON_BASE}-bookworm")
 """Tags under which Docker Hub has that image."""
 
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+_PORTS = 20_000, 32_000
 
 
 class Registry:
@@ -88,10 +93,12 @@ def start_registry(htpasswd: str = "") -> Registry:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that is free, below those that the kernel gives to clients: it stays free while the registry restarts."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(*_PORTS)))  # noqa: S311  (no secret)
+            port: int = probe.getsockname()[1]
+            return port
 
 
 def python_base() -> Path:
