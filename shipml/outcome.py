@@ -10,11 +10,11 @@ from typing import Any
 
 from shipml.publish.pushed import Pushed
 from shipml.report import BuildReport
+from shipml.text import size_text
 
 __all__ = ["Outcome", "output_file_text"]
 
 _LARGEST_LAYERS = 10
-_KILO, _MEGA = 1_000, 1_000_000
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~])")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
@@ -99,7 +99,7 @@ class Outcome:
             rows.append(("digest", _code(str(self.built.digest))))
         if self.built is not None:
             rows += [
-                ("size", f"{_size(self.built.size_bytes)} in {len(self.built.layers)} layers"),
+                ("size", f"{size_text(self.built.size_bytes)} in {len(self.built.layers)} layers"),
                 ("reused", f"{self.built.reused_layers} of {len(self.built.layers)} layers"),
                 ("base", _words(self.built.base)),
                 ("Python", _words(self.built.python)),
@@ -111,7 +111,7 @@ class Outcome:
             rows.append(("smoke test", _words(self.pushed.smoke)))
         rows += [(_words(name), f"{value:g}") for name, value in self.measures.items()]
         if self.pushed is not None and self.pushed.uploaded_bytes is not None:
-            rows.append(("uploaded", _size(self.pushed.uploaded_bytes)))
+            rows.append(("uploaded", size_text(self.pushed.uploaded_bytes)))
         return [*rows, ("time", f"{self.elapsed_seconds:.1f} s" if self.elapsed_seconds else "")]
 
 
@@ -141,17 +141,13 @@ def _layer_table(built: BuildReport) -> list[str]:
         "| layer | size | |",
         "|---|---:|---|",
         *(
-            f"| {_words(layer.source or layer.kind or layer.digest.short)} | {_size(layer.size_bytes)}"
+            f"| {_words(layer.source or layer.kind or layer.digest.short)} | {size_text(layer.size_bytes)}"
             f" | {'reused' if layer.reused else 'new'} |"
             for layer in largest
         ),
         "",
         "</details>",
     ]
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / _MEGA:.1f} MB" if size_bytes >= _MEGA else f"{size_bytes / _KILO:.1f} kB"
 
 
 def _words(text: str) -> str:

