@@ -97,8 +97,8 @@ def environment(word: str, settings: Settings, name: str = "") -> Location:
     if not table:
         raise UsageError(
             f"[environments.{word}] is not configured",
-            hint=f'write it into {settings.source or "shipml.toml"}: [environments.{word}] registry = "HOST",'
-            f' repository = "NAME"; or name both: shipml promote HOST/INT-NAME:TAG --to HOST/PROD-NAME:TAG',
+            hint=f'write it into {settings.source or "shipml.toml"}: environments.{word} = {{ registry = "HOST",'
+            f' repository = "NAME" }}; or name both: shipml promote HOST/INT-NAME:TAG --to HOST/PROD-NAME:TAG',
         )
     name = name or table.get("name", "")
     registry = table.get("registry", "")

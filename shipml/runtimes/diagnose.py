@@ -107,8 +107,8 @@ def remedy(failure: Failure, check: SmokeCheck, image: str = "IMAGE") -> str:
         "processes": "let the program start fewer processes and threads",
         "still-running": _still_running(failure, check, image),
         "no-answer": _no_answer(failure, image),
-        "http-refused": f'ask a path that answers: shipml run {image} --http /PATH, or [smoke] http = "/PATH"; '
-        "for no request at all: [smoke] alive = true",
+        "http-refused": f'ask a path that answers: shipml run {image} --http /PATH, or smoke.http = "/PATH"; '
+        "for no request at all: smoke.alive = true",
         "unreachable": _unreachable(failure),
         "cannot-start": _cannot_start(failure, image),
         "measure": _measure(failure, check),
@@ -118,11 +118,11 @@ def remedy(failure: Failure, check: SmokeCheck, image: str = "IMAGE") -> str:
 
 def _still_running(failure: Failure, check: SmokeCheck, image: str) -> str:
     if failure.listeners:
-        return f'it listens at {listed(failure.listeners, most=3)}: test it as a server: [smoke] http = "/"'
+        return f'it listens at {listed(failure.listeners, most=3)}: test it as a server: smoke.http = "/"'
     more = f"{check.timeout_seconds * 2:g}"
     return (
         f"give it more time: shipml run {image} --timeout {more}; "
-        "for a program that is meant to go on: [smoke] alive = true and a timeout"
+        "for a program that is meant to go on: smoke.alive = true and a timeout"
     )
 
 
@@ -248,14 +248,14 @@ def _variables(words: str, image: str) -> str:
     if match is None:
         return ""
     name = match["name"]
-    return f'set it for the test: shipml run {image} -e {name}=…; for push and CI: [smoke] env = ["{name}"]'
+    return f'set it for the test: shipml run {image} -e {name}=…; for push and CI: smoke.env = ["{name}"]'
 
 
 def _network(words: str, check: SmokeCheck, image: str) -> str:
     if check.network or not _NO_NETWORK.search(_last_lines(words, 40)):
         return ""
     return (
-        f"the smoke test has no network: allow it with shipml run {image} --network, or [smoke] network = true; "
+        f"the smoke test has no network: allow it with shipml run {image} --network, or smoke.network = true; "
         "or put what it fetches into the project"
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +54,13 @@ def test_pruning_forgets_no_secret(store: Store) -> None:
     store.prune(all=True, older_than_seconds=0)
     with pytest.raises(SecretError):
         require_no_secrets(store, IMAGE, "app")
+
+
+def test_the_hint_is_settings_as_they_are_written(store: Store) -> None:
+    """What the hint says to write at the top of shipml.toml is TOML, and what it names is what was found."""
+    keep_secrets(store, IMAGE, [FOUND])
+    with pytest.raises(SecretError) as caught:
+        require_no_secrets(store, IMAGE, "app")
+    written = re.search(r"secrets\.allow = \[.*?\]", caught.value.hint)
+    assert written is not None
+    assert tomllib.loads(written[0]) == {"secrets": {"allow": ["config.yaml:3"]}}
