@@ -120,7 +120,8 @@ def test_the_sessions_are_real(tmp_path: Path, document: str) -> None:
         "SHIPML_HOME": str(tmp_path / "store"),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    environment.pop("NO_COLOR", None)
+    for name in ("NO_COLOR", "CI"):  # a page shows what a person at a terminal sees
+        environment.pop(name, None)
     for name, content in FILE.findall((ROOT / document).read_text()):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)

@@ -76,7 +76,7 @@ def test_where_it_goes(word: str, source: str, tags: tuple[str, ...], expected: 
     [
         ("prod", f"r.example.org/team/iris@{DIGEST}", "--tag TAG"),
         (f"q.example.org/x@{DIGEST}", "r.example.org/team/iris:1", "--to q.example.org/x:TAG"),
-        ("nowhere", "r.example.org/team/iris:1", "[environments.nowhere]"),
+        ("nowhere", "r.example.org/team/iris:1", "environments.nowhere = {"),
     ],
 )
 def test_what_cannot_be_meant(word: str, source: str, hint: str) -> None:
