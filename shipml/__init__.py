@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shipml.api import Shipml
     from shipml.docker_engine.ports import PublishedPort
     from shipml.errors import (
         BuildError,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from shipml.oci.digest import Digest
     from shipml.oci.reference import Reference
     from shipml.outcome import Outcome
-    from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
     from shipml.publish.promotion import Promoted
     from shipml.publish.pushed import Pushed
@@ -95,7 +95,7 @@ _HOMES = {
     "facts.request": ("DockerOptions", "PlanRequest"),
     "oci.digest": ("Digest",),
     "oci.reference": ("Reference",),
-    "pipeline": ("Shipml",),
+    "api": ("Shipml",),
     "publish.destination": ("Destination",),
     "publish.promotion": ("Promoted",),
     "publish.pushed": ("Pushed",),

@@ -126,8 +126,8 @@ def login_to_azure(console: Console, host: str, azure: AzureSignIn, *, expose_to
         azure: who signs in.
         expose_token: print the token instead of keeping it.
     """
+    from shipml.api import Shipml
     from shipml.oci.reference import Reference
-    from shipml.pipeline import Shipml
     from shipml.registry.token_service import NULL_GUID, expires_at_seconds
 
     with open_azure(console, azure.options()) as session:

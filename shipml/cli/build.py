@@ -163,8 +163,8 @@ def build(
         raise UsageError("--cache-from and --no-cache-from exclude each other", hint="leave one of them out")
 
     def make(outputs: Sequence[str]) -> BuildReport:
+        from shipml.api import Shipml
         from shipml.cli.command import keep_flat
-        from shipml.pipeline import Shipml
 
         keep_flat()
         request = planning.request(folder)

@@ -142,7 +142,7 @@ def run(
       shipml run churn -- python predict.py 5.1 3.5 1.4 0.2
       shipml run churn --json | jq .measures
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     if context.args:
         words = shlex.join(context.args)
