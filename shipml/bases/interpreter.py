@@ -36,7 +36,7 @@ def interpreter_of(suite: Suite, *, session: Session) -> Interpreter:
     platform = host_platform()
     if platform is None:
         return installed(suite.python)
-    # What compiles is no part of the image: a pin that is known is taken, also where the image's is made again.
+    # What compiles is not part of the image: a pin that is known is taken, also where the image's is made again.
     pin = pin_base(suite, platform, session=dataclasses.replace(session, upgrade=False))
     return unpacked_interpreter(pin, session=session)
 

@@ -133,7 +133,7 @@ def _refused(url: str) -> NotAllowedError:
 
 def _untrusted(url: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the certificate of the package index {url} is signed by nobody that uv knows",
+        f"the certificate of the package index {url} is signed by an authority that uv does not trust",
         hint="name your authority's file: export SSL_CERT_FILE=/path/ca.pem; "
         "or, where this machine trusts it already: export UV_SYSTEM_CERTS=1",
     )
