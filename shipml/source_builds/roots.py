@@ -58,7 +58,7 @@ class BuildRoots:
             raise UnavailableError(
                 f"{self.base.name if isinstance(self.base, Suite) else self.base.reference} is not Debian's,"
                 " so Debian's compilers do not fit it",
-                hint="choose a base of Debian, such as --base debian:bookworm, or let an engine build: --builder docker",
+                hint="choose a base of Debian: --base debian:bookworm, or let an engine build: --builder docker",
             )
         return found
 
