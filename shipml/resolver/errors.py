@@ -167,7 +167,7 @@ def _spelling(name: str) -> str:
     from shipml.project.corrections.names import nearest_name
 
     near = nearest_name(name)
-    meant = f"did you mean {near}?" if near else f"check how {name} is spelled"
+    meant = f"did you mean {near}?" if near else f"check how {name} is spelled."
     return f"{meant} If it is in a private index: export UV_INDEX=https://…"
 
 
