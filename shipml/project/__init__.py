@@ -35,8 +35,10 @@ from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
+from shipml.project.code.uses import find_uses
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.data.needs import needs_know
 from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.requirements.choose import take
@@ -107,7 +109,8 @@ def read_project(
     running = running_files(code, settings, processes)
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
-    requirements = read_requirements(opened, taken, imports, code)
+    uses = find_uses(folder, running, needs_know)
+    requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
     report_broken(code.broken, surely_running(code, settings, processes), emit)
     lock_text = read_text(folder, LOCK_NAME)
