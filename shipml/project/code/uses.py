@@ -1,7 +1,7 @@
-"""What code does with the packages that it imports, by name and literal arguments: from the syntax tree, nothing is run.
+"""What code does with the packages that it imports, by name and literal arguments: from the syntax tree alone.
 
-`pd.read_excel("a.xls", sheet_name=0)` is the use `pandas.read_excel` with `a.xls` and `sheet_name=0`; `table.to_excel(…)`
-of an unknown object is `.to_excel`.
+`pd.read_excel("a.xls", sheet_name=0)` is the use `pandas.read_excel` with `a.xls` and `sheet_name=0`;
+`table.to_excel(…)` of an unknown object is `.to_excel`.
 """
 
 from __future__ import annotations

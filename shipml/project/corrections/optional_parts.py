@@ -1,4 +1,4 @@
-"""Packages that the code needs for what it does with those that it imports: a backend, a reader of a format, a driver."""
+"""Packages that the code needs for what it does with those that it imports: backends, readers, drivers."""
 
 from __future__ import annotations
 

@@ -61,9 +61,6 @@ _KINDS = {"imports": "import", "calls": "name", "texts": "text"}
 
 
 def _need(entry: dict[str, Any]) -> Need:
-    unknown = entry.keys() - {"add", "instead", "arguments", "unless", "beside", "where", "of", *_KINDS}
-    if unknown:
-        raise ValueError(f"{entry['add']}: {', '.join(sorted(unknown))}")
     names = [name for key in _KINDS for name in entry.get(key, "").split()]
     return Need(
         packages=tuple(entry["add"].split()),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib import resources
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from shipml.project import read_project
 
@@ -41,8 +44,16 @@ PANDAS = "import pandas as pd\n"
             "transformers",
             "torch accelerate",
         ),
-        ("from transformers import TFAutoModel\nTFAutoModel.from_pretrained('x')\n", "transformers==4.30.0", "tensorflow"),
-        ("from transformers import T5Tokenizer as T\nT.from_pretrained('x')\n", "transformers", "sentencepiece protobuf"),
+        (
+            "from transformers import TFAutoModel\nTFAutoModel.from_pretrained('x')\n",
+            "transformers==4.30.0",
+            "tensorflow",
+        ),
+        (
+            "from transformers import T5Tokenizer as T\nT.from_pretrained('x')\n",
+            "transformers",
+            "sentencepiece protobuf",
+        ),
         ("import dask.dataframe as dd\n", "dask", "dask[dataframe]"),
         ("from dask import dataframe\n", "dask[dataframe]", ""),
         (PANDAS + "pd.read_excel('a.xlsx')\n", "pandas", "openpyxl"),
@@ -72,8 +83,7 @@ PANDAS = "import pandas as pd\n"
         (PANDAS + "pd.read_csv('https://example.org/a')\nprint('s3://a')\n", "pandas", ""),
         (PANDAS + "pd.read_sql('select 1', 'sqlite:///a')\n", "pandas", "sqlalchemy"),
         (
-            "import os\nfrom sqlalchemy import create_engine\n"
-            "create_engine(os.getenv('URL', 'postgresql://u:p@db/x'))\n",
+            "import os, sqlalchemy\nsqlalchemy.create_engine(os.getenv('URL', 'postgresql://u:p@db/x'))\n",
             "sqlalchemy",
             "psycopg2-binary",
         ),
@@ -84,7 +94,11 @@ PANDAS = "import pandas as pd\n"
         ("print('postgresql://x')\n", "click", ""),
         ("from pymongo import MongoClient\nMongoClient('mongodb+srv://x')\n", "pymongo==3.12.0", "dnspython"),
         ("from pymongo import MongoClient\nMongoClient('mongodb+srv://x')\n", "pymongo", ""),
-        ("from fastapi import FastAPI, Form, UploadFile\nasync def f(a: UploadFile): ...\n", "fastapi", "python-multipart"),
+        (
+            "from fastapi import FastAPI, Form, UploadFile\nasync def f(a: UploadFile): ...\n",
+            "fastapi",
+            "python-multipart",
+        ),
         ("from fastapi import FastAPI, Form\n", "fastapi", ""),
         ("from fastapi.testclient import TestClient\nTestClient(1)\n", "fastapi", "httpx"),
         ("from fastapi.templating import Jinja2Templates\nJinja2Templates('a')\n", "fastapi", "jinja2"),
@@ -95,7 +109,11 @@ PANDAS = "import pandas as pd\n"
         ("import plotly.express as px\npx.scatter(1, trendline='ols')\n", "plotly numpy", "statsmodels"),
         ("import networkx as nx\nnx.draw(1)\n", "networkx numpy scipy", "matplotlib"),
         ("from networkx.drawing.nx_pydot import to_pydot\nto_pydot(1)\n", "networkx", "pydot"),
-        ("from sklearn.metrics import ConfusionMatrixDisplay as C\nC.from_predictions(1, 2)\n", "scikit-learn", "matplotlib"),
+        (
+            "from sklearn.metrics import ConfusionMatrixDisplay as C\nC.from_predictions(1, 2)\n",
+            "scikit-learn",
+            "matplotlib",
+        ),
         ("from xgboost import XGBClassifier\nXGBClassifier()\n", "xgboost", "scikit-learn"),
         ("import lightgbm as lgb\nlgb.LGBMRegressor()\n", "lightgbm", "scikit-learn"),
         ("from bs4 import BeautifulSoup\nBeautifulSoup('', 'lxml')\n", "beautifulsoup4", "lxml"),
@@ -105,10 +123,33 @@ PANDAS = "import pandas as pd\n"
         ("from torch.utils.tensorboard import SummaryWriter\n", "torch", "tensorboard"),
         ("import xarray as xr\nxr.open_dataset('a.nc')\n", "xarray", "netCDF4"),
         ("import jwt\njwt.decode('x', 'k', algorithms=['RS256'])\n", "pyjwt", "cryptography"),
-        ("from pydantic import BaseModel, EmailStr\nclass A(BaseModel):\n    a: EmailStr\n", "pydantic", "email-validator"),
+        (
+            "from pydantic import BaseModel, EmailStr\nclass A(BaseModel):\n    a: EmailStr\n",
+            "pydantic",
+            "email-validator",
+        ),
         ("from celery import Celery\nCelery('a', broker='redis://x')\n", "celery", "redis"),
     ],
-)  # fmt: skip
+)
 def test_what_code_needs_besides(tmp_path: Path, code: str, listed: str, expected: str) -> None:
     """By calls, arguments, suffixes and URLs; nothing where another package serves as well."""
     assert " ".join(added(tmp_path, code, *listed.split())) == expected
+
+
+def test_each_entry_of_the_table_can_be_met() -> None:
+    """Keys are known, requirements parse, and each entry has evidence of some kind."""
+    text = resources.files("shipml.project.data").joinpath("needs.toml").read_text(encoding="utf-8")
+    known = {"add", "instead", "calls", "imports", "texts", "arguments", "unless", "beside", "where", "of"}
+    for entry in tomllib.loads(text)["need"]:
+        assert entry.keys() <= known
+        assert entry.keys() & {"calls", "imports", "texts"}
+        assert all(Requirement(one) for key in ("add", "of") for one in entry.get(key, "").split())
+
+
+def test_passwords_in_urls_are_not_shown(tmp_path: Path) -> None:
+    """Of a URL that is evidence the scheme alone is said."""
+    (tmp_path / "app.py").write_text("import sqlalchemy\nsqlalchemy.create_engine('postgresql://u:hunter2@db/x')\n")
+    (tmp_path / "requirements.txt").write_text("sqlalchemy\n")
+    requirements = read_project(tmp_path, None).requirements
+    assert requirements is not None
+    assert "hunter2" not in requirements.changes[0].sentence
