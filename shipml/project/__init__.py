@@ -28,6 +28,7 @@ from shipml.facts.project import (
 )
 from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
+from shipml.project.code.data_uses import data_knows, find_data_uses
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
 from shipml.project.code.lfs_pointers import find_lfs_pointers
@@ -109,7 +110,7 @@ def read_project(
     running = running_files(code, settings, processes)
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
-    uses = find_uses(folder, running, needs_know)
+    uses = find_uses(folder, running, lambda kind, name: needs_know(kind, name) or data_knows(kind, name))
     requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
     report_broken(code.broken, surely_running(code, settings, processes), emit)
@@ -129,6 +130,7 @@ def read_project(
         left_out=tuple(found.left_out),
         ignored=tuple(found.ignored),
         written_files=code.written,
+        data=find_data_uses(folder, uses, paths),
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
