@@ -7,7 +7,7 @@ import zipfile
 from pathlib import PurePosixPath
 
 from shipml.errors import UntrustedInputError
-from shipml.facts.data import DataFile, DataPin
+from shipml.facts.data import HUB_HOME, DataFile, DataPin
 from shipml.facts.plan import LayerPlan, Plan
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
@@ -16,7 +16,7 @@ from shipml.store.layers import cached_layer, layer_key
 
 __all__ = ["data_layer"]
 
-_RECIPE = "1"
+_RECIPE = "2"
 _UNPACKED_BYTES = 4 << 30
 _MOST_FILES = 200_000
 
@@ -86,9 +86,10 @@ def _unpack(writer: LayerWriter, archive: zipfile.ZipFile, file: DataFile, made:
 
 
 def _folders(writer: LayerWriter, path: str, made: set[str]) -> None:
-    """The folders above `path`; anybody may write in them, as libraries keep more there."""
+    """The folders above `path`: libraries write into the Hub's cache, and NLTK trusts none that others may write."""
     for at, char in enumerate(path):
         folder = path[:at]
         if char == "/" and folder not in {"", "/opt"} and folder not in made:
-            writer.directory(folder.lstrip("/"), mode=0o777)
+            mode = 0o777 if folder == HUB_HOME or folder.startswith(f"{HUB_HOME}/") else 0o755
+            writer.directory(folder.lstrip("/"), mode=mode)
             made.add(folder)
