@@ -12,8 +12,10 @@ from typing import Any, TypeAlias
 
 from shipml.bases.allowed import allowed, require_allowed
 from shipml.bases.choose import hub_python, named_image, obstacles, pin
+from shipml.data_files import find_data, with_wheels
 from shipml.errors import ConfigurationError, ImportCheckError, PlanError, UsageError
 from shipml.events import Notice
+from shipml.facts.data import DataOutcome
 from shipml.facts.plan import Base, Decision, ImageBasePin
 from shipml.facts.project import Settings
 from shipml.facts.pythons import ImagePython, Suite
@@ -66,6 +68,8 @@ class Prepared:
     base: Base
     resolved: Lock
     """As a lock file has it: with sources."""
+    data: DataOutcome = DataOutcome()
+    """That the code reads and no package brings."""
     lesson_key: str = ""
     """Under which it is kept what earlier builds taught."""
 
@@ -88,6 +92,7 @@ def plan_of(request: PlanRequest, prepared: Prepared) -> Plan:
         candidate=prepared.candidate,
         platform=prepared.platform,
         options=options,
+        data=prepared.data,
     )
 
 
@@ -149,6 +154,8 @@ def prepare(
             accelerator=accelerator,
         )
         candidate, resolved, lock = _resolved(session, resolve, request, project, image, to_look=to_look)
+        data = find_data(project, lock, session=session, to_look=to_look)
+        lock = with_wheels(lock, data.wheels)
         if _pins_base(lock, project, request):
             base = lock.base
         else:
@@ -161,7 +168,7 @@ def prepare(
     if base is None:
         raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
     require_allowed(base.reference, project.settings)
-    return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
+    return Prepared(project, platform, candidate, lock, base, resolved, data.outcome, lesson_key)
 
 
 def _require_content(session: Session, project: Project, request: PlanRequest) -> None:

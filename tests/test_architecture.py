@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("azure",),
     ("session",),
     ("images", "wheels"),
-    ("debian", "lock", "runtimes"),
+    ("data_files", "debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),
     ("report", "source_builds"),
     ("inspection", "outcome", "prepare"),

@@ -12,6 +12,7 @@ from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
 from shipml.build.compiling import Compiler, compiler_for
 from shipml.build.config import config_bytes
+from shipml.data_files.layer import data_layer
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, StepProgressed, ignore
 from shipml.facts.plan import (
@@ -63,6 +64,8 @@ class EmbeddedBuilder:
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
             base = pool.submit(base_layers, plan.base, session=replace(self._session, emit=emit))
             packages = self._wheel_layers(plan, emit)
+            session = replace(self._session, emit=emit)
+            data = [data_layer(plan, layer, session=session) for layer in plan.layers if layer.kind == "data"]
             application = [
                 application_layer(plan, layer, context.folder, self._session.store)
                 for layer in plan.layers
@@ -70,7 +73,7 @@ class EmbeddedBuilder:
             ]
             if not base.done():
                 emit(StepProgressed("layers", 0, None, "items", "waiting for the base"))
-            layers = [*base.result(), *packages, *application]
+            layers = [*base.result(), *packages, *data, *application]
         return assemble_image(config_bytes(plan, layers), layers)
 
     def _wheel_layers(self, plan: Plan, emit: Emit) -> list[LayerValue]:

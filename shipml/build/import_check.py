@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 
 from shipml import runtimes
+from shipml.build.import_demands import demand_of
 from shipml.errors import ImportCheckError, UnavailableError
 from shipml.events import (
     Emit,
@@ -155,13 +156,26 @@ def check_imports(
                 hint="see what it prints: shipml run -- python -c 'import MODULE'; or build with --no-check",
             )
         running.detail = _summary(len(wanted), len(failures))
+    demands = [one for one in failures if demand_of(one.error, one.text, one.module.name) is not None]
+    _say_demands(demands, emit)
+    failures = [one for one in failures if one not in demands]
     if failures:
         raise _error([replace(one, is_standard=one.module in standard) for one in failures])
+    if demands:
+        return True
     if imports:
         store.keep_fact(_FACT, key, value=True)
     for tried in unknown:
         store.keep_fact(_STANDARD_FACT, tried, value=True)
     return True
+
+
+def _say_demands(failures: Sequence[ImportFailure], emit: Emit) -> None:
+    """Say what imports want that an image cannot bring by itself: no version of a package helps there."""
+    for one in failures:
+        if demand := demand_of(one.error, one.text, one.module.name):
+            what = f"{one.module.source} imports {one.module.name}, which wants {demand.wants}"
+            emit(Notice(f"{what} ({one.error}: {one.text}); {demand.remedy}", "warning"))
 
 
 def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
+from shipml.facts.data import DataPin
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
@@ -205,9 +206,9 @@ class GeneratedFile:
 class LayerPlan:
     """One layer: what goes into it. Layers are planned oldest first."""
 
-    kind: Literal["base", "system", "wheel", "packages", "weights", "application"]
+    kind: Literal["base", "system", "wheel", "packages", "data", "weights", "application"]
     members: tuple[str, ...]
-    """Wheels: `name==version`; files: their paths; Debian packages: `name=version`."""
+    """Wheels: `name==version`; files: their paths; Debian packages: `name=version`; data: `kind name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +277,8 @@ class Plan:
     """The user's home folder, to be made where the base does not have it; anybody may write there."""
     generated: tuple[GeneratedFile, ...] = ()
     """Files beside the application's, sorted by path: the project's metadata and commands, what starts programs."""
+    data: tuple[DataPin, ...] = ()
+    """That the code reads and no package brings; sorted."""
     created_at: str = "1970-01-01T00:00:00Z"
     """RFC 3339, for config and label; SOURCE_DATE_EPOCH or the commit time."""
     modified_at_seconds: int = 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from shipml.facts.data import DataUse
 from shipml.facts.dockerfile import FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import (
     ApplicationFile,
@@ -227,6 +228,8 @@ class Project:
     """(path, `FILE:LINE`) of files that the code writes, where a literal names them, in the order of the code."""
     secrets: tuple[FoundSecret, ...] = ()
     """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
+    data: tuple[DataUse, ...] = ()
+    """That the code reads and no package brings; sorted."""
     models: tuple[ModelFile, ...] = ()
     """The trained models that say what made them, sorted by path."""
     lfs_pointers: tuple[LfsPointer, ...] = ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from shipml.errors import ConfigurationError, PlanError
+from shipml.facts.data import DataOutcome
 from shipml.facts.plan import (
     NONROOT_HOME,
     PREFIX,
@@ -55,6 +56,7 @@ def make_plan(
     candidate: PythonCandidate,
     platform: Platform,
     options: PlanOptions = PlanOptions(),
+    data: DataOutcome = DataOutcome(),
 ) -> Plan:
     """The plan: what will be built, and why.
 
@@ -65,6 +67,7 @@ def make_plan(
         candidate: the suite that was taken.
         platform: what is built for.
         options: what was asked for besides.
+        data: that the code reads and no package brings.
 
     Raises:
         PlanError: nothing to run, or what is to be run needs a shell.
@@ -78,7 +81,9 @@ def make_plan(
     generated = tuple(
         sorted({file.path: file for file in (*launchers(command.arguments), *installed, *account.files)}.values())
     )
-    layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated or account.home))
+    layers = plan_layers(
+        base, lock.wheels, project.files, data=data.pins, has_generated=bool(generated or account.home)
+    )
     timing = _timing(project, options)
     smoke = replace(_smoke(project, command), calls_nothing=_calls_nothing(project, command))
     exposed = followed.exposed_ports if followed else ()
@@ -96,7 +101,7 @@ def make_plan(
         layers=layers,
         command=command.arguments[command.entrypoint_words :],
         entrypoint=command.arguments[: command.entrypoint_words],
-        environment=_environment(project, command, base, account),
+        environment=_environment(project, command, base, account, data.environment),
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
         user=account.user,
@@ -105,11 +110,19 @@ def make_plan(
         places=project.places,
         folders=tuple(sorted(set(followed.folders))) if followed else (),
         generated=generated,
+        data=data.pins,
         created_at=timing.created_at,
         modified_at_seconds=options.source_date_epoch_seconds or 0,
         smoke=smoke,
         decisions=decisions(
-            project, lock=lock, base=base, candidate=candidate, command=command, layers=_counts(layers), timing=timing
+            project,
+            lock=lock,
+            base=base,
+            candidate=candidate,
+            command=command,
+            layers=_counts(layers),
+            timing=timing,
+            data=data,
         ),
     )
 
@@ -165,7 +178,9 @@ def _tidied(text: str) -> str:
     return "/".join(part for part in tidied if part)
 
 
-def _environment(project: Project, command: Command, base: Base, account: Account) -> tuple[tuple[str, str], ...]:
+def _environment(
+    project: Project, command: Command, base: Base, account: Account, of_data: Iterable[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
     """The image's variables: the base's own, ours, the command's, the settings', each over those before."""
     inherited = dict(base.environment) if isinstance(base, ImageBasePin) else {}
     if isinstance(base, ImageBasePin) and not project.settings.user:
@@ -176,7 +191,7 @@ def _environment(project: Project, command: Command, base: Base, account: Accoun
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
-    environment |= account.environment | dict(command.environment)
+    environment |= account.environment | dict(of_data) | dict(command.environment)
     if project.requirements is not None and project.requirements.source_folders:
         folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
         known = [path for path in (environment.get("PYTHONPATH"),) if path]
@@ -231,12 +246,14 @@ def _counts(layers: Sequence[LayerPlan]) -> str:
     large = sum(layer.kind == "wheel" for layer in layers)
     small = sum(len(layer.members) for layer in layers if layer.kind == "packages")
     weights = sum(layer.kind == "weights" for layer in layers)
+    data = sum(len(layer.members) for layer in layers if layer.kind == "data")
     kinds = {layer.kind for layer in layers}
     parts = [
         "base" if "base" in kinds else "",
         "system libraries" if "system" in kinds else "",
         f"{large} large wheel{'s' * (large != 1)}" if large else "",
         f"{small} smaller package{'s' * (small != 1)}" if small else "",
+        f"{data} set{'s' * (data != 1)} of data" if data else "",
         f"{weights} large file{'s' * (weights != 1)}" if weights else "",
         "application" if "application" in kinds else "",
     ]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shipml.facts.data import DataOutcome
 from shipml.facts.dockerfile import UnsupportedInstruction
 from shipml.facts.plan import (
     USER_ID,
@@ -44,6 +45,7 @@ def decisions(
     command: Command,
     layers: str,
     timing: Timing,
+    data: DataOutcome = DataOutcome(),
 ) -> tuple[Decision, ...]:
     """All decisions, each with its reason."""
     return (
@@ -53,6 +55,7 @@ def decisions(
         *_dependencies(project, lock),
         *_system_packages(base),
         *_files(project),
+        *_data(data),
         *(
             Decision("secret", one.source, f"{one.kind}: push refuses it; its hash is {one.fingerprint}")
             for one in project.secrets
@@ -146,6 +149,18 @@ def _files(project: Project) -> Iterator[Decision]:
     for reason, paths in sorted(by_reason.items()):
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         yield Decision("left out", ", ".join(paths[:_SHOWN]) + more, f"{_clause(reason)}; the setting include keeps it")
+
+
+def _data(data: DataOutcome) -> Iterator[Decision]:
+    """What the code reads and no package brings."""
+    for pin in data.pins:
+        yield Decision("data", f"{pin.name}, {_size(pin.size_bytes)}", pin.because)
+    for use, size_bytes in data.planned:
+        size = f", {_size(size_bytes)}" if size_bytes else ""
+        yield Decision("data", f"{use.title}{size}", f"{use.source} reads it: `shipml build` fetches it")
+    for use, because, command in data.missing:
+        what = f"{use.source} reads it, and it is not in the image: {because}; to add it: {command}"
+        yield Decision("missing data", use.title, what, "warning" if use.at_start else "")
 
 
 def _shown_path(path: str) -> str:

@@ -28,6 +28,7 @@ from shipml.facts.project import (
 )
 from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
+from shipml.project.code.data_uses import data_knows, find_data_uses
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
 from shipml.project.code.lfs_pointers import find_lfs_pointers
@@ -35,8 +36,10 @@ from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
+from shipml.project.code.uses import find_uses
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.data.needs import needs_know
 from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.folder import require_folder
@@ -106,7 +109,8 @@ def read_project(
     running = running_files(code, settings, processes)
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
-    requirements = read_requirements(opened, taken, imports, code)
+    uses = find_uses(folder, running, lambda kind, name: needs_know(kind, name) or data_knows(kind, name))
+    requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
     report_broken(code.broken, surely_running(code, settings, processes), emit)
     lock_text = read_text(folder, LOCK_NAME)
@@ -125,6 +129,7 @@ def read_project(
         left_out=tuple(found.left_out),
         ignored=tuple(found.ignored),
         written_files=code.written,
+        data=find_data_uses(folder, uses, paths),
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),

@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -32,6 +32,7 @@ _TAIL_BYTES = 64 << 10
 _SEARCHED_BYTES = 1 << 20
 _LAST_LINE_LIMIT = 300
 _SEARCH_SECONDS = 10.0
+_WORDS = re.compile(r"[A-Za-z]{3}")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s.*)?$")
 _LOADER = re.compile(r"error while loading shared libraries: .*|exec format error.*", re.IGNORECASE)
 _EXIT_CODES: Mapping[int, str] = {
@@ -207,11 +208,18 @@ def _last_words(text: str) -> str:
     """What the program itself gives as the reason: the last line of its last traceback, or the loader's complaint."""
     _, found, trace = text.rpartition("Traceback (most recent call last):\n")
     if found:
-        for line in trace.splitlines():
+        lines = trace.splitlines()
+        for number, line in enumerate(lines):
             if _EXCEPTION.match(line):
-                return line[:_LAST_LINE_LIMIT].rstrip(" .")
+                more = _telling(lines[number + 1 :]) if line.rstrip().endswith(":") else ""
+                return f"{line.rstrip()} {more}"[:_LAST_LINE_LIMIT].rstrip(" .")
     complaints = _LOADER.findall(text)
     return complaints[-1][:_LAST_LINE_LIMIT] if complaints else ""
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The first line with words: some messages begin with rows of asterisks, or with nothing."""
+    return next((line.strip() for line in lines if _WORDS.search(line)), "")
 
 
 def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:

@@ -44,7 +44,7 @@ from shipml.wheels.splice import (
 
 __all__ = ["LayerRequest", "are_known", "layer", "layers"]
 
-LayerKind: TypeAlias = Literal["base", "system", "wheel", "packages", "weights", "application"]
+LayerKind: TypeAlias = Literal["base", "system", "wheel", "packages", "data", "weights", "application"]
 LayerRequest: TypeAlias = tuple[LayerKind, Sequence[LockedWheel]]
 """What kind of layer, and the wheels in it."""
 

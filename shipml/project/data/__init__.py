@@ -41,6 +41,8 @@ class ModuleNames:
     """Module (dotted for parts of namespaces) → distributions, the preferred one first; () where no index has it."""
     brings: Mapping[str, frozenset[str]]
     """Distribution → what it surely depends on; all normalised."""
+    equal: tuple[frozenset[str], ...] = ()
+    """Distributions that have the same modules: one stands for the others; normalised."""
 
     def distributions(self, name: str, members: tuple[str, ...] = ()) -> tuple[str, ...] | None:
         """Of the module `name`, from which `members` are imported; None: not known, (): no index has any."""
@@ -70,6 +72,7 @@ def module_names() -> ModuleNames:
         brings={
             normalised(name): frozenset(normalised(one) for one in brought) for name, brought in table["brings"].items()
         },
+        equal=tuple(frozenset(map(normalised, names.split())) for names in table["equal"]["names"]),
     )
 
 

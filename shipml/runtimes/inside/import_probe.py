@@ -10,7 +10,7 @@ import importlib
 import json
 import sys
 
-__all__ = ["MARK", "check", "failure", "main", "say"]
+__all__ = ["MARK", "check", "failure", "main", "say", "telling_line"]
 
 MARK = "\x1eshipml-import "
 _TEXT_LIMIT = 500
@@ -24,9 +24,15 @@ def say(answer: dict[str, str]) -> None:
         stream.flush()
 
 
+def telling_line(text: str) -> str:
+    """The first line with words: some messages begin with rows of asterisks, or with nothing."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if sum(char.isalpha() for char in line) > 2), "".join(lines[:1]))  # noqa: PLR2004
+
+
 def failure(error: BaseException) -> dict[str, str]:
     """An exception as an answer's fields."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    first = telling_line(str(error))
     missing = str(getattr(error, "name", None) or "")
     return {"error": type(error).__name__, "text": first[:_TEXT_LIMIT], "missing": missing}
 
