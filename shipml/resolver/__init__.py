@@ -30,7 +30,7 @@ from shipml.text import counted
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 7
+RECIPE = 8
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from shipml.errors import ResolutionError
 from shipml.events import Emit
@@ -28,12 +27,12 @@ from shipml.resolver.model_evidence import (
 )
 from shipml.resolver.pins import (
     corrected,
-    known_floors,
     known_pins,
     nearest_newer,
 )
 from shipml.resolver.pytorch_index import PyTorchIndex, without_pytorch_sources
-from shipml.resolver.release_lookup import survey_floors, survey_pins
+from shipml.resolver.ranges import dated_ceilings, dated_floors
+from shipml.resolver.release_lookup import survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
 
@@ -117,31 +116,27 @@ def examine_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
     chosen = [Decision("version", str(pin), _of_model(work.project, pin)) for pin in pins if not pin.declared]
     work.decisions, work.changes = (*work.said.decisions, *chosen), work.said.changes
     work.survey, work.overrides = Survey(), ()
-    if not pins:
-        return
     options = work.declared.options
     try:
+        if not pins:
+            work.survey = _of_ranges(work)
+            return
         work.survey = survey_pins(work.uv, pins, options)
         if work.survey.missing:
             correction = corrected(work.uv, work.survey, options, work.candidates[0].suite)
             work.overrides, work.changes = correction.overrides, (*work.changes, *correction.changes)
             work.survey = survey_pins(work.uv, correction.pins, options)
-        work.survey = replace(work.survey, floors=tuple(_floors(work)))
+        work.survey = replace(work.survey, floors=tuple(dated_floors(work.uv, work.declared)))
     except UvError as error:
         problem = explain(error.stderr, work.candidates[0].suite, work.platform, work.declared)
         if not isinstance(problem, ResolutionError):
             raise problem from error
 
 
-def _floors(work: Work) -> Iterator[tuple[Pin, datetime]]:
-    """When the oldest releases that the requirements allow were uploaded."""
-    floors = known_floors(work.declared)
-    if not floors:
-        return
-    pins = {pin.name: pin for pin in floors.values()}
-    for name, release in survey_floors(work.uv, floors, work.declared.options).items():
-        if release.uploaded_at is not None:
-            yield replace(pins[name], version=release.version), release.uploaded_at
+def _of_ranges(work: Work) -> Survey:
+    """What ranges say of the project's time, where nothing is pinned."""
+    ceilings = tuple(dated_ceilings(work.uv, work.declared))
+    return Survey(ceilings=ceilings, floors=tuple(dated_floors(work.uv, work.declared)) if ceilings else ())
 
 
 def _of_model(project: Project, pin: Pin) -> str:

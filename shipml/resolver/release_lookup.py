@@ -18,7 +18,7 @@ from shipml.facts.releases import (
 from shipml.resolver.errors import is_about_packages
 from shipml.resolver.uv import Uv, UvError
 
-__all__ = ["nearest_versions", "newest_source", "survey_floors", "survey_pins"]
+__all__ = ["nearest_versions", "newest_source", "series", "survey_ceilings", "survey_floors", "survey_pins"]
 
 _LEAST_PYTHON = "3.8"
 _NO_VERSION = re.compile(r"there (?:is no version|are no versions) of (?P<name>[\w.-]+)(?:==(?P<version>[^\s,]+))?")
@@ -77,6 +77,37 @@ def survey_floors(uv: Uv, floors: Mapping[str, Pin], options: Sequence[str]) -> 
     except UvError:
         return {}
     return {name: release for name, release in _releases(document, {}) if name in pins}
+
+
+def survey_ceilings(uv: Uv, ceilings: Mapping[str, Pin], options: Sequence[str]) -> dict[str, Release]:
+    """The newest releases that ranges allow, where newer ones exist; what the index lacks is left out.
+
+    Args:
+        uv: of the project.
+        ceilings: by the requirement as it is written, what stands for it.
+        options: the lines that name indexes.
+    """
+    allowed = _newest(uv, list(ceilings), options)
+    newest = _newest(uv, [pin.name for pin in ceilings.values() if pin.name in allowed], options)
+    return {name: one for name, one in allowed.items() if name in newest and newest[name].version != one.version}
+
+
+def _newest(uv: Uv, lines: Sequence[str], options: Sequence[str]) -> dict[str, Release]:
+    """The newest releases that fit some Python, by name."""
+    if not lines:
+        return {}
+    try:
+        document = uv.files_of(
+            lines, options, "--universal", "--python-version", _LEAST_PYTHON, "--prerelease", "disallow"
+        )
+    except UvError:
+        return (
+            {}
+            if len(lines) == 1
+            else {name: one for line in lines for name, one in _newest(uv, [line], options).items()}
+        )
+    dated = [one for one in _releases(document, {}) if one[1].uploaded_at is not None]  # one for each group of Pythons
+    return dict(sorted(dated, key=lambda one: str(one[1].uploaded_at)))
 
 
 def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> tuple[str, ...]:
