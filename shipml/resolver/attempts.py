@@ -17,7 +17,7 @@ from shipml.errors import ResolutionError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Decision, LockedSource, LockedWheel
 from shipml.facts.project import Lock, Project, RefusedPython
-from shipml.facts.pythons import PythonBase
+from shipml.facts.pythons import PythonBase, Suite
 from shipml.facts.releases import Survey, cutoff
 from shipml.facts.requirements import Correction
 from shipml.http import HttpClient
@@ -50,6 +50,7 @@ from shipml.resolver.integrity import with_stated_files
 from shipml.resolver.model_evidence import model_pins
 from shipml.resolver.prereleases import resolved
 from shipml.resolver.release_lookup import newest_source
+from shipml.resolver.sliding import without_slides
 from shipml.resolver.sources import Sources
 from shipml.resolver.strategies import Failure, Strategy, because_of, lacking_in, refuse_neighbour
 from shipml.resolver.uv import Question, Uv, UvError
@@ -58,7 +59,7 @@ from shipml.store import Store
 __all__ = ["Found", "find_lock"]
 
 _OBSTACLE_HINT = "name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST; or another Python: --python"
-_PYTHONS_FROM_SOURCE = 3
+_PYTHONS_FROM_SOURCE = 4
 _MOST_ROUNDS = 12
 """As often as packages without wheels come to light one after the other in one attempt."""
 
@@ -180,7 +181,7 @@ def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterat
 
 
 def _ordered(work: Work, strategy: Strategy) -> Sequence[PythonCandidate]:
-    """The Pythons; where sources count, a few: those for which the fewest pins must be built, old ones first.
+    """The Pythons; where sources count, a few: those with the fewest pins to build, Debian's own, old ones first.
 
     What has no wheel for any Python is old, and builds on the Pythons that it knew.
     """
@@ -190,9 +191,10 @@ def _ordered(work: Work, strategy: Strategy) -> Sequence[PythonCandidate]:
     return [one for one in by_need if not work.obstacle(one.suite)][:_PYTHONS_FROM_SOURCE]
 
 
-def _order_from_source(work: Work, candidate: PythonCandidate) -> tuple[int, bool, int]:
+def _order_from_source(work: Work, candidate: PythonCandidate) -> tuple[int, bool, bool, int]:
     lacking = _without_wheel(work.survey, candidate.suite, work.platform)
-    return len(lacking), bool(candidate.instead_of), int(candidate.suite.python.partition(".")[2])
+    is_foreign = not (isinstance(candidate.suite, Suite) and candidate.suite.stable)
+    return len(lacking), bool(candidate.instead_of), is_foreign, int(candidate.suite.python.partition(".")[2])
 
 
 def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
@@ -264,7 +266,7 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
 
     base = question.base
     try:
-        question, document = resolved(work.uv, question)
+        question, document = without_slides(work.uv, *resolved(work.uv, question), work.survey)
         held = hold_back(work.uv, question, document, work.survey)
         fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:
@@ -277,7 +279,10 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
     decisions = (*fitted.decisions, *held.decisions)
     if built:
         names = ", ".join(f"{one.name}=={one.version}" for one in built)
-        decisions = (*decisions, Decision("from source", names, f"there is no wheel for Python {base.python}"))
+        decisions = (
+            *decisions,
+            Decision("from source", names, f"there is no wheel for Python {base.python}", "source"),
+        )
     return Lock(
         wheels,
         base.name,
