@@ -17,7 +17,8 @@ from shipml.events import Emit, Notice
 from shipml.facts.plan import Decision, LockedSource
 from shipml.facts.project import Lock, Project, RefusedPython
 from shipml.facts.pythons import PythonBase, Suite
-from shipml.facts.releases import Survey, cutoff
+from shipml.facts.releases import Pin, Survey, cutoff
+from shipml.facts.requirements import Learned
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -94,8 +95,8 @@ def find_lock(
     apply_pytorch(work)
     moment = now or datetime.now(UTC)
     open_pins = model_pins(project)
-    for chosen_versions in model_strategies(work, open_pins):
-        examine_pins(work, chosen_versions)
+    for learned, chosen_versions in _strengths(work, open_pins):
+        examine_pins(work, chosen_versions, learned)
         failures: list[Failure] = []
         found = _first(work, moment, failures)
         if found is not None:
@@ -104,6 +105,12 @@ def find_lock(
             words = ", ".join(f"{pin.source}: {pin}" for pin in chosen_versions)
             emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
     raise cause(work, failures[0].refusals, failures[-1].refusals)
+
+
+def _strengths(work: Work, of_models: tuple[Pin, ...]) -> Iterator[tuple[tuple[Learned, ...], tuple[Pin, ...]]]:
+    """What failed imports taught with each version that the models may want; then the same without what was taught."""
+    for learned in dict.fromkeys((work.declared.learned_bounds, ())):
+        yield from ((learned, chosen) for chosen in model_strategies(work, of_models))
 
 
 def _first(work: Work, now: datetime, failures: list[Failure]) -> Found | None:
@@ -196,7 +203,8 @@ def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
     )
     revision = work.project.revision
     committed_at = None if revision is None else datetime.fromtimestamp(revision.committed_at_seconds, UTC)
-    return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
+    past_first = work.declared.is_of_its_commit
+    return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed, past_first=past_first)
 
 
 def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock:

@@ -12,7 +12,7 @@ from shipml.facts.plan import Decision
 from shipml.facts.project import Project
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import Pin, Survey
-from shipml.facts.requirements import Correction, Requirements
+from shipml.facts.requirements import Correction, Learned, Requirements
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -107,14 +107,18 @@ def model_strategies(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, .
     yield ()
 
 
-def examine_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
-    """Find out what there is of the pins; what never existed is replaced by its neighbour, or named."""
+def examine_pins(work: Work, of_models: tuple[Pin, ...], learned: tuple[Learned, ...]) -> None:
+    """Find out what there is of the pins; what never existed is replaced by its neighbour, or named.
+
+    `learned` are upper ends that failed imports taught.
+    """
     named = known_pins(work.declared)
     taken = {pin.name for pin in named}
     pins = (*named, *(pin for pin in of_models if pin.name not in taken))
-    work.constraints = (*work.bounds, *(str(pin) for pin in pins if not pin.declared))
+    work.constraints = (*work.bounds, *(one.line for one in learned), *(str(pin) for pin in pins if not pin.declared))
     chosen = [Decision("version", str(pin), _of_model(work.project, pin)) for pin in pins if not pin.declared]
-    work.decisions, work.changes = (*work.said.decisions, *chosen), work.said.changes
+    held = [Decision("held back", one.line, one.because) for one in learned]
+    work.decisions, work.changes = (*work.said.decisions, *chosen, *held), work.said.changes
     work.survey, work.overrides = Survey(), ()
     options = work.declared.options
     try:

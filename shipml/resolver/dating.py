@@ -29,7 +29,9 @@ class Dating:
         return "today's index" if self.as_of is None else f"the index as of {self.as_of:%Y-%m-%d}"
 
 
-def datings(survey: Survey, *, now: datetime, committed_at: datetime | None, fixed: bool) -> tuple[Dating, ...]:
+def datings(
+    survey: Survey, *, now: datetime, committed_at: datetime | None, fixed: bool, past_first: bool = False
+) -> tuple[Dating, ...]:
     """The ways in which the index is asked, in this order.
 
     A range with an upper end (`numpy<2`) in a project that is still worked on may be a repair of today: then today's
@@ -40,11 +42,14 @@ def datings(survey: Survey, *, now: datetime, committed_at: datetime | None, fix
         now: the present.
         committed_at: when the project was last changed, as git says.
         fixed: whether the user has told uv a date: then nobody else decides.
+        past_first: whether today's packages are known to fail.
     """
     today = Dating(None, "")
     if fixed:
         return (today,)
     past = list(_past(survey, now, committed_at))
+    if past_first:
+        return (*past, today)
     newest = survey.newest_upload
     is_tended = committed_at is not None and now - committed_at <= OLD_PINS
     if newest is not None and now - newest[1] > OLD_PINS and not (is_tended and not survey.has_dated_pins):

@@ -103,18 +103,24 @@ def survey_ceilings(uv: Uv, ceilings: Mapping[str, Pin], options: Sequence[str])
     return {name: one for name, one in allowed.items() if name in newest and newest[name].version != one.version}
 
 
-def newest_releases(uv: Uv, lines: Sequence[str], options: Sequence[str], *arguments: str) -> dict[str, Release]:
+def newest_releases(
+    uv: Uv, lines: Sequence[str], options: Sequence[str], *arguments: str, python: str = _LEAST_PYTHON
+) -> dict[str, Release]:
     """The newest stable releases that fit some Python, by name; what the index lacks, or does not date, is left out."""
     if not lines:
         return {}
     try:
         document = uv.files_of(
-            lines, options, "--universal", "--python-version", _LEAST_PYTHON, "--prerelease", "disallow", *arguments
+            lines, options, "--universal", "--python-version", python, "--prerelease", "disallow", *arguments
         )
     except UvError:
         if len(lines) == 1:
             return {}
-        return {name: one for line in lines for name, one in newest_releases(uv, [line], options, *arguments).items()}
+        return {
+            name: one
+            for line in lines
+            for name, one in newest_releases(uv, [line], options, *arguments, python=python).items()
+        }
     dated = [one for one in releases_of(document) if one[1].uploaded_at is not None]  # one for each group of Pythons
     return dict(sorted(dated, key=lambda one: str(one[1].uploaded_at)))
 
