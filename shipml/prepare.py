@@ -36,14 +36,15 @@ from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
 from shipml.plan.command import Command, choose_command, needs_shell
 from shipml.plan.completing import complete
 from shipml.plan.lessons import (
-    Failed,
     Lesson,
     heed,
 )
 from shipml.project import read_outline, read_project
 from shipml.project.folder import require_project_folder
-from shipml.resolver import inputs_digest, resolve_first
+from shipml.resolver import UV_CACHE, inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
+from shipml.resolver.teaching import teach
+from shipml.resolver.uv import Uv
 from shipml.session import Session
 from shipml.text import counted, size_text
 from shipml.wheels.facts import are_known
@@ -52,7 +53,7 @@ __all__ = ["PlanRequest", "Prepared", "each_platform", "learn", "plan_of", "plat
 
 _READ_TO_LOOK_BYTES = 128 << 20
 """What a plan downloads at most to see which libraries wheels need; a build reads all."""
-_LESSON_FACT = "lesson-1"
+_LESSON_FACT = "lesson-2"
 _SHOWN = 5
 
 
@@ -237,19 +238,19 @@ def each_platform(request: PlanRequest) -> tuple[PlanRequest, ...]:
 
 def learn(session: Session, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
     """Whether a failed import check teaches how the next attempt goes otherwise; what it teaches is kept."""
+    project = prepared.project
+    if _is_strict(request, project) or request.upgrade or prepared.lock.source:
+        return False
     known = Lesson.from_json(session.store.fact(_LESSON_FACT, prepared.lesson_key))
-    lesson = lessons.learn((Failed(*failure) for failure in error.failures), known)
-    python_is_set = lesson is not None and lesson.below != known.below and not prepared.candidate.open
-    if (
-        lesson is None
-        or python_is_set
-        or _is_strict(request, prepared.project)
-        or request.upgrade
-        or prepared.lock.source
-    ):
+    lesson = lessons.learn(error.failures, known, is_open=prepared.candidate.open)
+    if lesson is None:
+        uv = Uv(project.folder, session.store.home / UV_CACHE)
+        lesson = teach(error.failures, known, project=project, lock=prepared.lock, uv=uv)
+    if lesson is None:
         return False
     session.store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
-    session.emit(Notice(f"{lesson.source}: {lesson.because}; the image is built again with a change", "warning"))
+    for source, because in lesson.news(known):
+        session.emit(Notice(f"{source}: {because}; the image is built again with a change", "warning"))
     return True
 
 

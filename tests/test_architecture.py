@@ -21,6 +21,7 @@ MODULES = {
 """Every module by its name."""
 
 FLOORS: tuple[tuple[str, ...], ...] = (
+    ("failed_imports",),
     ("errors", "events", "folders", "reading", "text"),
     ("oci", "workers"),
     ("facts", "store"),
@@ -50,6 +51,7 @@ PURE = (
     "shipml.oci.manifest",
     "shipml.oci.reference",
     "shipml.errors",
+    "shipml.failed_imports",
     "shipml.text",
 )
 """All of shipml that plan/ and facts/ may import."""

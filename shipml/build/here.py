@@ -26,8 +26,8 @@ from shipml.text import counted
 
 __all__ = ["Built", "build_here"]
 
-_ATTEMPTS = 3
-"""The first, and one for each lesson that there can be: another Python, another package."""
+_ATTEMPTS = 6
+"""The first, and one for each lesson that there can be: another Python, another package, three times other versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import Any
 
 from shipml import runtimes
 from shipml.build.import_demands import demand_of
@@ -21,6 +22,7 @@ from shipml.events import (
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.pythons import HUB_PYTHONS, SUITES
 from shipml.facts.requirements import ImportedModule
+from shipml.failed_imports import FailedImport, Trace
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import KIND, canonical_json
@@ -53,6 +55,8 @@ class ImportFailure:
     """The module that was not found."""
     is_standard: bool = False
     """Whether it is the standard library's."""
+    traces: tuple[Trace, ...] = ()
+    """The exception, then those that led to it."""
 
     @property
     def sentence(self) -> str:
@@ -203,7 +207,12 @@ def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> I
                 error, _, why = ending.partition(" ")
                 yield ImportFailure(module, error, why)
         elif "error" in answer:
-            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"])
+            traces = tuple(_trace(one) for one in answer["traces"])
+            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"], traces=traces)
+
+
+def _trace(answer: Mapping[str, Any]) -> Trace:
+    return Trace(answer["error"], answer["text"], tuple(answer["packages"]), tuple(answer["named"]))
 
 
 def _below_application(image: Image) -> list[str]:
@@ -213,7 +222,9 @@ def _below_application(image: Image) -> list[str]:
 
 def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
     first, *others = failures
-    told = tuple((one.module.source, one.module.name, one.text, one.missing) for one in failures)
+    told = tuple(
+        FailedImport(one.module.source, one.module.name, one.text, one.missing, one.traces) for one in failures
+    )
     if not others:
         return ImportCheckError(first.sentence, hint=f"{first.remedy}; without this check: --no-check", failures=told)
     shown = [f"  {failure.sentence}" for failure in failures[:_SHOWN]]

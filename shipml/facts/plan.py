@@ -39,7 +39,7 @@ NONROOT_HOME = "/home/nonroot"
 """That user's home in the image."""
 
 
-DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "tried", "warning"]
+DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "source", "tried", "warning"]
 
 
 @dataclass(frozen=True, slots=True)

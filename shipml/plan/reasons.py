@@ -77,6 +77,8 @@ def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
         reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
     if lock.wheels:
         reason += " for which every package has a wheel"
+    if built := next((one.value for one in lock.decisions if one.kind == "source"), ""):
+        reason = f"{built} must be built, for which Debian's oldest Python comes first"
     if lock.source:
         reason = f"{lock.source} is for it"
     refused = [f"{one.python}: {one.because}" for one in lock.refused]

@@ -41,7 +41,7 @@ def late_wheel(uv: Uv, requirement: str, question: Question) -> str:
     Returns:
         The version; "" where it has no wheel to this day.
     """
-    if question.as_of is None:
+    if question.day_of(name_of(requirement)) is None:
         return ""
     version = version_then(uv, requirement, question)
     if not version:

@@ -16,9 +16,8 @@ from shipml.resolver.uv import Uv, UvError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
-    from packaging.specifiers import Specifier
 
-__all__ = ["Corrected", "corrected", "known_floors", "known_pins"]
+__all__ = ["Corrected", "asked_on_linux", "corrected", "known_pins", "nearest_newer", "normalised"]
 
 
 _LINUX = tuple(
@@ -58,21 +57,6 @@ def known_pins(declared: Requirements) -> tuple[Pin, ...]:
     return tuple(found.values())
 
 
-def known_floors(declared: Requirements) -> dict[str, Pin]:
-    """The requirements that name a least version, as they are written, each with what stands for it."""
-    found: dict[str, Pin] = {}
-    for one in declared.requirements:
-        requirement = _requirement(one)
-        if requirement is not None and any(map(_is_floor, requirement.specifier)):
-            plain = f"{requirement.name}{requirement.specifier}"
-            found[plain] = Pin(_normalised(requirement.name), str(requirement.specifier), one.source)
-    return found
-
-
-def _is_floor(spec: Specifier) -> bool:
-    return spec.operator in (">=", ">", "~=") or spec.version.endswith(".*")
-
-
 def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> Pin | None:
     """`pin` or the next release after it that has a wheel for the Python of `base`; None where there is none."""
     order = ("--resolution", "lowest", "--python-version", base.release)
@@ -84,18 +68,18 @@ def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) ->
 
 def _pin(one: DeclaredRequirement) -> Pin | None:
     """The version that the line fixes, if it does so on Linux, for a release of an index."""
-    requirement = _requirement(one)
+    requirement = asked_on_linux(one)
     if requirement is None:
         return None
     fixed = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===")]
     if len(fixed) != 1 or fixed[0].endswith(".*"):
         return None
-    name = _normalised(requirement.name)
+    name = normalised(requirement.name)
     public = fixed[0].partition("+")[0] if name in PYTORCH_BUILDS else fixed[0]  # their builds are of another index
     return Pin(name, public, one.source)
 
 
-def _requirement(one: DeclaredRequirement) -> Requirement | None:
+def asked_on_linux(one: DeclaredRequirement) -> Requirement | None:
     """The line, where it counts on Linux and names a release of an index."""
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -110,7 +94,8 @@ def _requirement(one: DeclaredRequirement) -> Requirement | None:
     return requirement
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """A package's name as indexes compare it (PEP 503)."""
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)
