@@ -132,7 +132,7 @@ def _verdict(last: Step) -> str:
 def _take(name: str, trial: Trial, ends_at: float, *options: str) -> tuple[Step, dict[str, Any]]:
     """Run a command until it ends or its time is over; returns what came of it, and what it printed as JSON."""
     started_at = time.monotonic()
-    environment = os.environ | {"DOCKER_HOST": _NO_ENGINE} | trial.environment
+    environment = os.environ | {"DOCKER_HOST": _NO_ENGINE} | dict(trial.environment)
     command = [*trial.shipml, name, str(trial.folder), "--json", *options]
     with _log(trial, name).open("wb") as err:
         process = subprocess.Popen(

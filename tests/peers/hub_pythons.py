@@ -54,7 +54,7 @@ def push_complete_python(registry: Registry, minor: str) -> str:
     home = available_pythons()[minor]
     blobs = [
         kept("hub-debian-bookworm-1.tar.gz", _make_system).read_bytes(),
-        kept(f"hub-complete-python-{home.name}-1.tar.gz", functools.partial(_make_python, home)).read_bytes(),
+        kept(f"hub-complete-python-{home.name}-2.tar.gz", functools.partial(_make_python, home)).read_bytes(),
     ]
     config = _config(home.name, [str(Digest.of(gzip.decompress(data))) for data in blobs])
     for tag in (f"{minor}-slim", f"{minor}-slim-bookworm", minor):
@@ -107,10 +107,10 @@ def _make_python(home: Path, target: Path) -> None:
 
 
 def _files(home: Path) -> Iterator[tuple[str, Path]]:
-    """Program, library and standard library: name below /usr/local → its file."""
+    """Program, library, headers and standard library: name below /usr/local → its file."""
     minor = ".".join(home.name.split(".")[:2])
     yield f"bin/python{minor}", home / "bin" / f"python{minor}"
-    for path in sorted((home / "lib").rglob("*")):
+    for path in sorted([*(home / "lib").rglob("*"), *(home / "include").rglob("*")]):
         name = path.relative_to(home).as_posix()
         if path.is_file() and not path.is_symlink() and not _LEFT_OUT.search(f"/{name}"):
             yield name, path
