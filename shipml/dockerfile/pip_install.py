@@ -5,6 +5,7 @@ Also `uv pip install`, `uv add`, `conda install` and `mamba install`. Nothing is
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Sequence
@@ -180,4 +181,15 @@ def _installed_words(words: Sequence[str]) -> list[str] | None:
     action = next((number for number, word in enumerate(rest[1:], start=1) if not word.startswith("-")), 0)
     if not action or rest[action].lower() not in {"install", "add"}:
         return None
-    return [*rest[1:action], *rest[action + 1 :]]
+    return [*rest[1:action], *_without_repetition(rest[action + 1 :])]
+
+
+def _without_repetition(words: Sequence[str]) -> list[str]:
+    """The words without a second `pip install` among them, which pip would take for two packages."""
+    repeated = {
+        at + offset
+        for at, (word, following) in enumerate(itertools.pairwise(words))
+        if _PIP.fullmatch(word) and following == "install"
+        for offset in (0, 1)
+    }
+    return [word for at, word in enumerate(words) if at not in repeated]
