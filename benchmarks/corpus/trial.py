@@ -20,6 +20,8 @@ _NO_ENGINE = "unix:///nowhere/docker.sock"
 _RUN_SECONDS = 60
 _STEPS = {"plan": (), "build": ("--no-load",), "run": ("--timeout", str(_RUN_SECONDS))}
 """The commands, in this order, and their options."""
+_TRY_AGAIN = 75
+_WITH_CUDA = ("--accelerator", "cuda")
 _SPARE_SECONDS = 30
 _SHOWN_CHARACTERS = 1000
 
@@ -96,16 +98,23 @@ class Result:
 
 
 def try_project(id_: str, kind: str, trial: Trial, *, is_own_code: bool) -> Result:
-    """Plan, build and run it, as far as it gets and the limits say."""
+    """Plan, build and run it, as far as it gets and the limits say.
+
+    Where PyTorch's own index is out of reach, the hint is followed that takes the ordinary index's builds with CUDA.
+    """
     limits = trial.limits
     ends_at = time.monotonic() + limits.seconds
     steps: list[Step] = []
     facts: Mapping[str, object] = {}
+    accelerator: tuple[str, ...] = ()
     reason = ""
     for name, options in _STEPS.items():
         if name == "run":
-            ends_at = time.monotonic() + _RUN_SECONDS + _SPARE_SECONDS
-        step, document = _take(name, trial, ends_at, *options)
+            ends_at, accelerator = time.monotonic() + _RUN_SECONDS + _SPARE_SECONDS, ()
+        step, document = _take(name, trial, ends_at, *options, *accelerator)
+        if (step.name, step.exit_code) == ("plan", _TRY_AGAIN) and " ".join(_WITH_CUDA) in step.hint:
+            accelerator = _WITH_CUDA
+            step, document = _take(name, trial, ends_at, *options, *accelerator)
         steps.append(step)
         facts = facts or _facts(document)
         reason = _too_large(facts, limits)
@@ -144,7 +153,7 @@ def _take(name: str, trial: Trial, ends_at: float, *options: str) -> tuple[Step,
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             seconds = round(time.monotonic() - started_at, 1)
-            return Step(name, None, seconds, "time", f"stopped after {seconds:.0f} s"), {}
+            return Step(name, None, seconds, "time", f"stopped after {seconds:.0f} s", "allow more: --timeout"), {}
     seconds = round(time.monotonic() - started_at, 1)
     document = _document(out)
     error = document.get("error")
