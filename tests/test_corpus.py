@@ -90,6 +90,8 @@ def test_the_first_projects_stand_for_all() -> None:
         ("    name = input()\nEOFError: EOF when reading a line", "it asks a person"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'models/gone.pkl'", "the repository lacks gone.pkl"),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'data/here.csv'", ""),
+        ("ImportError: cannot import name 'fit' from 'model' (/app/model.py)", "the project's own fault: fit"),
+        ("ImportError: cannot import name 'url_quote' from 'werkzeug.urls' (/opt/venv/…)", ""),
         ("ModuleNotFoundError: No module named 'numpy'", ""),
     ],
 )

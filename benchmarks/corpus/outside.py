@@ -33,6 +33,15 @@ _MISSING_FILE = re.compile(
 )
 
 
+_OWN_FAULTS = (
+    re.compile(r"ImportError: cannot import name '(?P<what>\w+)' from '\w+' \(/app/"),
+    re.compile(r"NameError: name '(?P<what>\w+)' is not defined"),
+    re.compile(r"jinja2\.exceptions\.TemplateNotFound: (?P<what>\S+)"),
+    re.compile(r"SyntaxError: (?P<what>[^\n]+)"),
+)
+"""What fails wherever the project stands, as it was found."""
+
+
 def outside_reason(words: str, folder: Path) -> str:
     """What the image lacks that only its surroundings can give; "" where the reason is not of that kind.
 
@@ -40,9 +49,12 @@ def outside_reason(words: str, folder: Path) -> str:
         words: shipml's judgement, and the end of the program's output.
         folder: the project, to see whether a file that is missing is one of its own.
     """
-    for reason, pattern in _REASONS.items():
-        if re.search(pattern, words, re.MULTILINE):
+    for reason, words_of_it in _REASONS.items():
+        if re.search(words_of_it, words, re.MULTILINE):
             return reason
+    for pattern in _OWN_FAULTS:
+        if match := pattern.search(words):
+            return f"the project's own fault: {match['what']}"
     for match in _MISSING_FILE.finditer(words):
         name = match["path"].replace("\\", "/").rpartition("/")[2]
         if name and not any(folder.rglob(name.translate(_NO_GLOB))):
