@@ -108,7 +108,7 @@ def without_redirections(text: str) -> str:
 def read_pip_install(words: Sequence[str], *, text: str = "") -> PipInstall:
     """What the words after `pip install` say."""
     parts: dict[str, list[str]] = {}
-    queue = [word for word in words if word != "\\"]
+    queue = [word for word in _without_repetition(words) if word != "\\"]
     lacking = ""
     while queue:
         word = queue.pop(0)
@@ -181,7 +181,7 @@ def _installed_words(words: Sequence[str]) -> list[str] | None:
     action = next((number for number, word in enumerate(rest[1:], start=1) if not word.startswith("-")), 0)
     if not action or rest[action].lower() not in {"install", "add"}:
         return None
-    return [*rest[1:action], *_without_repetition(rest[action + 1 :])]
+    return [*rest[1:action], *rest[action + 1 :]]
 
 
 def _without_repetition(words: Sequence[str]) -> list[str]:
