@@ -24,10 +24,11 @@ _REASONS = {
     r"|could not connect to display|No (?:such )?audio|PortAudio|ALSA lib"
     r"|dsp: No such audio device|can't open camera|VIDEOIO|pygame\.error",
     "it wants arguments": r"the following arguments are required|^Usage: |Missing argument|Missing option",
+    "it calls a program of its author's machine": r"returned non-zero exit status 127",
     "it wants a GPU": r"No CUDA GPUs|Found no NVIDIA driver|CUDA is not available|Torch not compiled with CUDA",
 }  # fmt: skip
 _MISSING_FILE = re.compile(
-    r"(?:No such file or directory|Unable to open file|does not exist|cannot find the file|file not found)[^\n]*?"
+    r"(?:No such file(?: or directory)?|Unable to open file|does not exist|cannot find the file|file not found)[^\n]*?"
     r"['\"](?P<path>[^'\"\n]{1,300})['\"]",
     re.IGNORECASE,
 )
@@ -38,6 +39,7 @@ _OWN_FAULTS = (
     re.compile(r"NameError: name '(?P<what>\w+)' is not defined"),
     re.compile(r"jinja2\.exceptions\.TemplateNotFound: (?P<what>\S+)"),
     re.compile(r"SyntaxError: (?P<what>[^\n]+)"),
+    re.compile(r"UnboundLocalError: [^\n]*'(?P<what>\w+)'"),
 )
 """What fails wherever the project stands, as it was found."""
 
