@@ -14,17 +14,16 @@ from shipml.facts.pythons import Suite, suite_named
 from shipml.oci.image import LayerValue
 from shipml.oci.manifest import Platform
 from shipml.session import Session
-from shipml.store import Store
 
 if TYPE_CHECKING:
     from shipml.wheels.interpreter import Interpreter  # it brings compressors along
 
 __all__ = [
-    "are_layers_known",
     "base_layers",
     "debian_interpreter",
     "debian_version",
     "installed_interpreter",
+    "layer_keys",
     "pin_base",
     "pin_image",
     "runs_debian",
@@ -102,15 +101,15 @@ def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
     return assemble.base_layers(pin, interpreter=interpreter, session=session)
 
 
-def are_layers_known(pin: Base, *, store: Store) -> bool:
-    """Whether `base_layers` would neither fetch nor make anything."""
+def layer_keys(pin: Base) -> list[tuple[str, str]]:
+    """Kind and key of each layer that `base_layers` makes; those of an image have no key, but a digest in the pin."""
     if isinstance(pin, ImageBasePin):
         from shipml.bases import image_packages
 
-        return not pin.extra_packages or image_packages.is_layer_known(pin, store)
+        return [("system", image_packages.layer_key_of(pin))] if pin.extra_packages else []
     from shipml.debian import assemble
 
-    return assemble.are_known(pin, store)
+    return assemble.layer_keys(pin)
 
 
 def debian_version(pin: Base) -> str | None:
