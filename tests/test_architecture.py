@@ -21,7 +21,7 @@ MODULES = {
 """Every module by its name."""
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "folders", "reading", "text"),
+    ("errors", "events", "folders", "formats", "reading", "text"),
     ("oci", "workers"),
     ("facts", "store"),
     ("docker_engine", "dockerfile", "http", "plan", "secrets"),

@@ -172,16 +172,16 @@ def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:
 def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> Iterator[ImportFailure]:
     """The failures in what the probe printed; `ending` is what befell it where an answer is missing."""
     by_name = {module.name: module for module in imports}
-    answers = {}
+    answers: dict[str, dict[str, str]] = {}
     begun = ""
     for line in text.split("\n"):  # splitlines() would split at the mark
         mark, found, document = line.partition(MARK)
         if not found or mark:
             continue
-        answer = json.loads(document)
-        begun = answer.get("begin", begun)
-        if "end" in answer:
-            answers[answer["end"]] = answer
+        said = _answer(document)
+        begun = said.get("begin", begun)
+        if "end" in said:
+            answers[said["end"]] = said
     for name, module in by_name.items():
         answer = answers.get(name)
         if answer is None:
@@ -189,7 +189,16 @@ def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> I
                 error, _, why = ending.partition(" ")
                 yield ImportFailure(module, error, why)
         elif "error" in answer:
-            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"])
+            yield ImportFailure(module, answer["error"], answer.get("text", ""), answer.get("missing", ""))
+
+
+def _answer(document: str) -> dict[str, str]:
+    """One of the probe's answers; {} for anything else: what is imported could print there, too."""
+    try:
+        answer = json.loads(document)
+    except (ValueError, RecursionError):
+        return {}
+    return {name: said for name, said in answer.items() if isinstance(said, str)} if isinstance(answer, dict) else {}
 
 
 def _below_application(image: Image) -> list[str]:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ast
 import configparser
-import io
 import lzma
 import posixpath
 import re
 import tarfile
-import tomllib
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -21,6 +19,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from shipml.errors import UntrustedInputError
+from shipml.formats import load_ini, load_toml
 
 __all__ = ["BROKEN_ARCHIVE", "requirements_of_source"]
 
@@ -37,6 +36,7 @@ BROKEN_ARCHIVE = (
 """What the readers of archives raise for broken ones, and for passwords and methods that they do not know."""
 
 _LIMIT_BYTES = 4 << 20
+_CODE_LIMIT_BYTES = 128 << 10
 _MOST_MEMBERS = 200_000
 _WANTED = ("PKG-INFO", "requires.txt", "pyproject.toml", "setup.cfg", "setup.py")
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>[^\]]*))?\]")
@@ -126,7 +126,7 @@ def _requires(files: Mapping[str, bytes]) -> Iterator[str]:
 
 def _pyproject(files: Mapping[str, bytes]) -> Iterator[str]:
     try:
-        project = tomllib.loads(_text(files, "pyproject.toml")).get("project", {})
+        project = load_toml(_text(files, "pyproject.toml")).get("project", {})
     except ValueError:
         return
     if isinstance(project, dict) and isinstance(project.get("dependencies"), list):
@@ -136,7 +136,7 @@ def _pyproject(files: Mapping[str, bytes]) -> Iterator[str]:
 def _setup_cfg(files: Mapping[str, bytes]) -> Iterator[str]:
     parser = configparser.RawConfigParser(strict=False)
     try:
-        parser.read_file(io.StringIO(_text(files, "setup.cfg")))
+        load_ini(parser, _text(files, "setup.cfg"))
     except configparser.Error:
         return
     yield from parser.get("options", "install_requires", fallback="").splitlines()
@@ -145,7 +145,7 @@ def _setup_cfg(files: Mapping[str, bytes]) -> Iterator[str]:
 def _setup_py(files: Mapping[str, bytes]) -> Iterator[str]:
     """The strings of install_requires: a list in the call of setup(), or a name that is given one above."""
     try:
-        tree = ast.parse(files.get("setup.py", b""))
+        tree = ast.parse(files.get("setup.py", b"")[:_CODE_LIMIT_BYTES])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     lists = {

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import posixpath
 import tarfile
-import tomllib
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml.errors import UntrustedInputError
+from shipml.formats import load_toml
 from shipml.project.corrections.names import standard_library
 from shipml.project.data import module_names
 from shipml.resolver.source_metadata import BROKEN_ARCHIVE
@@ -20,6 +20,8 @@ from shipml.resolver.source_metadata import BROKEN_ARCHIVE
 __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
 _LIMIT_BYTES = 4 << 20
+_CODE_LIMIT = 128 << 10
+"""Characters of setup.py that are looked at."""
 _MOST_MEMBERS = 200_000
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
@@ -110,7 +112,7 @@ def _is_read(name: str, size_bytes: int) -> bool:
 
 def _build_system(data: bytes) -> dict[str, Any] | None:
     try:
-        system = tomllib.loads(data.decode("utf-8", "replace")).get("build-system")
+        system = load_toml(data.decode("utf-8", "replace")).get("build-system")
     except ValueError:
         return None
     return system if isinstance(system, dict) else None
@@ -127,7 +129,7 @@ def _strings(value: object) -> tuple[str, ...]:
 def _imported(setup: str, members: set[str]) -> Iterator[str]:
     """The distributions of what setup.py imports where it would fail without: not in a function, not in a `try`."""
     try:
-        tree = ast.parse(setup)
+        tree = ast.parse(setup[:_CODE_LIMIT])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     # setup.py puts folders of its own on the path, wherever they are
