@@ -160,7 +160,7 @@ def prepare(
         if _pins_base(lock, project, request):
             base = lock.base
         else:
-            known = are_known(lock.wheels, session.store)
+            known = are_known(lock.wheels, session.store) or lock.layers
             with session.store.borrowing({} if known else last_facts(platform)):
                 extra = _system_packages(session, project, candidate, lock, image, to_look=to_look)
             base = likely.result() if likely and candidate is candidates[0] else None

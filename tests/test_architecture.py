@@ -22,7 +22,7 @@ MODULES = {
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("failed_imports",),
-    ("errors", "events", "folders", "reading", "text"),
+    ("errors", "events", "folders", "formats", "reading", "text"),
     ("oci", "workers"),
     ("facts", "store"),
     ("docker_engine", "dockerfile", "http", "plan", "secrets"),

@@ -190,16 +190,17 @@ def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:
 def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> Iterator[ImportFailure]:
     """The failures in what the probe printed; `ending` is what befell it where an answer is missing."""
     by_name = {module.name: module for module in imports}
-    answers = {}
+    answers: dict[str, dict[str, str]] = {}
+    traces: dict[str, tuple[Trace, ...]] = {}
     begun = ""
     for line in text.split("\n"):  # splitlines() would split at the mark
         mark, found, document = line.partition(MARK)
         if not found or mark:
             continue
-        answer = json.loads(document)
-        begun = answer.get("begin", begun)
-        if "end" in answer:
-            answers[answer["end"]] = answer
+        said, told = _answer(document)
+        begun = said.get("begin", begun)
+        if "end" in said:
+            answers[said["end"]], traces[said["end"]] = said, told
     for name, module in by_name.items():
         answer = answers.get(name)
         if answer is None:
@@ -207,12 +208,35 @@ def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> I
                 error, _, why = ending.partition(" ")
                 yield ImportFailure(module, error, why)
         elif "error" in answer:
-            traces = tuple(_trace(one) for one in answer["traces"])
-            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"], traces=traces)
+            yield ImportFailure(
+                module, answer["error"], answer.get("text", ""), answer.get("missing", ""), traces=traces.get(name, ())
+            )
+
+
+def _answer(document: str) -> tuple[dict[str, str], tuple[Trace, ...]]:
+    """One of the probe's answers; nothing for anything else: what is imported could print there, too."""
+    try:
+        answer = json.loads(document)
+    except (ValueError, RecursionError):
+        return {}, ()
+    if not isinstance(answer, dict):
+        return {}, ()
+    listed = answer.get("traces")
+    traces = [_trace(one) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return _texts(answer), tuple(traces)
 
 
 def _trace(answer: Mapping[str, Any]) -> Trace:
-    return Trace(answer["error"], answer["text"], tuple(answer["packages"]), tuple(answer["named"]))
+    said = _texts(answer)
+    packages, named = (
+        tuple(one for one in answer[key] if isinstance(one, str)) if isinstance(answer.get(key), list) else ()
+        for key in ("packages", "named")
+    )
+    return Trace(said.get("error", ""), said.get("text", ""), packages, named)
+
+
+def _texts(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {name: said for name, said in answer.items() if isinstance(said, str)}
 
 
 def _below_application(image: Image) -> list[str]:

@@ -23,6 +23,7 @@ __all__ = [
     "GeneratedFile",
     "ImageBasePin",
     "LayerPlan",
+    "LockedLayer",
     "LockedSource",
     "LockedWheel",
     "Plan",
@@ -94,6 +95,20 @@ class LockedSource:
     """As the index names it: `NAME-VERSION.tar.gz` or `.zip`."""
     uploaded_at: str = ""
     """RFC 3339, where it is known: build tools are taken as they were then."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedLayer:
+    """A layer as the machine that wrote the lock made it: no other bytes are taken for it from a last image."""
+
+    key: str
+    """SHA-256 (hex) of all that its bytes depend on."""
+    kind: str
+    """"base", "system", "wheel" or "packages"."""
+    digest: Digest
+    diff_id: Digest
+    size_bytes: int
+    """Compressed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -16,6 +16,7 @@ from shipml.facts.plan import (
     ApplicationFile,
     Base,
     Decision,
+    LockedLayer,
     LockedSource,
     LockedWheel,
     SmokeCheck,
@@ -312,6 +313,8 @@ class Lock:
     """What was decided while it was resolved: as of when, what was held back, what was tried before."""
     changes: tuple[Correction, ...] = ()
     """What was taken otherwise than the project says it: `--strict` refuses it."""
+    layers: tuple[LockedLayer, ...] = ()
+    """Of a lock file: with some, a last image gives these and no others; () binds nothing."""
 
 
 ProgramKind: TypeAlias = Literal["flask", "fastapi", "streamlit", "gradio", "dash", "django", "script", "notebook"]

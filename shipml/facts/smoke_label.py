@@ -48,5 +48,5 @@ def smoke_from_labels(labels: Mapping[str, str]) -> SmokeCheck:
             skip=str(said.get("skip", "")),
             calls_nothing=bool(said.get("calls_nothing", False)),
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise UntrustedInputError(f"the image's label {SMOKE_LABEL} cannot be read: {text[:200]}") from error

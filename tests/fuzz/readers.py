@@ -31,6 +31,7 @@ from shipml.registry.credential_file import read_file, table_of
 from shipml.registry.token_service import expires_at_seconds, parse_challenges
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
+from tests.fuzz.outside import OUTSIDE
 
 __all__ = ["READERS", "Reader"]
 
@@ -369,5 +370,6 @@ READERS: dict[str, Reader] = {
     "docker-config": Reader(_read_docker_file, (b'{"auths": {"a": {"auth": "YTpi"}}, "credHelpers": {"b": "c"}}',)),
     "netrc": Reader(_read_netrc, (b"machine a.example login a password b\ndefault login x password y\nmacdef z\n\n",)),
     "lock": Reader(_read_lock, (_OUR_LOCK.encode(),)),
+    **{name: Reader(*both) for name, both in OUTSIDE.items()},
     **{f"project-{name.lstrip('.')}": Reader(_of_project(name), seeds) for name, seeds in _PROJECT.items()},
 }
