@@ -37,7 +37,7 @@ def plan(
     from shipml.pipeline import Shipml
 
     request = planning.request(folder)
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit, choose=console.chooser) as session:
         written = session.lock(request) if lock else None
         planned = session.plans(request)
     if console.as_json:
@@ -65,7 +65,7 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
     """
     from shipml.pipeline import Shipml
 
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit, choose=console.chooser) as session:
         text = session.dockerfile(planning.request(folder))
     if console.as_json:
         console.document({"dockerfile": text})
