@@ -94,8 +94,8 @@ def _may_exist(project: Project, module: str, folder: str) -> bool:
     if not starts:
         nested = {part for path in known for part in (path.removesuffix(".py")).split("/")}
         asked = project.requirements.requirements if project.requirements is not None else ()
-        packages = {one.name.replace("-", "_").lower() for one in (*asked, *project.distributions)}
-        return top in nested or top.lower() in packages
+        packages = [*(one.name for one in asked), *(one.name for one in project.distributions)]
+        return top in nested or top.lower() in {name.replace("-", "_").lower() for name in packages}
     return not rest or any(_is_there(known, posixpath.join(start, module.replace(".", "/"))) for start in starts)
 
 

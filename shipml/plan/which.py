@@ -26,10 +26,12 @@ _ALONE = frozenset({"index", "home"})
 """Those that tell nothing as a part of a longer name."""
 _STORES = frozenset({"storage", "deploy", "deployment", "deploying", "upload", "download", "migrate", "seed", "setup"})
 """Words in the names of files that put things somewhere: they come last, whatever speaks for them."""
-_HELPERS = _STORES | frozenset(
-    "util utils helper helpers config settings database db constants logger schema schemas types version plot plots paths"
-    " preprocess preprocessing dataset eda scraper scrape scraping explore exploration visualize visualization split"
-    " template sandbox fig figure figures".split()
+_HELPERS = (
+    _STORES
+    | {"util", "utils", "helper", "helpers", "config", "settings", "database", "db", "constants", "logger", "schema"}
+    | {"schemas", "types", "version", "plot", "plots", "paths", "preprocess", "preprocessing", "dataset", "eda", "fig"}
+    | {"scraper", "scrape", "scraping", "explore", "exploration", "visualize", "visualization", "split", "template"}
+    | {"sandbox", "figure", "figures"}
 )
 """Words in the names of files that help a program, or come before it."""
 _TIERS: Mapping[RunEvidenceKind, int] = MappingProxyType(
