@@ -41,7 +41,7 @@ from shipml.registry.credentials import Credentials
 from shipml.report import BuildReport
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.run import run, run_image
-from shipml.session import Session
+from shipml.session import Choose, Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -54,12 +54,26 @@ Request: TypeAlias = PlanRequest | Folder
 class Shipml:
     """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
 
-    def __init__(self, home: Folder | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
-        """`azure` is who we are to Azure, if that is asked, and closed with this; None is what azure-identity finds."""
+    def __init__(
+        self,
+        home: Folder | None = None,
+        emit: Emit = ignore,
+        azure: AzureSession | None = None,
+        choose: Choose | None = None,
+    ) -> None:
+        """A session.
+
+        Args:
+            home: of the store; None is what SHIPML_HOME says, else the user's cache folder.
+            emit: hears what happens.
+            azure: who we are to Azure, if that is asked, and closed with this; None is what azure-identity finds.
+            choose: asks which of several programs is run, each question once; None takes the likeliest.
+        """
         azure = azure or AzureSession(emit=emit)
         self._puller = Puller(emit, azure)
         self.store = Store(Path(home) if home else default_home(), self._puller.open_blob)
-        self.session = Session(self.store, HttpClient(), emit, azure, self._puller.open_image)
+        ask = functools.cache(choose) if choose is not None else None
+        self.session = Session(self.store, HttpClient(), emit, azure, self._puller.open_image, choose=ask)
 
     def __enter__(self) -> Shipml:
         return self

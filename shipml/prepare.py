@@ -17,7 +17,7 @@ from shipml.errors import ConfigurationError, ImportCheckError, PlanError, Usage
 from shipml.events import Notice
 from shipml.facts.data import DataOutcome
 from shipml.facts.plan import Base, Decision, ImageBasePin
-from shipml.facts.project import Settings
+from shipml.facts.project import Program, Settings
 from shipml.facts.pythons import ImagePython, Suite
 from shipml.facts.request import PlanRequest
 from shipml.facts.requirements import Correction
@@ -39,6 +39,7 @@ from shipml.plan.lessons import (
     Lesson,
     heed,
 )
+from shipml.plan.which import choose_program, typed_command
 from shipml.project import read_outline, read_project
 from shipml.project.folder import require_project_folder
 from shipml.resolver import UV_CACHE, inputs_digest, resolve_first
@@ -55,6 +56,7 @@ _READ_TO_LOOK_BYTES = 128 << 20
 """What a plan downloads at most to see which libraries wheels need; a build reads all."""
 _LESSON_FACT = "lesson-2"
 _SHOWN = 5
+_MOST_ANSWERS = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def prepare(
     """
     session = session.asked(request)
     require_project_folder(request.folder)
-    project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
+    project = _read(session, request)
     _require_content(session, project, request)
     request = replace(request, strict=_is_strict(request, project))
     project, all_added = complete(project)
@@ -124,8 +126,7 @@ def prepare(
         session.emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
     if request.strict and project.requirements is not None:
         _refuse_changes(project.requirements.changes, project.settings)
-    command = choose_command(project, with_shell=request.with_shell)  # nothing to run: said before any look-up
-    _say_doubt(session, command, request)
+    _say_doubt(session, choose_command(project, with_shell=request.with_shell), request)
     if needs_shell(project):
         request = replace(request, with_shell=True)
     platform = _only_platform(request, project.settings)
@@ -193,16 +194,46 @@ def _require_content(session: Session, project: Project, request: PlanRequest) -
     session.emit(Notice(f"{message}: build refuses that; {hint}", "warning"))
 
 
+def _read(session: Session, request: PlanRequest) -> Project:
+    """The project; of several programs that could be meant the one that the user chooses, where one can be asked.
+
+    Raises:
+        PlanError: there is nothing to run.
+    """
+    read = functools.partial(read_project, request.folder, session.store, session.emit, dockerfile=request.dockerfile)
+    project = read()
+    command = choose_command(project, with_shell=request.with_shell)
+    if not command.rivals or session.choose is None:
+        return project
+    programs = (choose_program(project).program, *command.rivals[: _MOST_ANSWERS - 1])
+    shown = {one.path: one.source for one in reversed(project.run_evidence)}
+    answers = tuple(f"{one.path} ({shown[one.path]})" if one.path in shown else one.path for one in programs)
+    program = programs[session.choose("several programs could be meant; which one is run?", answers)]
+    session.emit(Notice(f"{program.path} is run; to keep the answer, write in shipml.toml: {_setting(program)}"))
+    return read(program=program.path)
+
+
+def _setting(program: Program) -> str:
+    return f"command = {json.dumps(typed_command(program))}"
+
+
 def _say_doubt(session: Session, command: Command, request: PlanRequest) -> None:
     """Say that the program does nothing, or that another could be meant; `--strict` refuses that."""
     if command.idle:
         session.emit(Notice(f"{command.idle} only defines things: running it does nothing", "warning"))
-    if not command.doubt:
-        return
-    hint = 'say in shipml.toml what to run: command = "…"'
+    if command.fixed:
+        _say(session, command.fixed, "correct that line", request)
+    if command.doubt:
+        other = next(iter(command.rivals), None)
+        line = _setting(other) if other is not None else 'command = "…"'
+        _say(session, command.doubt, f"say in shipml.toml what to run: {line}", request)
+
+
+def _say(session: Session, sentence: str, hint: str, request: PlanRequest) -> None:
+    """A warning, which `--strict` makes an error."""
     if request.strict:
-        raise PlanError(command.doubt, hint=hint)
-    session.emit(Notice(f"{command.doubt}; {hint}", "warning"))
+        raise PlanError(sentence, hint=hint)
+    session.emit(Notice(f"{sentence}; {hint}", "warning"))
 
 
 def platforms_of(request: PlanRequest, settings: Settings) -> tuple[Platform, ...]:

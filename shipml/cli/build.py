@@ -169,7 +169,7 @@ def build(
         keep_flat()
         request = planning.request(folder)
         to_azure = open_azure(console, azure.options())
-        with Shipml(emit=partial(_emit, console), azure=to_azure) as session:
+        with Shipml(emit=partial(_emit, console), azure=to_azure, choose=console.chooser) as session:
             return session.build(
                 request,
                 references=tag or (),

@@ -38,7 +38,7 @@ def plan(
     from shipml.api import Shipml
 
     request = planning.request(folder)
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit, choose=console.chooser) as session:
         written = session.lock(request) if lock else None
         planned = session.plans(request)
     if console.as_json:
@@ -66,7 +66,7 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
     """
     from shipml.api import Shipml
 
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit, choose=console.chooser) as session:
         text = session.dockerfile(planning.request(folder))
     if console.as_json:
         console.document({"dockerfile": text})

@@ -18,7 +18,7 @@ from shipml.facts.project import (
     SystemPackage,
 )
 
-__all__ = ["Placed", "follow_dockerfile", "place_files"]
+__all__ = ["Placed", "follow_dockerfile", "place_files", "process_of"]
 
 
 _ROOT = "0"
@@ -58,7 +58,7 @@ def follow_dockerfile(project: Project) -> Project:
             user=settings.user or dockerfile.user or _ROOT,
         ),
         user_reason="" if settings.user else _user_reason(dockerfile),
-        processes=_process(dockerfile) or project.processes,
+        processes=process_of(dockerfile) or project.processes,
         system_packages=(
             *(SystemPackage(name, f"{dockerfile.file}:{line}") for name, line in dockerfile.system_packages),
             *project.system_packages,
@@ -76,7 +76,7 @@ def _user_reason(dockerfile: FollowedDockerfile) -> str:
     return f"{dockerfile.file} says so" if dockerfile.user else f"{dockerfile.file} does not switch to another user"
 
 
-def _process(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
+def process_of(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
     """The command as a line; what follows an ENTRYPOINT is one line with it."""
     command = dockerfile.command
     if command is None:

@@ -40,6 +40,8 @@ __all__ = [
     "PythonEvidence",
     "RefusedPython",
     "Revision",
+    "RunEvidence",
+    "RunEvidenceKind",
     "Settings",
     "SystemPackage",
 ]
@@ -217,6 +219,10 @@ class Project:
     """Of third parties, by the project's own code without its tests; sorted by name."""
     programs: tuple[Program, ...] = ()
     """What could be run, those nearest to the root first."""
+    run_evidence: tuple[RunEvidence, ...] = ()
+    """What the project's own texts say is run, the strongest first."""
+    chosen_program: str = ""
+    """The path of the program that the user chose of several; "" where nobody was asked."""
     python_evidence: tuple[PythonEvidence, ...] = ()
     """Strongest first."""
     files: tuple[ApplicationFile, ...] = ()
@@ -318,6 +324,25 @@ class Lock:
 
 
 ProgramKind: TypeAlias = Literal["flask", "fastapi", "streamlit", "gradio", "dash", "django", "script", "notebook"]
+
+
+RunEvidenceKind: TypeAlias = Literal["readme", "make", "script", "ci", "compose", "mlproject"]
+"""Where it stands, the strongest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvidence:
+    """A command for one of the project's files that a text of it shows."""
+
+    path: str
+    """The file that it runs."""
+    source: str
+    """`FILE:LINE`."""
+    kind: RunEvidenceKind
+    arguments: tuple[str, ...] = ()
+    """What follows the file, where that can be taken as it is."""
+    folder: str = ""
+    """Where the command is given, relative to the project: "" for its own folder."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,12 +6,12 @@ Nothing is decided here; `plan/` decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipml.dockerfile.follow import follow_dockerfile
+from shipml.dockerfile.follow import follow_dockerfile, process_of
 from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
 from shipml.dockerfile.names import find_dockerfile, ignore_files
 from shipml.dockerfile.understand import understand_dockerfile
@@ -28,12 +28,15 @@ from shipml.facts.project import (
 )
 from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
+from shipml.plan.which import choose_program
 from shipml.project.code.data_uses import data_knows, find_data_uses
 from shipml.project.code.gpu import find_gpu_uses
-from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
+from shipml.project.code.imports import Code, python_hints, scan_code
 from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.reach import running_files, script_file, surely_running
+from shipml.project.code.shown_commands import find_run_evidence
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
 from shipml.project.code.uses import find_uses
@@ -46,6 +49,7 @@ from shipml.project.folder import require_folder
 from shipml.project.requirements.choose import take
 from shipml.project.requirements.own_project import open_folder
 from shipml.project.requirements.read import read_requirements
+from shipml.project.requirements.reader import Folder
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.system_packages import read_system_packages
@@ -73,7 +77,7 @@ LOCK_NAME = "pylock.toml"
 
 @reading_once()
 def read_project(
-    folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore"
+    folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore", program: str = ""
 ) -> Project:
     """All facts about the project in `folder`.
 
@@ -82,6 +86,7 @@ def read_project(
         store: remembers digests of large files; None hashes them all.
         emit: hears of what was left out.
         dockerfile: whether the project's own Dockerfile decides: never, where it is understood, or always.
+        program: the path of the one that the user chose of several.
 
     Raises:
         UsageError: there is no such folder.
@@ -106,17 +111,20 @@ def read_project(
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
     paths = [file.path for file in found.files if file.kind == "file"]
     code = scan_code(folder, paths)
-    running = running_files(code, settings, processes)
+    evidence = find_run_evidence(folder, paths)
+    programs = find_programs(folder, found.files, code, {one.path for one in evidence})
+    outline = Project(folder, settings, programs=programs, run_evidence=evidence, chosen_program=program)
+    started = process_of(understood) if follows and isinstance(understood, FollowedDockerfile) else ()
+    running = running_files(code, settings, started or processes, _entry(outline, opened, code, paths))
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
     uses = find_uses(folder, running, lambda kind, name: needs_know(kind, name) or data_knows(kind, name))
     requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
-    report_broken(code.broken, surely_running(code, settings, processes), emit)
+    report_broken(code.broken, surely_running(code, settings, started or processes, evidence), emit)
     lock_text = read_text(folder, LOCK_NAME)
-    project = Project(
-        folder=folder,
-        settings=settings,
+    project = replace(
+        outline,
         requirements=requirements,
         imports=imports,
         standard_imports=standard,
@@ -125,7 +133,6 @@ def read_project(
             *python_hints(taken, code),
         ),
         files=tuple(found.files),
-        programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
         ignored=tuple(found.ignored),
         written_files=code.written,
@@ -148,6 +155,17 @@ def read_project(
     for one in project.secrets:
         emit(Notice(f"{one.source} holds a secret ({one.kind}): push refuses the image", "warning"))
     return project
+
+
+def _entry(project: Project, folder: Folder, code: Code, paths: Sequence[str]) -> str:
+    """The file that is run where neither settings nor Procfile nor Dockerfile name one; "" where there is none."""
+    own = next((one for one in find_distributions(folder, None, paths) if one.scripts), None)
+    if own is not None and not project.chosen_program:
+        return script_file(own.scripts[0][1], code)
+    try:
+        return choose_program(project).program.path
+    except PlanError:
+        return ""
 
 
 def read_secrets(folder: Path, store: Store | None) -> tuple[FoundSecret, ...]:
