@@ -31,7 +31,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("images", "wheels"),
     ("debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),
-    ("report", "source_builds"),
+    ("doubts", "report", "source_builds"),
     ("inspection", "outcome", "prepare"),
     ("build", "library"),
     ("build_elsewhere",),
