@@ -42,8 +42,8 @@ def with_available_base(session: Session, request: PlanRequest, project: Project
     except ShipmlError as error:
         if request.strict or "@" in wanted:
             raise
-        because = f"{followed.file} starts from {followed.base}: {wanted} is not available ({error.message})"
-        session.emit(Notice(f"{because}; another Debian with Python {followed.python} takes its place", "warning"))
+        because = f"{followed.file} starts from {followed.base}, and {wanted} is not available ({error.message})"
+        session.emit(Notice(f"{because}: another base with Python {followed.python} takes its place", "warning"))
         return replace(project, settings=replace(project.settings, base=None))
     return project
 

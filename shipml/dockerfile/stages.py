@@ -38,7 +38,7 @@ def taken_over(stage: FollowedDockerfile, source: str, target: str) -> FollowedD
     has_packages = _holds_packages(stage, path)
     if not copies and (not has_packages or _SYSTEM.match(path)):
         return None
-    found = FollowedDockerfile("", copies=copies)
+    found = FollowedDockerfile("", copies=copies, skipped=stage.skipped)
     if not has_packages:
         return found
     return replace(
@@ -96,6 +96,7 @@ def together(one: FollowedDockerfile, other: FollowedDockerfile) -> FollowedDock
         conda_packages=tuple(dict.fromkeys((*one.conda_packages, *other.conda_packages))),
         installs_itself=one.installs_itself or other.installs_itself,
         environments=tuple(dict.fromkeys((*one.environments, *other.environments))),
+        skipped=tuple(dict.fromkeys((*one.skipped, *other.skipped))),
     )
 
 

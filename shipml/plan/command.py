@@ -13,6 +13,7 @@ from shipml.plan.command_line import (
     Command,
     path_to_ask,
     read_command_line,
+    shell_reason,
     split_command_line,
     usual_port,
 )
@@ -89,8 +90,10 @@ def _of_process(project: Project, process: ProcessLine, *, with_shell: bool) -> 
 
 
 def _is_for_shell(project: Project, process: ProcessLine) -> bool:
-    """Whether a line starts a shell, or a script that one reads."""
+    """Whether a line starts a shell, or a script that one reads; a Dockerfile's line was written for one anyway."""
     text = process.command if process.is_exact else split_command_line(project, process.command).text
+    if project.followed is not None and process.file == project.followed.file and not process.is_exact:
+        return bool(shell_reason(text))
     first = next(iter(re.findall(r"[^\s'\"]+", text)), "")
     return first.rpartition("/")[2] in {"sh", "bash", "dash"} or first.endswith(".sh")
 
