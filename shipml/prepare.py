@@ -298,10 +298,13 @@ def _refuse_changes(changes: Sequence[Correction], settings: Settings) -> None:
     if changes:
         listed = "; ".join(change.sentence for change in changes)
         by = settings.strict_by and f" ({settings.strict_by})"
+        way = "or do without --strict"
+        if by:
+            is_own = settings.strict_by == settings.source
+            way = f"or set strict = false in {settings.source}" if is_own else "no project can end this rule"
         raise ConfigurationError(
             f"--strict{by} refuses {counted(len(changes), 'change')} of what the project asks for: {listed}",
-            hint="make the changes in the files that are named, or do without --strict"
-            f"{' (strict = false in shipml.toml)' if by else ''}",
+            hint=f"make the changes in the files that are named; {way}",
         )
 
 

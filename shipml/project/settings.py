@@ -38,8 +38,7 @@ def read_settings(
         )
     source, document = ("pyproject.toml", table) if table is not None else ("shipml.toml", shipml)
     own = Settings() if document is None else load_settings(document, source, texts.get(source, ""))
-    stated = document.get("strict") if isinstance(document, Mapping) else None
-    return with_defaults(own, organisation_defaults(), strict=stated)
+    return with_defaults(own, organisation_defaults())
 
 
 def load_settings(
