@@ -48,7 +48,15 @@ def read_with_answers(session: Session, request: PlanRequest) -> Project:
     Raises:
         PlanError: there is nothing to run.
     """
-    read = functools.partial(read_project, request.folder, session.store, session.emit, dockerfile=request.dockerfile)
+    read = functools.partial(
+        read_project,
+        request.folder,
+        session.store,
+        session.emit,
+        dockerfile=request.dockerfile,
+        extras=request.extra,
+        groups=request.group,
+    )
     project = read()
     command = choose_command(project, with_shell=request.with_shell or needs_shell(project))
     if not command.rivals or session.choose is None:

@@ -35,6 +35,8 @@ class Ran:
     index_options: list[str] = field(default_factory=list)
     project_files: list[str] = field(default_factory=list)
     """What a tool installs from, as written."""
+    extras: list[str] = field(default_factory=list)
+    dependency_groups: list[str] = field(default_factory=list)
     exported: list[str] = field(default_factory=list)
     """Requirements files that a tool writes from one of these."""
     conda_packages: list[str] = field(default_factory=list)

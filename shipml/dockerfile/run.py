@@ -169,6 +169,7 @@ def _own(places: Sequence[str], editable: Sequence[str], ran: Ran) -> None:
         place = one.partition("[")[0].rstrip("/") or "/"
         if place in {".", "./"}:
             ran.installs_itself = True
+            ran.extras += re.findall(r"[\w.-]+", one.partition("[")[2])
             ran.project_files.append("pyproject.toml")
         elif not one.endswith((".whl", "/*", "/wheels", "/wheelhouse")):
             raise RunError(f"pip install {one}: what lies in the project is not understood")

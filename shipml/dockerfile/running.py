@@ -74,6 +74,8 @@ def _after(reader: Reader, ran: Ran, line: int, mounted: Sequence[Copied]) -> Fo
         project_files=tuple(
             dict.fromkeys((*found.project_files, *(_near(reader, path, mounted) for path in ran.project_files)))
         ),
+        extras=tuple(dict.fromkeys((*found.extras, *ran.extras))),
+        groups=tuple(dict.fromkeys((*found.groups, *ran.dependency_groups))),
         conda_packages=(*found.conda_packages, *((text, line) for text in ran.conda_packages)),
         installs_itself=found.installs_itself or ran.installs_itself,
         environments=(*found.environments, *(reader.path(path).rstrip("/") for path in ran.environments)),

@@ -55,6 +55,9 @@ def uv(words: Sequence[str], ran: Ran) -> None:
     """`uv sync`, `uv export`, `uv venv`, `uv python install`."""
     action = next((word for word in words if not word.startswith("-")), "")
     options, _ = split_options(words, "o", frozenset({"--output-file", "--extra", "--group", "--no-group"}))
+    if action in {"sync", "export"}:
+        ran.extras += _values(words, "--extra")
+        ran.dependency_groups += _values(words, "--group", "--only-group")
     if action == "sync":
         ran.project_files.append("pyproject.toml")
         ran.installs_itself |= not options.keys() & {"--no-install-project", "--no-install-workspace"}
@@ -72,6 +75,9 @@ def poetry(words: Sequence[str], ran: Ran) -> None:
     options, _ = split_options(
         words, "fo", frozenset({"--output", "--format", "--only", "--with", "--without", "--extras"})
     )
+    if action in {"install", "sync", "export"}:
+        ran.extras += _values(words, "-E", "--extras")
+        ran.dependency_groups += _values(words, "--with", "--only")
     if action in {"install", "sync"}:
         ran.project_files.append("pyproject.toml")
         ran.installs_itself |= "--no-root" not in options
@@ -113,6 +119,16 @@ def conda(words: Sequence[str], ran: Ran) -> None:
             ran.project_files.append("environment.yml")
     elif action not in {"clean", "init", "config", "activate", "info", "list", "run", "shell", "remove", ""}:
         raise RunError(f"conda {action} is not understood")
+
+
+def _values(words: Sequence[str], *names: str) -> list[str]:
+    """All that options of these names are given: `--with a,b --with=c`."""
+    found = []
+    for at, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in names and (equals or at + 1 < len(words)):
+            found += re.split(r"[,\s]+", value if equals else words[at + 1])
+    return [one for one in found if one and one != "main"]
 
 
 def _export(options: Mapping[str, str], names: Sequence[str], ran: Ran, file: str) -> None:

@@ -95,6 +95,10 @@ class FollowedDockerfile:
     """After -c: relative to the project's folder, and the lines that name them."""
     project_files: tuple[str, ...] = ()
     """What a tool such as poetry or uv installs from: "pyproject.toml", "Pipfile", "environment.yml"; relative."""
+    extras: tuple[str, ...] = ()
+    """Extras of the project that a tool installs."""
+    groups: tuple[str, ...] = ()
+    """The same of dependency groups."""
     conda_packages: tuple[tuple[str, int], ...] = ()
     """What conda installs by name ("numpy=1.21"), and the lines."""
     installs_itself: bool = False

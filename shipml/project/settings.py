@@ -63,6 +63,8 @@ def load_settings(
         accelerator=get("accelerator"),
         platforms=tuple(get("platforms", ())),
         system_packages=tuple(get("system-packages", ())),
+        extras=tuple(get("extras", ())),
+        groups=tuple(get("groups", ())),
         include=tuple(get("include", ())),
         exclude=tuple(get("exclude", ())),
         environment=tuple(sorted((name, _as_text(value)) for name, value in get("env", {}).items())),

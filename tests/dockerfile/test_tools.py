@@ -162,3 +162,20 @@ def test_files_of_the_dockerfile_and_modes_are_kept() -> None:
     assert found.written == (("/app/run.sh", "#!/bin/sh\necho you\n"),)
     assert found.executables == ("/entry.sh", "/app/run.sh")
     assert found.skipped == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "extras", "groups"),
+    [
+        ("RUN uv sync --extra web --group=serve --group x", ("web",), ("serve", "x")),
+        ('RUN poetry install --with a,b --extras "c d" -E e', ("c", "d", "e"), ("a", "b")),
+        ("RUN poetry install --only main", (), ()),
+        ("RUN pip install .[serve,web]", ("serve", "web"), ()),
+    ],
+)
+def test_extras_and_groups_that_a_tool_names_are_kept(
+    body: str, extras: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    """They are wanted as far as pyproject.toml has them."""
+    found = understood(f"{START}{body}\n")
+    assert (found.extras, found.groups) == (extras, groups)

@@ -109,7 +109,9 @@ def _with(taken: Taken | None, installed: Found | None) -> Taken | None:
 
 
 def _take(folder: Folder, all_found: list[tuple[Reader, str]]) -> Taken | None:
-    """The file that counts among those that there are."""
+    """The file that counts among those that there are; where extras or groups are wanted, pyproject.toml has them."""
+    if folder.extras or folder.groups:
+        all_found = sorted(all_found, key=lambda one: one[1] != "pyproject.toml")
     if not all_found:
         return None
     chosen, number = _widest(folder, all_found, *_first(folder, all_found))
