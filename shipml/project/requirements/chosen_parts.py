@@ -50,5 +50,5 @@ def _require(kind: str, wanted: Sequence[str], known: Sequence[str]) -> None:
     there = f"it has: {', '.join(known)}" if known else f"it has no {kind}s"
     raise ConfigurationError(
         f"pyproject.toml does not have the {kind} {missing} that is asked for",
-        hint=f"did you mean {near[0]}?" if near else there,
+        hint=f"did you mean: {near[0]}" if near else there,
     )
