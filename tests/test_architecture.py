@@ -32,7 +32,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("images", "wheels"),
     ("data_files", "debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),
-    ("report", "source_builds"),
+    ("doubts", "report", "source_builds"),
     ("inspection", "outcome", "prepare"),
     ("build", "library"),
     ("build_elsewhere",),

@@ -61,6 +61,10 @@ class Settings:
     accelerator: str | None = None
     platforms: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    """Of pyproject.toml, that the image gets besides."""
+    groups: tuple[str, ...] = ()
+    """The same of dependency groups."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()

@@ -13,6 +13,7 @@ from shipml.plan.command_line import (
     Command,
     path_to_ask,
     read_command_line,
+    shell_reason,
     split_command_line,
     usual_port,
 )
@@ -88,6 +89,15 @@ def _of_process(project: Project, process: ProcessLine, *, with_shell: bool) -> 
     return _checked(project, found)
 
 
+def _is_for_shell(project: Project, process: ProcessLine) -> bool:
+    """Whether a line starts a shell, or a script that one reads; a Dockerfile's line was written for one anyway."""
+    text = process.command if process.is_exact else split_command_line(project, process.command).text
+    if project.followed is not None and process.file == project.followed.file and not process.is_exact:
+        return bool(shell_reason(text))
+    first = next(iter(re.findall(r"[^\s'\"]+", text)), "")
+    return first.rpartition("/")[2] in {"sh", "bash", "dash"} or first.endswith(".sh")
+
+
 def _script(project: Project) -> Command | None:
     """The command that the project's own metadata names: its only one, or the likeliest of several."""
     own = next((one for one in project.distributions if "/" not in one.source), None)
@@ -128,7 +138,10 @@ def named_line(project: Project) -> tuple[str, str] | None:
 
 
 def needs_shell(project: Project) -> bool:
-    """Whether the chosen program calls one itself: a notebook with `!ls`."""
+    """Whether the chosen program calls one itself: a notebook with `!ls`, a script for a shell."""
+    process = None if project.settings.command or project.settings.command_line is not None else _process(project)
+    if process is not None and _is_for_shell(project, process):
+        return True
     if project.settings.command or named_line(project) is not None or _script(project) is not None:
         return False
     return choose_program(project).program.calls_shell

@@ -15,7 +15,15 @@ from shipml.plan.misnamed import with_its_app, with_its_file
 from shipml.plan.server_line import read_server_line
 from shipml.plan.serving import health_path
 
-__all__ = ["Command", "CommandLine", "path_to_ask", "read_command_line", "split_command_line", "usual_port"]
+__all__ = [
+    "Command",
+    "CommandLine",
+    "path_to_ask",
+    "read_command_line",
+    "shell_reason",
+    "split_command_line",
+    "usual_port",
+]
 
 DEFAULT_PORT = "8080"
 _SHELL = re.compile(r"[|&;<>`*?~(){}\[\]!\n]|\$\(")
@@ -101,7 +109,7 @@ def read_command_line(project: Project, line: str, source: str, *, with_shell: b
     text = read.text
     if read.sets_up:
         because += "; what only writes Streamlit's settings is left out"
-    needs_shell = _needs_shell(text)
+    needs_shell = shell_reason(text)
     if needs_shell and with_shell:
         port = usual_port(project, {}) if is_web or re.search(r"\$\{?PORT\b", text) else None
         environment = (("PORT", str(port)),) if port else ()
@@ -114,7 +122,7 @@ def read_command_line(project: Project, line: str, source: str, *, with_shell: b
     return _without_shell(project, read, source, because, is_web=is_web)
 
 
-def _needs_shell(text: str) -> str:
+def shell_reason(text: str) -> str:
     """What only a shell could do in `text`, as a phrase; "" where it is plain."""
     unquoted = _unquoted(_VARIABLE.sub("", text))
     if match := _SHELL.search(unquoted):

@@ -47,6 +47,7 @@ from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.folder import require_folder
 from shipml.project.requirements.choose import take
+from shipml.project.requirements.chosen_parts import with_choices
 from shipml.project.requirements.own_project import open_folder
 from shipml.project.requirements.read import read_requirements
 from shipml.project.requirements.reader import Folder
@@ -77,7 +78,14 @@ LOCK_NAME = "pylock.toml"
 
 @reading_once()
 def read_project(
-    folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore", program: str = ""
+    folder: Path,
+    store: Store | None,
+    emit: Emit = ignore,
+    *,
+    dockerfile: Following = "ignore",
+    program: str = "",
+    extras: Sequence[str] = (),
+    groups: Sequence[str] = (),
 ) -> Project:
     """All facts about the project in `folder`.
 
@@ -87,6 +95,8 @@ def read_project(
         emit: hears of what was left out.
         dockerfile: whether the project's own Dockerfile decides: never, where it is understood, or always.
         program: the path of the one that the user chose of several.
+        extras: of pyproject.toml, that are wanted besides those of the settings and the Dockerfile.
+        groups: the same of its dependency groups.
 
     Raises:
         UsageError: there is no such folder.
@@ -101,10 +111,11 @@ def read_project(
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     texts = {"pyproject.toml": pyproject_text or "", "shipml.toml": shipml_text or ""}
     settings = read_settings(pyproject, shipml, texts)
-    opened = open_folder(folder)
     understood = _dockerfile(folder)
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
-    taken = take(opened, understood if follows and isinstance(understood, FollowedDockerfile) else None)
+    followed = understood if follows and isinstance(understood, FollowedDockerfile) else None
+    opened = with_choices(open_folder(folder), settings, followed, extras, groups)
+    taken = take(opened, followed)
     rules = _file_rules(folder, settings)
     secret = files_with_credentials(folder, taken.texts if taken is not None else ())
     found = find_files(folder, replace(rules, secret=secret), store=store, emit=emit)
@@ -114,7 +125,7 @@ def read_project(
     evidence = find_run_evidence(folder, paths)
     programs = find_programs(folder, found.files, code, {one.path for one in evidence})
     outline = Project(folder, settings, programs=programs, run_evidence=evidence, chosen_program=program)
-    started = process_of(understood) if follows and isinstance(understood, FollowedDockerfile) else ()
+    started = process_of(followed) if followed is not None else ()
     running = running_files(code, settings, started or processes, _entry(outline, opened, code, paths))
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())

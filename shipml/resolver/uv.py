@@ -144,6 +144,7 @@ class Uv:
             return self._compile(
                 declared.path if declared.as_it_stands else "-",
                 "" if declared.as_it_stands else declared.whole_text,
+                *(declared.uv_choices if declared.as_it_stands else ()),
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
                 *_prerelease_arguments(question),
