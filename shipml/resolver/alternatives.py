@@ -14,8 +14,8 @@ from shipml.lock.choosing import fits
 from shipml.resolver.compatibility import is_near
 from shipml.resolver.context import Work
 from shipml.resolver.integrity import has_stated_hash
-from shipml.resolver.pins import nearest_newer
-from shipml.resolver.release_lookup import filename, uploaded_at
+from shipml.resolver.pins import can_stand_for, nearest_newer, normalised, why_instead
+from shipml.resolver.release_lookup import filename, nearest_versions, uploaded_at
 from shipml.resolver.sources import Sources
 from shipml.resolver.uv import (
     Question,
@@ -25,7 +25,16 @@ from shipml.resolver.uv import (
     python_arguments,
 )
 
-__all__ = ["helped", "late_wheel", "moved", "name_of", "version_then", "with_versions", "without_old_wheels"]
+__all__ = [
+    "helped",
+    "late_wheel",
+    "moved",
+    "name_of",
+    "overridden",
+    "version_then",
+    "with_versions",
+    "without_old_wheels",
+]
 
 _OLDER_PYTHONS = ("3.7", "3.5")
 
@@ -148,6 +157,28 @@ def helped(work: Work, question: Question, lacking: Sequence[str], sources: Sour
             else:
                 let_in |= sources.let_in([requirement], question)
     return with_versions(question, versions) if versions or let_in else None
+
+
+def overridden(work: Work, question: Question, missing: str) -> tuple[Question, Correction] | None:
+    """The question with another release for one that a package pins and the index does not have; None for none.
+
+    A constraint would only add to what the package says: an override takes its place.
+    """
+    name, _, version = missing.partition("==")
+    pin = Pin(normalised(name), version, work.declared.path, declared=False)
+    is_asked = any(one.name == pin.name for one in work.declared.requirements)
+    if not missing or is_asked or any(name_of(line) == pin.name for line in question.overrides):
+        return None
+    nearest = next(iter(nearest_versions(work.uv, pin, question.declared.options)), "")
+    if not nearest or not can_stand_for(nearest, pin):
+        return None
+    other = replace(
+        question,
+        overrides=(*question.overrides, f"{pin.name}=={nearest}"),
+        exempt=(*question.exempt, pin.name),
+    )
+    because = f"a package asks for it; {why_instead(nearest, pin)}"
+    return other, Correction("version", missing, f"{pin.name}=={nearest}", because, work.declared.path)
 
 
 def _allowed(work: Work, pin: Pin) -> bool:

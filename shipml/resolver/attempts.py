@@ -25,7 +25,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
 from shipml.resolver.accelerated import fit
-from shipml.resolver.alternatives import helped, without_old_wheels
+from shipml.resolver.alternatives import helped, overridden, without_old_wheels
 from shipml.resolver.causes import cause
 from shipml.resolver.conflicts import hold_back
 from shipml.resolver.context import (
@@ -239,6 +239,9 @@ def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock
             try:
                 lock = _locked(work, question, sources)
             except UnsolvableError as error:
+                if (instead := overridden(work, question, error.missing)) is not None:
+                    question, changes = instead[0], (*changes, instead[1])
+                    continue
                 other = helped(work, question, error.lacking, sources)
                 if other is None:
                     raise

@@ -127,7 +127,7 @@ def examine_pins(work: Work, of_models: tuple[Pin, ...], learned: tuple[Learned,
             return
         work.survey = survey_pins(work.uv, pins, options)
         if work.survey.missing:
-            correction = corrected(work.uv, work.survey, options, work.candidates[0].suite)
+            correction = corrected(work.uv, work.survey, options)
             work.overrides, work.changes = correction.overrides, (*work.changes, *correction.changes)
             work.survey = survey_pins(work.uv, correction.pins, options)
         work.survey = replace(work.survey, floors=tuple(dated_floors(work.uv, work.declared)))
