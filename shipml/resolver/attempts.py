@@ -52,7 +52,7 @@ from shipml.resolver.sliding import without_slides
 from shipml.resolver.sources import Sources
 from shipml.resolver.strategies import Failure, Found, Strategy, because_of, lacking_in, refuse_neighbour
 from shipml.resolver.telling import told, with_moves
-from shipml.resolver.their_time import in_their_time
+from shipml.resolver.their_time import in_their_time, with_later_ones
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.store import Store
 
@@ -233,6 +233,7 @@ def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock
     with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
         sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http) if strategy.from_source else None
         question, changes = without_old_wheels(work, question, lacking, sources)
+        question = with_later_ones(work.uv, question)
         if strategy.in_their_time:
             question = in_their_time(work.uv, question, work.survey)
         for _ in range(_MOST_ROUNDS):
