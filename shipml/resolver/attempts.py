@@ -25,6 +25,7 @@ from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
 from shipml.resolver.accelerated import fit
+from shipml.resolver.address_errors import UnreachableAddressError
 from shipml.resolver.alternatives import helped, overridden, without_old_wheels
 from shipml.resolver.causes import cause
 from shipml.resolver.conflicts import hold_back
@@ -34,6 +35,7 @@ from shipml.resolver.context import (
     apply_pytorch,
     examine_pins,
     model_strategies,
+    replace_address,
 )
 from shipml.resolver.dating import OLD_PINS, Dating, datings
 from shipml.resolver.errors import (
@@ -93,17 +95,25 @@ def find_lock(
     work.accelerator = accelerator
     apply_models(work)
     apply_pytorch(work)
-    moment = now or datetime.now(UTC)
-    open_pins = model_pins(project)
-    for learned, chosen_versions in _strengths(work, open_pins):
+    while True:
+        try:
+            return _found(work, now or datetime.now(UTC))
+        except UnreachableAddressError as error:
+            if not replace_address(work, error.source):
+                raise
+
+
+def _found(work: Work, now: datetime) -> Found:
+    """The first attempt that comes to something; with what models and failed imports say, then without."""
+    for learned, chosen_versions in _strengths(work, model_pins(work.project)):
         examine_pins(work, chosen_versions, learned)
         failures: list[Failure] = []
-        found = _first(work, moment, failures)
+        found = _first(work, now, failures)
         if found is not None:
             return found
         if chosen_versions:
             words = ", ".join(f"{pin.source}: {pin}" for pin in chosen_versions)
-            emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
+            work.emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
     raise cause(work, failures[0].refusals, failures[-1].refusals)
 
 
