@@ -41,6 +41,8 @@ def corrected(
         ("dotenv==0.9.9", "python-dotenv"),
         ("dotenv==1.0.0", "python-dotenv==1.0.0"),
         ("tensorflow-gpu==2.4.1", "tensorflow==2.4.1"),
+        ("tensorflow-intel==2.12.0", "tensorflow==2.12.0"),
+        ("tensorflow-macos>=2.9", "tensorflow>=2.9"),
         ("bs4 ; python_version > '3.6'", 'beautifulsoup4 ; python_version > "3.6"'),
         ("matplotlib.pyplot", "matplotlib"),
     ],
