@@ -157,7 +157,7 @@ def _strategies(work: Work, now: datetime, failures: Sequence[Failure]) -> Itera
         if dating.as_of is None and dating is not datings[0] and work.survey.has_dated_pins:
             yield Strategy(dating, in_their_time=True)
         yield Strategy(dating)
-        if dating.as_of is not None and datings[-1] is not dating and lacking_in(failures[-1:]):
+        if dating.as_of is not None and lacking_in(failures[-1:]):
             built.append(dating)  # what was current then goes together: a source of then beats today's index
             yield Strategy(dating, from_source=True)
     errors = [refusal.error for one in failures for refusal in one.refusals]
@@ -250,13 +250,10 @@ def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock
             try:
                 lock = _locked(work, question, sources)
             except UnsolvableError as error:
-                if (instead := overridden(work, question, error.missing)) is not None:
-                    question, changes = instead[0], (*changes, instead[1])
-                    continue
-                other = helped(work, question, error.lacking, sources)
+                other = overridden(work, question, error.missing) or helped(work, question, error.lacking, sources)
                 if other is None:
                     raise
-                question = other
+                question, changes = other[0], (*changes, *other[1])
                 continue
             return with_moves(lock, question, strategy, changes)
         return with_moves(_locked(work, question, sources), question, strategy, changes)

@@ -11,7 +11,7 @@ from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import MissingPin, Pin, Survey
 from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
-from shipml.resolver.compatibility import is_near
+from shipml.resolver.compatibility import is_near, upper_bound
 from shipml.resolver.release_lookup import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
 
@@ -129,11 +129,16 @@ def corrected(uv: Uv, survey: Survey, options: Sequence[str]) -> Corrected:
 
 
 def can_stand_for(version: str, pin: Pin) -> bool:
-    """Whether a release may be taken for one that does not exist: of its series, or a later one with the same API."""
+    """Whether a release may be taken for one that does not exist: of its series, or the next one, if it is near.
+
+    The next major version is the last that may have the same API; whether it does, the import check shows.
+    """
     from packaging.version import Version
 
     is_later = Version(version) > Version(pin.version)
-    return series(version) == series(pin.version) or (is_later and is_near(version, pin.version))
+    return series(version) == series(pin.version) or (
+        is_later and (is_near(version, pin.version) or upper_bound(pin.version) == str(Version(version).major))
+    )
 
 
 def why_instead(version: str, pin: Pin) -> str:
