@@ -151,6 +151,8 @@ class Requirements:
     """Folders, relative to the project, in which its own packages lie, other than its top: "src"."""
     stated_hashes: tuple[StatedHashes, ...] = ()
     """Of lock files; those of requirements files stand in their lines (`--hash=…`)."""
+    for_running: tuple[str, ...] = ()
+    """Names that shipml added to run the program (a server, a kernel): they may be younger than the project."""
     learned: tuple[DeclaredRequirement, ...] = ()
     """What builds on this machine showed to be missing: asked for besides, but nothing that the project says."""
     learned_bounds: tuple[Learned, ...] = ()

@@ -105,7 +105,7 @@ class Lesson:
         if self.below != known.below:
             yield self.source, self.because
         if self.is_of_its_commit and not known.is_of_its_commit:
-            yield "the last commit", "it is old, and packages of today fail its code, so they are taken as of its day"
+            yield "the last commit", "its code fails with packages of another day, so they are taken as of that commit"
         for one in (*self.packages, *self.bounds):
             if one not in (*known.packages, *known.bounds):
                 yield one.source, one.because

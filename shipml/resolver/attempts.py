@@ -25,7 +25,8 @@ from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
 from shipml.resolver.accelerated import fit
-from shipml.resolver.alternatives import helped, without_old_wheels
+from shipml.resolver.address_errors import UnreachableAddressError
+from shipml.resolver.alternatives import helped, overridden, without_old_wheels
 from shipml.resolver.causes import cause
 from shipml.resolver.conflicts import hold_back
 from shipml.resolver.context import (
@@ -34,6 +35,7 @@ from shipml.resolver.context import (
     apply_pytorch,
     examine_pins,
     model_strategies,
+    replace_address,
 )
 from shipml.resolver.dating import OLD_PINS, Dating, datings
 from shipml.resolver.errors import (
@@ -52,7 +54,7 @@ from shipml.resolver.sliding import without_slides
 from shipml.resolver.sources import Sources
 from shipml.resolver.strategies import Failure, Found, Strategy, because_of, lacking_in, refuse_neighbour
 from shipml.resolver.telling import told, with_moves
-from shipml.resolver.their_time import in_their_time
+from shipml.resolver.their_time import in_their_time, with_later_ones
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.store import Store
 
@@ -93,17 +95,25 @@ def find_lock(
     work.accelerator = accelerator
     apply_models(work)
     apply_pytorch(work)
-    moment = now or datetime.now(UTC)
-    open_pins = model_pins(project)
-    for learned, chosen_versions in _strengths(work, open_pins):
+    while True:
+        try:
+            return _found(work, now or datetime.now(UTC))
+        except UnreachableAddressError as error:
+            if not replace_address(work, error.source):
+                raise
+
+
+def _found(work: Work, now: datetime) -> Found:
+    """The first attempt that comes to something; with what models and failed imports say, then without."""
+    for learned, chosen_versions in _strengths(work, model_pins(work.project)):
         examine_pins(work, chosen_versions, learned)
         failures: list[Failure] = []
-        found = _first(work, moment, failures)
+        found = _first(work, now, failures)
         if found is not None:
             return found
         if chosen_versions:
             words = ", ".join(f"{pin.source}: {pin}" for pin in chosen_versions)
-            emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
+            work.emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
     raise cause(work, failures[0].refusals, failures[-1].refusals)
 
 
@@ -147,7 +157,7 @@ def _strategies(work: Work, now: datetime, failures: Sequence[Failure]) -> Itera
         if dating.as_of is None and dating is not datings[0] and work.survey.has_dated_pins:
             yield Strategy(dating, in_their_time=True)
         yield Strategy(dating)
-        if dating.as_of is not None and datings[-1] is not dating and lacking_in(failures[-1:]):
+        if dating.as_of is not None and lacking_in(failures[-1:]):
             built.append(dating)  # what was current then goes together: a source of then beats today's index
             yield Strategy(dating, from_source=True)
     errors = [refusal.error for one in failures for refusal in one.refusals]
@@ -233,16 +243,17 @@ def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock
     with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
         sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http) if strategy.from_source else None
         question, changes = without_old_wheels(work, question, lacking, sources)
+        question = with_later_ones(work.uv, question)
         if strategy.in_their_time:
             question = in_their_time(work.uv, question, work.survey)
         for _ in range(_MOST_ROUNDS):
             try:
                 lock = _locked(work, question, sources)
             except UnsolvableError as error:
-                other = helped(work, question, error.lacking, sources)
+                other = overridden(work, question, error.missing) or helped(work, question, error.lacking, sources)
                 if other is None:
                     raise
-                question = other
+                question, changes = other[0], (*changes, *other[1])
                 continue
             return with_moves(lock, question, strategy, changes)
         return with_moves(_locked(work, question, sources), question, strategy, changes)

@@ -18,6 +18,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
+from shipml.resolver.addresses import without_address
 from shipml.resolver.errors import explain
 from shipml.resolver.model_evidence import (
     added_requirements,
@@ -36,7 +37,7 @@ from shipml.resolver.release_lookup import survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
 
-__all__ = ["Said", "Work", "apply_models", "apply_pytorch", "examine_pins", "model_strategies"]
+__all__ = ["Said", "Work", "apply_models", "apply_pytorch", "examine_pins", "model_strategies", "replace_address"]
 
 
 @dataclass(slots=True)
@@ -95,6 +96,15 @@ def apply_pytorch(work: Work) -> None:
         work.said = replace(work.said, changes=(*work.said.changes, change))
 
 
+def replace_address(work: Work, source: str) -> bool:
+    """Take the index's release for an address whose host does not answer; returns whether there is one."""
+    found = without_address(work.uv, work.declared, source)
+    if found is not None:
+        work.declared = found[0]
+        work.said = replace(work.said, changes=(*work.said.changes, found[1]))
+    return found is not None
+
+
 def model_strategies(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
     """What is taken from the models: their versions, else the nearest newer ones that have wheels, else nothing."""
     if pins:
@@ -127,7 +137,7 @@ def examine_pins(work: Work, of_models: tuple[Pin, ...], learned: tuple[Learned,
             return
         work.survey = survey_pins(work.uv, pins, options)
         if work.survey.missing:
-            correction = corrected(work.uv, work.survey, options, work.candidates[0].suite)
+            correction = corrected(work.uv, work.survey, options)
             work.overrides, work.changes = correction.overrides, (*work.changes, *correction.changes)
             work.survey = survey_pins(work.uv, correction.pins, options)
         work.survey = replace(work.survey, floors=tuple(dated_floors(work.uv, work.declared)))

@@ -42,14 +42,14 @@ def datings(
         now: the present.
         committed_at: when the project was last changed, as git says.
         fixed: whether the user has told uv a date: then nobody else decides.
-        past_first: whether today's packages are known to fail.
+        past_first: whether those of the last commit's day are known to be needed.
     """
     today = Dating(None, "")
     if fixed:
         return (today,)
     past = list(_past(survey, now, committed_at))
     if past_first:
-        return (*past, today)
+        return (*reversed(past), today)  # the last commit's day is the later one
     newest = survey.newest_upload
     is_tended = committed_at is not None and now - committed_at <= OLD_PINS
     if newest is not None and now - newest[1] > OLD_PINS and not (is_tended and not survey.has_dated_pins):

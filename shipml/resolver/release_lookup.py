@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import (
     MissingPin,
     Pin,
@@ -125,16 +124,26 @@ def newest_releases(
     return dict(sorted(dated, key=lambda one: str(one[1].uploaded_at)))
 
 
-def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> tuple[str, ...]:
-    """The next version above and the next below that have wheels for `base`, those of the same series first."""
-    python = ("--python-version", base.release)
-    found = []
-    for requirement, order in ((f"{pin.name}>{pin.version}", "lowest"), (f"{pin.name}<{pin.version}", "highest")):
-        try:
-            found.append(uv.version_of(requirement, options, "--resolution", order, *python))
-        except UvError:
-            continue
+def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str]) -> tuple[str, ...]:
+    """The next release above and the next below that some Python of today can have, those of the same series first."""
+    above = _versions(uv, f"{pin.name}>{pin.version}", options, "lowest")
+    below = _versions(uv, f"{pin.name}<{pin.version}", options, "highest")
+    found = (*above[:1], *below[-1:])
     return tuple(sorted(found, key=lambda version: series(version) != series(pin.version)))
+
+
+def _versions(uv: Uv, requirement: str, options: Sequence[str], order: str) -> list[str]:
+    """The versions that uv takes for the Pythons that it tells apart, in their order; no pre-releases."""
+    target = ("--universal", "--python-version", _LEAST_PYTHON, "--resolution", order, "--prerelease", "disallow")
+    try:
+        document = uv.files_of([requirement], options, *target)
+    except UvError as error:
+        if not is_about_packages(error.stderr):
+            raise
+        return []
+    from packaging.version import Version
+
+    return sorted((release.version for _, release in releases_of(document)), key=Version)
 
 
 def series(version: str) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def teach(
     if declared is None or known.rounds >= _MOST_ROUNDS:
         return None
     image = _Image(declared, lock, uv, {wheel.name: wheel.version for wheel in lock.wheels})
-    if not known.is_of_its_commit and _is_of_today(project, lock, failures, now or datetime.now(UTC)):
+    if not known.is_of_its_commit and _is_of_another_day(project, lock, failures, now or datetime.now(UTC)):
         return replace(known, is_of_its_commit=True, rounds=known.rounds + 1)
     try:
         bounds = {one.name: one for failed in failures for one in _too_new(failed, image)}
@@ -87,13 +87,22 @@ def teach(
     )
 
 
-def _is_of_today(project: Project, lock: Lock, failures: Sequence[FailedImport], now: datetime) -> bool:
-    """Whether today's packages fail the code of a project without pins that nobody has changed for long."""
+def _is_of_another_day(project: Project, lock: Lock, failures: Sequence[FailedImport], now: datetime) -> bool:
+    """Whether the code of a project that nobody has changed for long wants packages of its last commit.
+
+    Without pins, where those of today fail; with pins, where those of the pins' day lack a name that the code imports.
+    """
     declared, revision = project.requirements, project.revision
-    if declared is None or revision is None or any(one.kind == "index" for one in lock.decisions):
+    if declared is None or revision is None:
         return False
-    committed_at = datetime.fromtimestamp(revision.committed_at_seconds, UTC)
-    return now - committed_at > OLD_PINS and not known_pins(declared) and any(map(is_about_versions, failures))
+    if now - datetime.fromtimestamp(revision.committed_at_seconds, UTC) <= OLD_PINS:
+        return False
+    is_dated = any(one.kind == "index" for one in lock.decisions)
+    pinned = {pin.name for pin in known_pins(declared)}
+    if is_dated:
+        own = [one.traces[0] for one in failures if one.traces and not one.traces[0].packages]
+        return bool(pinned) and any(set(trace.named) - pinned for trace in own)
+    return not pinned and any(map(is_about_versions, failures))
 
 
 def _too_new(failed: FailedImport, image: _Image) -> Iterator[Learned]:

@@ -28,9 +28,12 @@ def with_moves(lock: Lock, question: Question, strategy: Strategy, changes: tupl
     if question.own_days:
         taken = {wheel.name for wheel in lock.wheels}
         names = [name for name, _ in question.own_days if name in taken]
-        because = "only pinned packages need it: it is taken as of the day of the newest pin"
         value = f"{listed(names)} as of {question.own_days[0][1]:%Y-%m-%d}"
-        decisions = (*decisions, Decision("held back", value, because))
+        if question.as_of is None:
+            what, because = "held back", "only pinned packages need it: it is taken as of the day of the newest pin"
+        else:
+            what, because = "later", "the program is run with it, and it did not exist before"
+        decisions = (*decisions, Decision(what, value, because))
     return replace(lock, changes=(*changes, *lock.changes), decisions=decisions)
 
 

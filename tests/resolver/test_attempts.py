@@ -11,7 +11,7 @@ from shipml.errors import ResolutionError, TryAgainError
 from shipml.plan import python_candidates
 from shipml.project import read_project
 from tests.package_index import PackageIndex
-from tests.resolver.conftest import AMD64, Resolving
+from tests.resolver.conftest import AMD64, Resolving, commit
 
 OLD_BINARY = "cp39-cp39-manylinux_2_17_x86_64"
 
@@ -254,6 +254,20 @@ def test_an_abandoned_source_brings_its_time_with_it(index: PackageIndex, resolv
     assert "prophet 0.7 is the newest, has no wheel" in next(
         one.because for one in lock.decisions if one.what == "index"
     )
+
+
+def test_the_last_commit_with_sources_comes_before_the_day_of_one_source(
+    index: PackageIndex, resolving: Resolving
+) -> None:
+    """What was current when the project was made goes together, though it must be built."""
+    index.add_source("prophet", "0.7", requires=["stan"], uploaded="2020-09-05")
+    index.add_source("stan", "2.19", uploaded="2019-01-01")
+    index.add_source("stan", "3.0", requires=["other"], uploaded="2024-03-01")
+    index.add("other", "1.0", uploaded="2024-01-01")
+    (resolving.folder / "requirements.txt").write_text("prophet\n")
+    commit(resolving.folder, "2020-11-02T00:00:00Z")
+    _, lock = resolving()
+    assert [(one.name, one.version) for one in lock.sources] == [("prophet", "0.7"), ("stan", "2.19")]
 
 
 def test_what_has_neither_wheel_nor_source_is_named_with_what_has(index: PackageIndex, resolving: Resolving) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +16,7 @@ from shipml.resolver.blame import blamed
 from shipml.resolver.teaching import teach
 from shipml.resolver.uv import Uv
 from tests.package_index import PackageIndex
-from tests.resolver.conftest import AMD64, Resolving
+from tests.resolver.conftest import AMD64, Resolving, commit
 
 OLD, LATER, NEW = (datetime(year, 1, 1, tzinfo=UTC) for year in (2021, 2022, 2024))
 UPLOADS = {"web": OLD, "tool": NEW, "base": LATER, "setuptools": OLD, "huge-hub": NEW, "array": NEW}
@@ -155,9 +153,16 @@ def test_code_that_nobody_has_changed_for_years_is_tried_as_of_its_commit(taught
     assert not taught.learn(own)
 
 
-def commit(folder: Path, day: str) -> None:
-    """Make the folder a git repository whose one commit is of that day."""
-    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
-    variables = {"GIT_COMMITTER_DATE": day, "GIT_AUTHOR_DATE": day, "PATH": "/usr/bin:/bin"}
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
-        subprocess.run(["git", *who, *words], cwd=folder, env=variables, check=True)
+def test_code_that_is_younger_than_its_pins_gets_what_its_commit_had(taught: Taught, index: PackageIndex) -> None:
+    """One partial pin dates all; a name that the code imports and the open package lacks says that it was later."""
+    index.add("web", "0.9", requires=["tool"], uploaded="2021-06-01")
+    index.add("tool", "1.0", uploaded="2021-06-01")
+    index.add("pinned", "1.0", uploaded="2021-07-01")
+    folder = taught.resolving.folder
+    (folder / "requirements.txt").write_text("web\npinned==1.0\n")
+    commit(folder, "2022-06-01T00:00:00Z")
+    assert taught.versions() == {"web": "0.9", "tool": "1.0", "pinned": "1.0"}
+    lacks = Trace("ImportError", "cannot import name 'x' from 'web'", (), ("web",))
+    assert not taught.learn(replace(QUOTE, traces=(replace(lacks, named=("pinned",)),)))
+    assert taught.learn(replace(QUOTE, traces=(lacks,)))
+    assert taught.versions() == {"web": "1.0", "tool": "2.0", "pinned": "1.0"}

@@ -14,7 +14,7 @@ from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.requirements import Correction
 from shipml.project.corrections.duplicates import merge
 from shipml.project.corrections.item import Item, local_segment
-from shipml.project.corrections.lines import repair
+from shipml.project.corrections.lines import has_odd_version, repair
 from shipml.project.corrections.models import place_models
 from shipml.project.corrections.names import correct_name, nearest_name, without_local
 from shipml.project.corrections.places import is_place, settle
@@ -116,6 +116,8 @@ def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes:
         if not is_place(text):
             return None
     else:
+        if has_odd_version(requirement):
+            return None
         if not requirement.url:
             item = Item(text, line.source, requirement, hashes)
             return Item(text, line.source, requirement, hashes, local_segment(item.pin))

@@ -46,6 +46,8 @@ def corrected(
         ("ffmpeg==1.4", "ffmpeg-python"),
         ("python-magic-bin==0.4.14", "python-magic"),
         ("faiss==1.7.4", "faiss-cpu==1.7.4"),
+        ("tensorflow-intel==2.12.0", "tensorflow==2.12.0"),
+        ("tensorflow-macos>=2.9", "tensorflow>=2.9"),
         ("bs4 ; python_version > '3.6'", 'beautifulsoup4 ; python_version > "3.6"'),
         ("matplotlib.pyplot", "matplotlib"),
     ],
