@@ -25,6 +25,7 @@ _REASONS = {
     r"|dsp: No such audio device|can't open camera|VIDEOIO|pygame\.error",
     "it wants arguments": r"the following arguments are required|^Usage: |Missing argument|Missing option",
     "it calls a program of its author's machine": r"returned non-zero exit status 127",
+    "the repository lacks its data": r"With n_samples=0|No objects to concatenate|Found array with 0 sample",
     "it wants a GPU": r"No CUDA GPUs|Found no NVIDIA driver|CUDA is not available|Torch not compiled with CUDA",
 }  # fmt: skip
 _MISSING_FILE = re.compile(
