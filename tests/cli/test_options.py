@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipml.cli.checks import Checks
 from shipml.cli.options import (
     Planning,
     memory_bytes,
@@ -14,7 +15,6 @@ from shipml.cli.options import (
     parse_minimum,
     parse_ports,
 )
-from shipml.cli.run import Checks
 from shipml.cli.text import columns, printable
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError
