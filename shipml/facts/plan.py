@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 from shipml.facts.data import DataPin
+from shipml.facts.smoke_request import SmokeRequest
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
@@ -253,6 +254,10 @@ class SmokeCheck:
     """The reason why this image is not to be run here; "" runs it."""
     calls_nothing: bool = False
     """Whether the program is a file that only defines things: it ends at once, and has done nothing."""
+    requests: tuple[SmokeRequest, ...] = ()
+    """What the server is asked once it answers, in order."""
+    visit: bool = True
+    """Whether an app whose work begins when a browser comes is visited."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,8 @@ def _smoke(project: Project, command: Command) -> SmokeCheck:
     smoke = project.settings.smoke
     http = project.followed.health_path if project.followed else ""
     http = http or command.http
+    if smoke.requests and not smoke.http:
+        return replace(smoke, http=http or "/", any_answer=not http)
     if smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
         return smoke
     if http:

@@ -53,6 +53,7 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.requirements.reader import Folder
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
+from shipml.project.smoke_requests import with_bodies
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.project.watching import stamps
@@ -111,6 +112,7 @@ def read_project(
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     texts = {"pyproject.toml": pyproject_text or "", "shipml.toml": shipml_text or ""}
     settings = read_settings(pyproject, shipml, texts)
+    settings = replace(settings, smoke=with_bodies(settings.smoke, folder))
     understood = _dockerfile(folder)
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
     followed = understood if follows and isinstance(understood, FollowedDockerfile) else None
@@ -230,9 +232,10 @@ def read_outline(folder: Path) -> Project:
     require_folder(folder)
     documents = _documents(folder)
     pyproject = documents.get("pyproject.toml")
+    settings = _settings(folder, documents)
     return Project(
         folder=folder,
-        settings=_settings(folder, documents),
+        settings=replace(settings, smoke=with_bodies(settings.smoke, folder)),
         has_dockerfile=find_dockerfile(folder) is not None,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
