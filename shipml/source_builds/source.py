@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import posixpath
+import re
 import tarfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,11 @@ __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
 _LIMIT_BYTES = 4 << 20
 _MOST_MEMBERS = 200_000
-_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
+_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs", ".stan")
+_C = (".c", ".cc", ".cpp", ".cxx", ".pyx")
+_FORTRAN = (".f", ".f90", ".f77", ".for")
+_COMPILES = re.compile(r"\b(?:ext_modules|Extension\(|cffi_modules|CMakeExtension|pystan|pybind11|rust_extensions)")
+"""Words of a setup.py that compiles, whatever files it has."""
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
 _ONLY_NAMES = {"cython": "Cython", "skbuild": "scikit-build"}
 _DEFAULT = ("setuptools", "wheel")
@@ -41,6 +46,10 @@ class SourceFacts:
     needs_rust: bool
     text: str
     """setup.py and setup.cfg, for limits."""
+    tools: tuple[str, ...] = ()
+    """Debian's packages with programs that its files surely need."""
+    compiled_bytes: int = 0
+    """Of its C and C++."""
 
 
 def read_source(path: Path, filename: str) -> SourceFacts:
@@ -50,9 +59,11 @@ def read_source(path: Path, filename: str) -> SourceFacts:
         UntrustedInputError: it is not an archive, or has neither pyproject.toml nor setup.py.
     """
     try:
-        members = dict(_of_zip(path) if filename.endswith(".zip") else _of_tar(path))
+        found = _of_zip(path) if filename.endswith(".zip") else _of_tar(path)
+        files = {name: (data, size_bytes) for name, data, size_bytes in found}
     except BROKEN_ARCHIVE as error:
         raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
+    members = {name: data for name, (data, _) in files.items()}
     setup = members.get("setup.py", b"").decode("utf-8", "replace")
     text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
     system = _build_system(members.get("pyproject.toml", b""))
@@ -67,10 +78,23 @@ def read_source(path: Path, filename: str) -> SourceFacts:
         requires=tuple(dict.fromkeys((*listed, *(() if backend else _DEFAULT), *imported))),
         backend=backend,
         backend_path=_strings((system or {}).get("backend-path")),
-        is_native=any(name.endswith(_COMPILED) for name in members),
+        is_native=any(name.endswith(_COMPILED) for name in members) or _COMPILES.search(setup) is not None,
         needs_rust=any(posixpath.basename(name) == "Cargo.toml" for name in members),
         text=text,
+        tools=tuple(_tools(members, text)),
+        compiled_bytes=sum(size for name, (_, size) in files.items() if name.endswith(_C)),
     )
+
+
+def _tools(members: Mapping[str, bytes], text: str) -> Iterator[str]:
+    """Debian's packages of the programs that a source calls for: CMake, Fortran, SWIG."""
+    names = {posixpath.basename(name) for name in members}
+    if "CMakeLists.txt" in members or ("CMakeLists.txt" in names and re.search(r"(?i)cmake", text)):
+        yield "cmake"
+    if any(name.lower().endswith(_FORTRAN) for name in members):
+        yield "gfortran"
+    if re.search(r"\bswig\b|swig_opts", text, re.IGNORECASE) or any(name.endswith(".i") for name in members):
+        yield "swig"
 
 
 def distribution_of(module: str) -> str:
@@ -80,7 +104,7 @@ def distribution_of(module: str) -> str:
     return _ONLY_NAMES.get(root.lower()) or (found[0] if found else root.replace("_", "-"))
 
 
-def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
+def _of_tar(path: Path) -> Iterator[tuple[str, bytes, int]]:
     with tarfile.open(path, "r:*") as archive:
         for number, member in enumerate(archive):
             if number > _MOST_MEMBERS:
@@ -89,15 +113,16 @@ def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
             if not name or not member.isfile():
                 continue
             stream = archive.extractfile(member) if _is_read(name, member.size) else None
-            yield name, stream.read(_LIMIT_BYTES) if stream else b""
+            yield name, stream.read(_LIMIT_BYTES) if stream else b"", member.size
 
 
-def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
+def _of_zip(path: Path) -> Iterator[tuple[str, bytes, int]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist()[:_MOST_MEMBERS]:
             name = _below_top(member.filename)
             if name:
-                yield name, archive.read(member) if _is_read(name, member.file_size) else b""
+                content = archive.read(member) if _is_read(name, member.file_size) else b""
+                yield name, content, member.file_size
 
 
 def _below_top(path: str) -> str:

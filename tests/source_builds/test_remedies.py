@@ -29,6 +29,32 @@ def first(log: str) -> Remedy | None:
         (GCC, "/include/libpq-fe.h"),
         ("x.c:1:10: fatal error: libxml/xmlversion.h: No such file or directory", "/include/libxml/xmlversion.h"),
         ("/usr/bin/ld: cannot find -lportaudio\ncollect2: error: ld returned 1 exit status", "/libportaudio.so"),
+        ("x.cpp:3:10: fatal error: 'boost/any.hpp' file not found", "/include/boost/any.hpp"),
+        ("configure: error: Cannot find header file <sasl/sasl.h>", "/include/sasl/sasl.h"),
+        (
+            "Package libavformat was not found in the pkg-config search path.\nNo package 'libavformat' found",
+            "/pkgconfig/libavformat.pc",
+        ),
+        ("Package 'cairo', required by 'virtual:world', not found", "/pkgconfig/cairo.pc"),
+        (
+            "Command '['pkg-config', '--cflags', 'libxml-2.0']' returned non-zero exit status 1.",
+            "/pkgconfig/libxml-2.0.pc",
+        ),
+        (
+            '../meson.build:9:0: ERROR: Dependency "glib-2.0" not found, tried pkgconfig and cmake',
+            "/pkgconfig/glib-2.0.pc",
+        ),
+        (
+            "CMake Error:\n  The following required packages were not found:\n\n   - libpcre2-8\n",
+            "/pkgconfig/libpcre2-8.pc",
+        ),
+        (
+            'Could not find a package configuration file provided by "Ceres" with any of\n  the following names:',
+            "/cmake/CeresConfig.cmake",
+        ),
+        ("-- Could NOT find Qhull (missing: Qhull_LIBRARY)", "/cmake/QhullConfig.cmake"),
+        ("/bin/sh: 1: sassc: not found", "/bin/sassc"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'ragel'", "/bin/ragel"),
     ],
 )
 def test_missing_files_are_looked_for_in_debian(log: str, path: str) -> None:
@@ -43,6 +69,11 @@ def test_missing_files_are_looked_for_in_debian(log: str, path: str) -> None:
     [
         ("Error: pg_config executable not found.", ("libpq-dev",)),
         ("/bin/sh: 1: mysql_config: not found", ("default-libmysqlclient-dev",)),
+        ("-- Could NOT find OpenSSL, try to set the path\n-- Could NOT find OpenSSL (missing: X)", ("libssl-dev",)),
+        ("No CMAKE_Fortran_COMPILER could be found.", ("gfortran",)),
+        ("ERROR: Unknown compiler(s): [['gfortran'], ['flang']]", ("gfortran",)),
+        ("OSError: Could not find gdal-config. Make sure you have it", ("libgdal-dev",)),
+        ("RuntimeError: Could not find `llvm-config` binary", ("llvm-dev",)),
         ("error: command 'swig' failed: No such file or directory", ("swig",)),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'cmake'", ("cmake",)),
         ("ModuleNotFoundError: No module named 'lib2to3'", ("python3-lib2to3",)),
@@ -98,6 +129,20 @@ def test_older_tools_are_taken_where_a_newer_one_broke_it(log: str, constraint: 
 def test_what_a_build_imports_is_added(log: str, requirement: str) -> None:
     """Undeclared, as it was before there was pyproject.toml."""
     assert any(requirement in found.requirements for found in remedies(log))
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        "FileNotFoundError: [Errno 2] No such file or directory: 'README.md'",
+        "FileNotFoundError: [Errno 2] No such file or directory: '../requirements.txt'",
+        "-- Could NOT find Python3 (missing: Development)",
+        "error: command 'cargo' failed: No such file or directory",
+    ],
+)
+def test_files_of_the_source_are_nothing_that_debian_has(log: str) -> None:
+    """Nor are Python, which is there, and Rust's tools, which would need the network."""
+    assert first(log) is None
 
 
 def test_no_remedy_for_what_is_not_understood() -> None:
