@@ -29,6 +29,7 @@ from shipml.facts.project import (
 from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.project.code.data_uses import data_knows, find_data_uses
+from shipml.project.code.displays import displays_know, find_displays
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
 from shipml.project.code.lfs_pointers import find_lfs_pointers
@@ -36,7 +37,7 @@ from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
-from shipml.project.code.uses import find_uses
+from shipml.project.code.uses import UseKind, find_uses
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.data.needs import needs_know
@@ -110,9 +111,11 @@ def read_project(
     running = running_files(code, settings, processes)
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
-    uses = find_uses(folder, running, lambda kind, name: needs_know(kind, name) or data_knows(kind, name))
+    uses = find_uses(folder, running, _is_telling)
     requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
+    for sentence in find_displays(uses):
+        emit(Notice(sentence, "warning"))
     report_broken(code.broken, surely_running(code, settings, processes), emit)
     lock_text = read_text(folder, LOCK_NAME)
     project = Project(
@@ -231,6 +234,11 @@ def _dockerfile_text(folder: Path) -> tuple[str, str]:
     """Name and text of the project's Dockerfile, "" and "" where it has none."""
     path = find_dockerfile(folder)
     return (path.name, read_text(folder, path.name) or "") if path is not None else ("", "")
+
+
+def _is_telling(kind: UseKind, name: str) -> bool:
+    """Whether a use of a package tells anything that is looked for."""
+    return needs_know(kind, name) or data_knows(kind, name) or displays_know(kind, name)
 
 
 def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
