@@ -35,6 +35,7 @@ from shipml.project.code.imports import Code, python_hints, running_files, scan_
 from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.read_files import find_missing_files
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
 from shipml.project.code.uses import UseKind, find_uses
@@ -116,6 +117,15 @@ def read_project(
     for sentence in find_displays(uses):
         emit(Notice(sentence, "warning"))
     report_broken(code.broken, surely_running(code, settings, processes), emit)
+    missing = find_missing_files(
+        folder,
+        running,
+        present={file.path for file in found.files},
+        left_out=dict(found.ignored) | {path: f"a default rule ({reason})" for path, reason in found.left_out},
+        written=code.written,
+    )
+    for one in missing:
+        emit(Notice(f"{one.reader} reads {one.path}, which is not in the image: {one.because}", "warning"))
     lock_text = read_text(folder, LOCK_NAME)
     project = Project(
         folder=folder,
@@ -133,6 +143,7 @@ def read_project(
         ignored=tuple(found.ignored),
         written_files=code.written,
         data=find_data_uses(folder, uses, paths),
+        missing_files=missing,
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),

@@ -18,7 +18,7 @@ from shipml.errors import ConfigurationError
 from shipml.project.code.notebooks import read_notebook
 from shipml.project.text import read_any_text
 
-__all__ = ["FileUses", "Use", "UseKind", "find_uses"]
+__all__ = ["CodeNames", "FileUses", "Use", "UseKind", "find_uses", "parts_of"]
 
 _LIMIT_BYTES = 1 << 20
 _LONGEST = 300
@@ -69,14 +69,14 @@ def find_uses(folder: Path, paths: Iterable[str], wanted: Callable[[UseKind, str
     """
     found = []
     for path in paths:
-        parts = _parts(folder, path)
-        names = _Names.of([tree for _, tree in parts])
+        parts = parts_of(folder, path)
+        names = CodeNames.of([tree for _, tree in parts])
         uses = [use for cell, tree in parts for use in _uses(tree, names, path, cell, wanted)]
         found.append(FileUses(path, names.roots, tuple(uses)))
     return tuple(found)
 
 
-def _parts(folder: Path, path: str) -> Sequence[tuple[int, ast.Module]]:
+def parts_of(folder: Path, path: str) -> Sequence[tuple[int, ast.Module]]:
     """(number of the cell, 0 for a program, and its tree)."""
     if path.endswith(".ipynb"):
         notebook = read_notebook(folder, path)
@@ -107,7 +107,7 @@ def _parse(text: str) -> ast.Module | None:
 
 
 @dataclass(slots=True)
-class _Names:
+class CodeNames:
     """What the names of a file stand for."""
 
     modules: dict[str, str] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class _Names:
     roots: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, trees: Sequence[ast.Module]) -> _Names:
+    def of(cls, trees: Sequence[ast.Module]) -> CodeNames:
         """Of all parts of a file together."""
         names, roots = cls(), set()
         for node in (node for tree in trees for node in ast.walk(tree)):
@@ -188,7 +188,7 @@ def _inner(node: ast.expr) -> list[ast.expr]:
 
 
 def _uses(
-    tree: ast.Module, names: _Names, path: str, cell: int, wanted: Callable[[UseKind, str], bool]
+    tree: ast.Module, names: CodeNames, path: str, cell: int, wanted: Callable[[UseKind, str], bool]
 ) -> Iterator[Use]:
     todo: list[tuple[ast.AST, bool]] = [(tree, True)]
     while todo:
@@ -203,7 +203,7 @@ def _uses(
         todo += reversed(below)
 
 
-def _said(node: ast.AST, names: _Names) -> Iterator[tuple[UseKind, str]]:
+def _said(node: ast.AST, names: CodeNames) -> Iterator[tuple[UseKind, str]]:
     """What one node says by itself."""
     if isinstance(node, ast.Import):
         yield from (("import", alias.name) for alias in node.names)
@@ -232,7 +232,7 @@ def _below(node: ast.AST) -> Iterator[ast.AST]:
         yield inner
 
 
-def _arguments(call: ast.Call, names: _Names) -> Iterator[str]:
+def _arguments(call: ast.Call, names: CodeNames) -> Iterator[str]:
     for one in call.args:
         yield from names.texts(one)
     for keyword in call.keywords:
