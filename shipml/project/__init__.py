@@ -124,8 +124,8 @@ def read_project(
         left_out=dict(found.ignored) | {path: f"a default rule ({reason})" for path, reason in found.left_out},
         written=code.written,
     )
-    for one in missing:
-        emit(Notice(f"{one.reader} reads {one.path}, which is not in the image: {one.because}", "warning"))
+    for absent in missing:
+        emit(Notice(f"{absent.reader} reads {absent.path}, which is not in the image: {absent.because}", "warning"))
     lock_text = read_text(folder, LOCK_NAME)
     project = Project(
         folder=folder,
