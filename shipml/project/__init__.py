@@ -123,6 +123,7 @@ def read_project(
         present={file.path for file in found.files},
         left_out=dict(found.ignored) | {path: f"a default rule ({reason})" for path, reason in found.left_out},
         written=code.written,
+        moves=follows or any(re.search(r"\bcd\s|chdir", one.command) for one in processes),
     )
     for absent in missing:
         emit(Notice(f"{absent.reader} reads {absent.path}, which is not in the image: {absent.because}", "warning"))

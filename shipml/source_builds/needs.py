@@ -90,6 +90,8 @@ class Needs:
     constraints: tuple[str, ...] = ()
     packages: frozenset[str] = frozenset()
     """Debian's, beyond the base: names."""
+    of_its_day: bool = False
+    """Whether tools are taken as of the source's day alone, whatever versions the lock has of them."""
     reasons: tuple[str, ...] = field(default=(), compare=False)
     """What was added after an attempt failed, and why: clauses."""
 

@@ -49,6 +49,7 @@ class ToolResolver:
         built: Sequence[LockedWheel],
         buildable: Collection[str],
         name: str,
+        of_its_day: bool = False,
     ) -> tuple[LockedWheel, ...]:
         """The tools as wheels, by the first way that comes to something.
 
@@ -61,6 +62,7 @@ class ToolResolver:
             built: wheels that were built here: they count as if the index had them.
             buildable: names of sources that could be built first.
             name: of the package that is built, for messages.
+            of_its_day: whether the lock's versions do not count, but for numpy's, which code is compiled against.
 
         Raises:
             UnsolvableError: there are none, or one of `buildable` is among those that are lacking.
@@ -74,7 +76,7 @@ class ToolResolver:
         first: ShipmlError | None = None
         with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
             links = self._links(built, Path(scratch))
-            for limits, moment in self._strategies(name, constraints, as_of):
+            for limits, moment in self._strategies(name, constraints, as_of, of_its_day=of_its_day):
                 exempt = tuple(wheel.name for wheel in built)
                 question = Question(
                     declared,
@@ -97,12 +99,14 @@ class ToolResolver:
         raise first or ResolutionError(f"nothing is known of what builds {name}")
 
     def _strategies(
-        self, name: str, constraints: Sequence[str], as_of: datetime | None
+        self, name: str, constraints: Sequence[str], as_of: datetime | None, *, of_its_day: bool = False
     ) -> Iterator[tuple[tuple[str, ...], datetime | None]]:
         """(limits, date) in order."""
         asked = tuple(constraints)
         named = {name, *_NOT_OF_LOCK, *(name_of(line) for line in asked if "==" in line)}
         of_lock = {one: f"{one}=={version}" for one, version in self.pins.items() if one not in named}
+        if of_its_day:
+            of_lock = {one: pin for one, pin in of_lock.items() if one == "numpy"}
         # limits by date alone say less than the lock: numpy<2 where the lock has numpy 2 would exclude each other
         limits = tuple(line for line in asked if name_of(line) not in of_lock)
         seen = set()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from shipml.facts.plan import WORKING_DIR
 from shipml.facts.project import MissingFile
 from shipml.project.code.uses import CodeNames, parts_of
 from shipml.project.code.writes import PathNames
@@ -26,6 +27,8 @@ _READERS = re.compile(
     r"|gensim\.models\..*\.load(?:_word2vec_format)?|safetensors\..*load_file|sqlite3\.connect|toml\.load"
     r"|shape_predictor|dlib\.(?:shape_predictor|\w+_model_v\d)|lightgbm\.Booster|xgboost\.Booster|\.read_text|\.read_bytes"
 )
+_FOLDERS = re.compile(r"os\.(?:chdir|listdir|scandir|walk)|glob\.i?glob|sys\.path\.(?:append|insert)")
+"""What is given folders: said where they are of another machine."""
 _KEYWORDS = frozenset(
     {"filepath", "path", "filename", "file", "model_path", "model_file", "fp", "fname", "filepath_or_buffer", "io", "f"}
     | {"path_or_buf", "model_content", "source", "path_or_fileobj"}
@@ -54,6 +57,7 @@ def find_missing_files(
     present: Collection[str],
     left_out: Mapping[str, str],
     written: Iterable[tuple[str, str]],
+    moves: bool = False,
 ) -> tuple[MissingFile, ...]:
     """What the programs `paths` read by a literal name and the image lacks, sorted by name.
 
@@ -63,10 +67,11 @@ def find_missing_files(
         present: of all files that the image gets, relative to the project.
         left_out: path → rule, of what is in the project and not in the image.
         written: (path, `FILE:LINE`) of what any code of the project writes.
+        moves: whether the command starts in a folder of the project.
     """
     makers = dict(reversed(list(written)))
     running = tuple(paths)
-    world = _World(frozenset(present), left_out, makers, frozenset(running))
+    world = _World(frozenset(present), left_out, makers, frozenset(running), moves)
     found: dict[str, MissingFile] = {}
     for path in running:
         for read in _reads(folder, path):
@@ -84,23 +89,37 @@ class _World:
     left_out: Mapping[str, str]
     makers: Mapping[str, str]
     running: frozenset[str]
+    moves: bool
+    """Whether the command starts in another folder than the project's."""
+
+    def _elsewhere(self, places: Sequence[str]) -> str:
+        """The one file of that name that the project has, beside the code that reads it or anywhere."""
+        if places[1] in self.present:
+            return places[1]
+        file = places[0].rpartition("/")[2]
+        same = [path for path in self.present if path.rpartition("/")[2] == file]
+        return same[0] if len(same) == 1 else ""
 
     def lacks(self, name: str, path: str) -> str:
         """Why the image lacks a file that `path` reads: a clause; "" where it has it, or where that cannot be told."""
         if _OF_ANOTHER_MACHINE.match(name):
             return "it is a path of another machine"
-        if name.startswith("/"):
-            return ""
         places = (name, posixpath.normpath(posixpath.join(posixpath.dirname(path), name)))
-        if any(place in self.present or place.startswith("../") for place in places):
+        is_there = name in self.present or (self.moves and places[1] in self.present)
+        if is_there or any(place.startswith(("/", "../")) for place in places):
             return ""
         if maker := next((self.makers[place] for place in places if place in self.makers), ""):
             is_made = maker.rpartition(":")[0] in self.running
             return "" if is_made else f"{maker} writes it when it runs, and nothing has"
+        return self._because(places)
+
+    def _because(self, places: Sequence[str]) -> str:
         for place in places:
             above = [place, *(place[:at] for at, char in enumerate(place) if char == "/")]
             if rule := next((self.left_out[one] for one in above if one in self.left_out), ""):
                 return f"{rule} leaves it out"
+        if elsewhere := self._elsewhere(places):
+            return f"programs run in {WORKING_DIR}, and the project has it as {elsewhere}"
         return "the project does not have it"
 
 
@@ -116,7 +135,7 @@ def _reads(folder: Path, path: str) -> Iterator[_Read]:
             for target in _targets(node, names) if isinstance(node, ast.Call) else ():
                 name = values.value(target)
                 name = posixpath.normpath(name) if name and "://" not in name else ""
-                if _NAME.fullmatch(name) and name not in asked:
+                if (_NAME.fullmatch(name) or _OF_ANOTHER_MACHINE.match(name)) and name not in asked:
                     yield _Read(name, f"{path}:{cell or getattr(node, 'lineno', 0)}", at_start)
             inside = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
             below = node.orelse if isinstance(node, ast.Try) and node.handlers else ast.iter_child_nodes(node)
@@ -137,6 +156,9 @@ def _targets(call: ast.Call, names: CodeNames) -> Iterator[ast.expr]:
     """What names the file that a call reads."""
     function = call.func
     name = function.id if isinstance(function, ast.Name) and function.id == "open" else names.dotted(function)
+    if name and _FOLDERS.fullmatch(name):
+        yield from call.args
+        return
     if not name or not _READERS.fullmatch(name):
         return
     if name in _OF_PATH and isinstance(function, ast.Attribute):

@@ -34,6 +34,7 @@ def missing(folder: Path, code: str) -> list[tuple[str, str]]:
         ("from pathlib import Path\n(Path('a') / 'b.json').read_text()\n", [("a/b.json", "app.py:2")]),
         ("import pandas as pd\npd.read_csv('C:/Users/me/a.csv')\n", [("C:/Users/me/a.csv", "app.py:2")]),
         ("import pandas as pd\npd.read_csv('/content/a.csv')\n", [("/content/a.csv", "app.py:2")]),
+        ("import os\nos.chdir('C:\\\\Users\\\\me')\nos.chdir('here')\n", [("C:\\Users\\me", "app.py:2")]),
         ("open('log.txt', 'w')\nopen('log.txt')\n", []),
         ("open('/etc/hosts.conf')\n", []),
         ("import pandas as pd\npd.read_csv('https://example.org/a.csv')\npd.read_csv(f'{1}.csv')\n", []),
@@ -56,6 +57,11 @@ def test_the_reason_is_the_rule_or_the_program_that_writes_it(tmp_path: Path) ->
     (tmp_path / "models" / "x.pkl").write_text("x")
     (tmp_path / "train.py").write_text("import joblib\njoblib.dump(1, 'y.pkl')\n")
     (tmp_path / "app.py").write_text("import joblib\njoblib.load('models/x.pkl')\njoblib.load('y.pkl')\n")
-    first, second = read_project(tmp_path, None).missing_files
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "z.csv").write_text("z")
+    with (tmp_path / "app.py").open("a") as file:
+        file.write("open('z.csv')\n")
+    first, second, third = read_project(tmp_path, None).missing_files
+    assert "sub/z.csv" in third.because
     assert ".dockerignore:1" in first.because
     assert "train.py:2" in second.because
