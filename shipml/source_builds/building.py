@@ -240,7 +240,6 @@ class Building:
                     built=built,
                     buildable=buildable,
                     name=source.name,
-                    of_its_day=needs.of_its_day,
                 )
             except UnsolvableError as error:
                 more = [name for line in error.lacking if (name := name_of(line)) in self._sources]
@@ -264,11 +263,6 @@ class Building:
             if following != needs:
                 self._emit(Notice(f"{source.name} {source.version}: {remedy.because}: it is built again with that"))
                 return following
-        of_lock = {name_of(line) for line in needs.requirements} & self._pins.keys() - {source.name, "numpy"}
-        if of_lock and "Traceback" in outcome.log and not needs.of_its_day and source.uploaded_at:
-            because = "its build fails in Python: it is built again with tools of its own day"
-            self._emit(Notice(f"{source.name} {source.version}: {because}"))
-            return replace(needs, of_its_day=True, reasons=(*needs.reasons, "its tools are of its own day"))
         return needs
 
     def _tools_of(self, source: LockedSource, remedy: Remedy) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shipml.errors import ResolutionError, ShipmlError
@@ -17,6 +17,7 @@ from shipml.lock import select_wheels
 from shipml.oci.manifest import Platform
 from shipml.resolver.errors import UnsolvableError, explain
 from shipml.resolver.uv import Question, Uv, UvError
+from shipml.source_builds.needs import moments
 from shipml.store import Store
 
 __all__ = ["ToolResolver", "name_of"]
@@ -49,7 +50,6 @@ class ToolResolver:
         built: Sequence[LockedWheel],
         buildable: Collection[str],
         name: str,
-        of_its_day: bool = False,
     ) -> tuple[LockedWheel, ...]:
         """The tools as wheels, by the first way that comes to something.
 
@@ -62,7 +62,6 @@ class ToolResolver:
             built: wheels that were built here: they count as if the index had them.
             buildable: names of sources that could be built first.
             name: of the package that is built, for messages.
-            of_its_day: whether the lock's versions do not count, but for numpy's, which code is compiled against.
 
         Raises:
             UnsolvableError: there are none, or one of `buildable` is among those that are lacking.
@@ -76,7 +75,7 @@ class ToolResolver:
         first: ShipmlError | None = None
         with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
             links = self._links(built, Path(scratch))
-            for limits, moment in self._strategies(name, constraints, as_of, of_its_day=of_its_day):
+            for limits, moment in self._strategies(name, constraints, as_of):
                 exempt = tuple(wheel.name for wheel in built)
                 question = Question(
                     declared,
@@ -99,18 +98,16 @@ class ToolResolver:
         raise first or ResolutionError(f"nothing is known of what builds {name}")
 
     def _strategies(
-        self, name: str, constraints: Sequence[str], as_of: datetime | None, *, of_its_day: bool = False
+        self, name: str, constraints: Sequence[str], as_of: datetime | None
     ) -> Iterator[tuple[tuple[str, ...], datetime | None]]:
         """(limits, date) in order."""
         asked = tuple(constraints)
         named = {name, *_NOT_OF_LOCK, *(name_of(line) for line in asked if "==" in line)}
         of_lock = {one: f"{one}=={version}" for one, version in self.pins.items() if one not in named}
-        if of_its_day:
-            of_lock = {one: pin for one, pin in of_lock.items() if one == "numpy"}
         # limits by date alone say less than the lock: numpy<2 where the lock has numpy 2 would exclude each other
         limits = tuple(line for line in asked if name_of(line) not in of_lock)
         seen = set()
-        for moment in (as_of, None):
+        for moment in moments(as_of, datetime.now(UTC)):
             for way in ((*limits, *of_lock.values()), asked, ()):
                 if (way, moment) not in seen:
                     seen.add((way, moment))

@@ -232,21 +232,6 @@ class TestInTheSandbox:
         assert "its build imports toml" in build.notices
         assert "its build imports toml" in lock.decisions[0].because
 
-    def test_tools_that_the_lock_has_too_new_are_of_the_source_s_day(
-        self, build: Builds, make_source: MakeSource
-    ) -> None:
-        """Where a build fails in Python with the lock's version, it gets the one of its own time."""
-        setup = (
-            "import idna, setuptools\n"
-            "if int(idna.__version__.split('.')[1]) > 8:\n    raise TypeError('idna is not what it was')\n"
-            "setuptools.setup(name='older', version='1.0', py_modules=['older'])\n"
-        )
-        source = make_source("older", "1.0", {"setup.py": setup, "older.py": ""})
-        new = LockedWheel("idna", "3.10", "https://example.org/x", 1, Digest("0" * 64), "idna-3.10-py3-none-any.whl")
-        lock = build(source, wheels=[new])
-        assert "of its own day" in build.notices
-        assert "of its own day" in lock.decisions[0].because
-
     def test_c_code_is_compiled_and_what_it_lacks_is_found(self, build: Builds, make_source: MakeSource) -> None:
         """Its header comes from the Debian package that has it; the wheel is the same bytes when it is built again."""
         setup = (

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from shipml.source_builds.needs import Needs, as_of, bounds
+from shipml.source_builds.needs import Needs, as_of, bounds, moments
 from shipml.source_builds.remedies import Remedy, cause, remedies
 
 GCC = """\
@@ -191,6 +193,14 @@ def test_limits_come_from_the_source_s_day_and_words(
 ) -> None:
     """Cython 3 and NumPy 2 broke what was before them; setuptools let go of things one by one."""
     assert tuple(bounds(uploaded, python, text)) == limits
+
+
+def test_tools_are_looked_for_year_by_year_after_the_source_s_day() -> None:
+    """What had only source then is looked for a year later, before today's is taken."""
+    day = datetime(2020, 10, 1, tzinfo=UTC)
+    years = [moment and moment.year for moment in moments(day, datetime(2023, 1, 1, tzinfo=UTC))]
+    assert years == [2020, 2021, 2022, None]
+    assert list(moments(None, day)) == [None]
 
 
 def test_needs_that_had_it_all_stay_equal() -> None:
