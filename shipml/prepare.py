@@ -268,11 +268,17 @@ def _built(
 
 def _with_sources_named(lock: Lock) -> Lock:
     """The lock with a decision for each source, which a build makes a wheel of."""
-    named = (
-        Decision("source", f"{source.name}=={source.version}", "it has no wheel: `shipml build` builds it")
-        for source in lock.sources
-    )
+    named = (Decision("source", f"{source.name}=={source.version}", _how_built(source.name)) for source in lock.sources)
     return replace(lock, decisions=(*lock.decisions, *named))
+
+
+def _how_built(name: str) -> str:
+    from shipml.source_builds.effort import effort_text, expected_minutes, impossible
+
+    if why := impossible(name):
+        return f"it has no wheel, and `shipml build` cannot build it: {why}"
+    text = effort_text(expected_minutes(name, jobs=os.cpu_count() or 1))
+    return f"it has no wheel: `shipml build` builds it{f', {text}' if text else ''}"
 
 
 def _system_packages(

@@ -40,6 +40,7 @@ _STANDARD_FACT = "standard-import-1"
 _TIMEOUT_SECONDS = 600.0
 _APPLICATION_KINDS = ("weights", "application")
 _SHOWN = 6
+_SPACY_MODEL = re.compile(r"[a-z]{2,3}_(?:core|dep|ent|sent)_\w+_(?:sm|md|lg|trf)")
 _LIBRARY = re.compile(r"(?P<soname>[\w.+-]+\.so[\w.]*): cannot open shared object file")
 
 
@@ -82,6 +83,8 @@ class ImportFailure:
         if self.error == "time":
             return f"find out what {self.module.name} waits for when it is imported: there is no network"
         root = self.missing.partition(".")[0]
+        if _SPACY_MODEL.fullmatch(root):
+            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
         if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
             return f"add the package that has {root} to the project's requirements"
         if self.error == "ModuleNotFoundError" and self.missing:

@@ -32,6 +32,7 @@ __all__ = [
     "LfsPointer",
     "Lock",
     "LockFile",
+    "MissingFile",
     "ModelFile",
     "ProcessLine",
     "Program",
@@ -163,6 +164,20 @@ class LfsPointer:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingFile:
+    """A file that the code reads by a literal name, and that the image lacks."""
+
+    path: str
+    """As the code names it."""
+    reader: str
+    """`FILE:LINE`."""
+    because: str
+    """Why it is not there: a clause."""
+    at_start: bool = True
+    """Whether it is read when its file is imported: not only in functions."""
+
+
+@dataclass(frozen=True, slots=True)
 class GpuUse:
     """A place in the project that speaks of a GPU."""
 
@@ -245,6 +260,8 @@ class Project:
     """The trained models that say what made them, sorted by path."""
     lfs_pointers: tuple[LfsPointer, ...] = ()
     """Among the files that the image gets; sorted by path."""
+    missing_files: tuple[MissingFile, ...] = ()
+    """That the code reads, sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
     system_packages: tuple[SystemPackage, ...] = ()
     """Of apt.txt, Aptfile and packages.txt."""

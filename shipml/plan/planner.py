@@ -28,8 +28,9 @@ from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.accounts import Account, choose_account
 from shipml.plan.command import Command, choose_command
 from shipml.plan.installing import installed_files
-from shipml.plan.launching import launchers
+from shipml.plan.launching import NOTEBOOK, launchers
 from shipml.plan.layering import plan_layers
+from shipml.plan.package_variables import package_variables
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
 
@@ -76,6 +77,7 @@ def make_plan(
     """
     followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)
+    debian = {one.name for one in (*base.packages, *base.extra_packages)}
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
     root = followed.working_dir if followed else WORKING_DIR
     installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python, root))
@@ -108,7 +110,16 @@ def make_plan(
         layers=layers,
         command=command.arguments[command.entrypoint_words :],
         entrypoint=command.arguments[: command.entrypoint_words],
-        environment=_environment(project, command, base, account, data.environment),
+        environment=_environment(
+            project,
+            command,
+            base,
+            account,
+            (
+                *package_variables(packages, debian, is_notebook=NOTEBOOK in command.arguments).items(),
+                *data.environment,
+            ),
+        ),
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
         user=account.user,

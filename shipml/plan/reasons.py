@@ -150,6 +150,9 @@ def _files(project: Project) -> Iterator[Decision]:
         reader = f"; {one.reader} names it" if one.reader else ""
         because = f"it is a git-lfs pointer, {_size(one.size_bytes)} are missing: git lfs pull{reader}"
         yield Decision("missing", _shown_path(one.path), because)
+    for absent in project.missing_files:
+        because = f"{absent.reader} reads it, and {absent.because}"
+        yield Decision("missing", _shown_path(absent.path), because, "warning")
     by_reason: dict[str, list[str]] = {}
     for path, reason in project.left_out:
         by_reason.setdefault(reason, []).append(_shown_path(path))

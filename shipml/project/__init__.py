@@ -30,16 +30,18 @@ from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.plan.which import choose_program
 from shipml.project.code.data_uses import data_knows, find_data_uses
+from shipml.project.code.displays import displays_know, find_displays
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, scan_code
 from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.reach import running_files, script_file, surely_running
+from shipml.project.code.read_files import find_missing_files
 from shipml.project.code.shown_commands import find_run_evidence
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
-from shipml.project.code.uses import find_uses
+from shipml.project.code.uses import UseKind, find_uses
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.data.needs import needs_know
@@ -131,10 +133,22 @@ def read_project(
     running = running_files(code, settings, started or processes, _entry(outline, opened, code, paths))
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
-    uses = find_uses(folder, running, lambda kind, name: needs_know(kind, name) or data_knows(kind, name))
+    uses = find_uses(folder, running, _is_telling)
     requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
+    for sentence in find_displays(uses):
+        emit(Notice(sentence, "warning"))
     report_broken(code.broken, surely_running(code, settings, started or processes, evidence), emit)
+    missing = find_missing_files(
+        folder,
+        running,
+        present={file.path for file in found.files},
+        left_out=dict(found.ignored) | {path: f"a default rule ({reason})" for path, reason in found.left_out},
+        written=code.written,
+        moves=follows or any(re.search(r"\bcd\s|chdir", one.command) for one in processes),
+    )
+    for absent in missing:
+        emit(Notice(f"{absent.reader} reads {absent.path}, which is not in the image: {absent.because}", "warning"))
     lock_text = read_text(folder, LOCK_NAME)
     project = replace(
         outline,
@@ -150,6 +164,7 @@ def read_project(
         ignored=tuple(found.ignored),
         written_files=code.written,
         data=find_data_uses(folder, uses, paths),
+        missing_files=missing,
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
@@ -260,6 +275,11 @@ def _dockerfile_text(folder: Path) -> tuple[str, str]:
     """Name and text of the project's Dockerfile, "" and "" where it has none."""
     path = find_dockerfile(folder)
     return (path.name, read_text(folder, path.name) or "") if path is not None else ("", "")
+
+
+def _is_telling(kind: UseKind, name: str) -> bool:
+    """Whether a use of a package tells anything that is looked for."""
+    return needs_know(kind, name) or data_knows(kind, name) or displays_know(kind, name)
 
 
 def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:

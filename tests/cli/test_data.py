@@ -17,6 +17,8 @@ import os, pathlib
 def read():
     from nltk.corpus import stopwords
     return stopwords.words("english")
+def load():
+    return open("models/net.bin", "rb")
 folder = pathlib.Path(os.environ["NLTK_DATA"])
 print("words:", len((folder / "corpora/stopwords/english").read_text().split()))
 """
@@ -38,6 +40,8 @@ def test_data_is_fetched_by_the_build_or_named_by_the_plan(shipml: Run, shared_h
     assert "nltk.txt:1" in missing["because"]
     assert "python -m nltk.downloader" in missing["because"]
     assert "stopwords" in plan.stderr
+    (absent,) = (one for one in json.loads(plan.stdout)["decisions"] if one["what"] == "missing")
+    assert (absent["value"], "app.py:6" in absent["because"]) == ("models/net.bin", True)
     with serve_publishers() as server:
         built = shipml("build", str(project), env=home | environment(server.url))
     assert built.returncode == 0, built.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,19 @@ def uses(folder: Path, code: str) -> set[tuple[str, str]]:
     [
         ("import nltk\nnltk.download('stopwords')\n", {("nltk", "stopwords")}),
         ("import nltk\nnltk.download(['punkt', 'wordnet'], quiet=True)\n", {("nltk", "punkt"), ("nltk", "wordnet")}),
-        ("import nltk\nfor one in ['punkt']:\n    nltk.download(one)\n", set()),
+        (
+            "import nltk\nfor one in ['punkt', 'words']:\n    nltk.download(one)\n",
+            {("nltk", "punkt"), ("nltk", "words")},
+        ),
+        ("import nltk, sys\nnltk.download(sys.argv[1])\n", set()),
+        (
+            "import spacy\ndef load(name='en_core_web_sm'):\n    return spacy.load(name)\n",
+            {("spacy", "en_core_web_sm")},
+        ),
+        (
+            "from peft import AutoPeftModel as M\ndef f(self):\n    self.n = 'acme/tiny'; M.from_pretrained(self.n)\n",
+            {("huggingface", "acme/tiny")},
+        ),
         ("from nltk.corpus import stopwords\nstopwords.words('english')\n", {("nltk", "stopwords")}),
         ("from nltk import word_tokenize as split\nsplit('a b')\n", {("nltk", "punkt")}),
         (
@@ -98,6 +111,22 @@ def test_lists_for_other_hosts_name_data_too(tmp_path: Path) -> None:
     (tmp_path / "bert" / "config.json").write_text("{}")
     (tmp_path / "nltk.txt").unlink()
     assert uses(tmp_path, "from transformers import BertModel\nBertModel.from_pretrained('bert')\n") == set()
+
+
+def test_names_that_are_bound_to_themselves_cost_nothing(tmp_path: Path) -> None:
+    """A notebook binds one name again and again, each time to what it was."""
+    code = "import nltk\nx = 'stopwords'\n" + "x = str(x or x, [x, x])\n" * 200 + "nltk.download(x)\n"
+    started_at = time.monotonic()
+    assert uses(tmp_path, code) == {("nltk", "stopwords")}
+    assert time.monotonic() - started_at < 5
+
+
+def test_names_of_another_module_are_followed(tmp_path: Path) -> None:
+    """Settings in a file of their own, imported by name or as a module."""
+    (tmp_path / "settings.py").write_text("MODEL = 'acme/tiny'\nWORDS = 'stopwords'\n")
+    code = "import nltk, settings\nfrom settings import MODEL\nfrom transformers import AutoModel\n"
+    code += "AutoModel.from_pretrained(MODEL)\nnltk.download(settings.WORDS)\n"
+    assert uses(tmp_path, code) == {("huggingface", "acme/tiny"), ("nltk", "stopwords")}
 
 
 def found(

@@ -44,7 +44,7 @@ _HUB_ROOTS = frozenset(
     | {"langchain", "langchain_community", "llama_index"}
 )
 _SMALL = re.compile(r"(?:Tokenizer|Config|Processor|FeatureExtractor)\w*\.from_pretrained$")
-_MOST = 40
+_MOST = 500
 
 
 @cache

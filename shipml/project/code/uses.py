@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -18,7 +18,7 @@ from shipml.errors import ConfigurationError
 from shipml.project.code.notebooks import read_notebook
 from shipml.project.text import read_any_text
 
-__all__ = ["FileUses", "Use", "UseKind", "find_uses"]
+__all__ = ["CodeNames", "FileUses", "Use", "UseKind", "find_uses", "parts_of"]
 
 _LIMIT_BYTES = 1 << 20
 _LONGEST = 300
@@ -68,15 +68,28 @@ def find_uses(folder: Path, paths: Iterable[str], wanted: Callable[[UseKind, str
         wanted: by kind and name.
     """
     found = []
-    for path in paths:
-        parts = _parts(folder, path)
-        names = _Names.of([tree for _, tree in parts])
+    every = [(path, parts_of(folder, path)) for path in paths]
+    shared = _constants(every)
+    for path, parts in every:
+        names = CodeNames.of([tree for _, tree in parts])
+        names.shared = shared
         uses = [use for cell, tree in parts for use in _uses(tree, names, path, cell, wanted)]
         found.append(FileUses(path, names.roots, tuple(uses)))
     return tuple(found)
 
 
-def _parts(folder: Path, path: str) -> Sequence[tuple[int, ast.Module]]:
+def _constants(files: Iterable[tuple[str, Sequence[tuple[int, ast.Module]]]]) -> dict[str, list[ast.expr]]:
+    """What is assigned at the top of each module, by `module.NAME`: settings have files of their own."""
+    found: dict[str, list[ast.expr]] = defaultdict(list)
+    for path, parts in files:
+        module = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
+        for _, tree in parts:
+            for name, value in (one for node in tree.body for one in _bound(node)):
+                found[f"{module}.{name}"].append(value)
+    return found
+
+
+def parts_of(folder: Path, path: str) -> Sequence[tuple[int, ast.Module]]:
     """(number of the cell, 0 for a program, and its tree)."""
     if path.endswith(".ipynb"):
         notebook = read_notebook(folder, path)
@@ -107,7 +120,7 @@ def _parse(text: str) -> ast.Module | None:
 
 
 @dataclass(slots=True)
-class _Names:
+class CodeNames:
     """What the names of a file stand for."""
 
     modules: dict[str, str] = field(default_factory=dict)
@@ -115,9 +128,11 @@ class _Names:
     values: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
     """Name → what is assigned to it, anywhere."""
     roots: frozenset[str] = frozenset()
+    shared: Mapping[str, list[ast.expr]] = field(default_factory=dict)
+    """`module.NAME` → what is assigned to it at the top of that module of the project."""
 
     @classmethod
-    def of(cls, trees: Sequence[ast.Module]) -> _Names:
+    def of(cls, trees: Sequence[ast.Module]) -> CodeNames:
         """Of all parts of a file together."""
         names, roots = cls(), set()
         for node in (node for tree in trees for node in ast.walk(tree)):
@@ -130,10 +145,9 @@ class _Names:
                 roots.add(node.module.partition(".")[0])
                 for alias in node.names:
                     names.modules[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-            elif isinstance(node, ast.Assign):
-                for target in node.targets:
-                    if isinstance(target, ast.Name):
-                        names.values[target.id].append(node.value)
+            else:
+                for name, value in _bound(node):
+                    names.values[name].append(value)
         names.roots = frozenset(roots)
         return names
 
@@ -148,28 +162,55 @@ class _Names:
             return ""
         return ".".join([base, *reversed(words)])
 
-    def texts(self, node: ast.expr, depth: int = 0) -> Iterator[str]:
+    def _values_of(self, node: ast.expr) -> list[ast.expr]:
+        """What is bound to a name here; to one of another module of the project; to an attribute anywhere here."""
+        own = self.values.get(_name_of(node), []) if isinstance(node, ast.Name | ast.Attribute) else []
+        if own or not isinstance(node, ast.Name | ast.Attribute):
+            return own
+        return self.shared.get(".".join(self.dotted(node).split(".")[-2:]), [])
+
+    def texts(self, node: ast.expr) -> Iterator[str]:
         """What an expression may come to as a string."""
-        if depth > _DEEPEST:
-            yield UNKNOWN
-        elif isinstance(node, ast.Constant):
+        return self._texts(node, set(), 0)
+
+    def _texts(self, node: ast.expr, seen: set[int], depth: int) -> Iterator[str]:
+        """Each node is looked at once: names may be bound to themselves, in many ways."""
+        if depth > _DEEPEST or id(node) in seen:
+            return
+        seen.add(id(node))
+        if isinstance(node, ast.Constant):
             yield str(node.value)[:_LONGEST]
         elif isinstance(node, ast.JoinedStr):
             yield "".join(str(one.value) if isinstance(one, ast.Constant) else UNKNOWN for one in node.values)
         elif isinstance(node, ast.BinOp):
             joint = "/" if isinstance(node.op, ast.Div) else ""
-            left, right = (next(self.texts(one, depth + 1), UNKNOWN) for one in (node.left, node.right))
+            left, right = (next(self._texts(one, seen, depth + 1), UNKNOWN) for one in (node.left, node.right))
             yield f"{left}{joint}{UNKNOWN if isinstance(node.op, ast.Mod) else right}"
-        elif isinstance(node, ast.Name) and node.id in self.values:
-            for value in self.values[node.id][:_MOST_TEXTS]:
-                yield from self.texts(value, depth + 1)
-        elif inner := _inner(node):
+        elif inner := self._values_of(node) or _inner(node):
             for one in inner[:_MOST_TEXTS]:
-                yield from self.texts(one, depth + 1)
-        elif dotted := self.dotted(node):
-            yield dotted
+                yield from self._texts(one, seen, depth + 1)
         else:
-            yield UNKNOWN
+            yield (self.dotted(node) if isinstance(node, ast.Name | ast.Attribute) else "") or UNKNOWN
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """(name, value) that a statement binds: assigned, looped over, or a parameter's default; `.name` of an object."""
+    if isinstance(node, ast.Assign):
+        yield from ((name, node.value) for target in node.targets if (name := _name_of(target)))
+    elif isinstance(node, ast.AnnAssign | ast.NamedExpr) and node.value is not None:
+        yield _name_of(node.target), node.value
+    elif isinstance(node, ast.For | ast.comprehension):
+        yield _name_of(node.target), node.iter
+    elif isinstance(node, ast.arguments):
+        last = [*node.posonlyargs, *node.args][-len(node.defaults) :] if node.defaults else []
+        yield from ((one.arg, value) for one, value in zip(last, node.defaults, strict=True))
+        keywords = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+        yield from ((one.arg, value) for one, value in keywords if value is not None)
+
+
+def _name_of(target: ast.expr) -> str:
+    """`name`, `.name` of an attribute; "" for anything else, which nobody asks for."""
+    return target.id if isinstance(target, ast.Name) else f".{target.attr}" if isinstance(target, ast.Attribute) else ""
 
 
 def _inner(node: ast.expr) -> list[ast.expr]:
@@ -188,7 +229,7 @@ def _inner(node: ast.expr) -> list[ast.expr]:
 
 
 def _uses(
-    tree: ast.Module, names: _Names, path: str, cell: int, wanted: Callable[[UseKind, str], bool]
+    tree: ast.Module, names: CodeNames, path: str, cell: int, wanted: Callable[[UseKind, str], bool]
 ) -> Iterator[Use]:
     todo: list[tuple[ast.AST, bool]] = [(tree, True)]
     while todo:
@@ -203,7 +244,7 @@ def _uses(
         todo += reversed(below)
 
 
-def _said(node: ast.AST, names: _Names) -> Iterator[tuple[UseKind, str]]:
+def _said(node: ast.AST, names: CodeNames) -> Iterator[tuple[UseKind, str]]:
     """What one node says by itself."""
     if isinstance(node, ast.Import):
         yield from (("import", alias.name) for alias in node.names)
@@ -232,7 +273,7 @@ def _below(node: ast.AST) -> Iterator[ast.AST]:
         yield inner
 
 
-def _arguments(call: ast.Call, names: _Names) -> Iterator[str]:
+def _arguments(call: ast.Call, names: CodeNames) -> Iterator[str]:
     for one in call.args:
         yield from names.texts(one)
     for keyword in call.keywords:

@@ -30,7 +30,7 @@ PANDAS = "import pandas as pd\n"
     ("code", "listed", "expected"),
     [
         ("import keras\n", "keras", "tensorflow"),
-        ("import keras\n", "keras==2.3.1", "tensorflow"),
+        ("import keras\n", "keras==2.3.1", "tensorflow<2.3"),
         ("import os\nos.environ['KERAS_BACKEND'] = 'jax'\nimport keras\n", "keras", "jax"),
         ("import keras\n", "keras torch", ""),
         ("import keras\n", "keras tensorflow-cpu", ""),
