@@ -19,6 +19,9 @@ from shipml.project.text import line_of, read_any_text
 
 __all__ = ["SetupCfg", "SetupPy", "setup_arguments"]
 
+_LONGEST = 128 << 10
+"""Characters of a setup.py that is read as code."""
+
 
 class SetupCfg:
     """setup.cfg with [options] install_requires."""
@@ -68,7 +71,7 @@ class SetupPy:
         found = read_any_text(folder.path, path)
         text = found[0] if found is not None else ""
         try:
-            tree = ast.parse(text)
+            tree = ast.parse(text if len(text) <= _LONGEST else "")
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
             return Found(path, "it is what pip install . takes", texts=((path, text),))
         reading = _SetupCall(folder, path, tree, text)
@@ -85,7 +88,7 @@ def setup_arguments(folder: Path) -> dict[str, object]:
     """What setup.py calls setup() with, as far as it is written as literals; nothing without such a file."""
     found = read_any_text(folder, "setup.py") if (folder / "setup.py").is_file() else None
     try:
-        tree = ast.parse(found[0] if found is not None else "")
+        tree = ast.parse(found[0] if found is not None and len(found[0]) <= _LONGEST else "")
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
         return {}
     names = {
