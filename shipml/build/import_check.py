@@ -82,16 +82,19 @@ class ImportFailure:
             return f"add the Debian package that has {library['soname']} to the setting system-packages"
         if self.error == "time":
             return f"find out what {self.module.name} waits for when it is imported: there is no network"
-        root = self.missing.partition(".")[0]
-        if _SPACY_MODEL.fullmatch(root):
-            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
-        if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
-            return f"add the package that has {root} to the project's requirements"
         if self.error == "ModuleNotFoundError" and self.missing:
-            return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
+            return self._remedy_of_missing()
         if self.error in {"ImportError", "AttributeError", "ModuleNotFoundError"}:
             return f"pin a version of {self.module.root} that the code was written for"
         return f"pin versions of {self.module.root} and of what it needs that fit each other"
+
+    def _remedy_of_missing(self) -> str:
+        root = self.missing.partition(".")[0]
+        if _SPACY_MODEL.fullmatch(root):
+            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
+        if root == self.module.root and root == self.missing:
+            return f"add the package that has {root} to the project's requirements"
+        return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
 
     def _remedy_in_library(self) -> str:
         """Of what belongs to Python itself: another Python, or the package that Debian keeps it in."""

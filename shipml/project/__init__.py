@@ -13,7 +13,7 @@ from typing import Any
 
 from shipml.dockerfile.follow import follow_dockerfile, process_of
 from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
-from shipml.dockerfile.names import find_dockerfile, ignore_files
+from shipml.dockerfile.names import find_dockerfile, ignore_files, require_inside
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, ignore
@@ -77,6 +77,7 @@ __all__ = [
 ]
 
 LOCK_NAME = "pylock.toml"
+_SETTINGS_FILES = ("pyproject.toml", "shipml.toml")
 
 
 @reading_once()
@@ -108,6 +109,8 @@ def read_project(
         BuildError: a file cannot be read.
     """
     require_folder(folder)
+    for name in _SETTINGS_FILES:
+        require_inside(folder, folder / name)
     pyproject_text = read_text(folder, "pyproject.toml")
     pyproject = None if pyproject_text is None else parse_toml("pyproject.toml", pyproject_text)
     shipml_text = read_text(folder, "shipml.toml")
@@ -218,7 +221,9 @@ def _secrets(project: Project) -> tuple[FoundSecret, ...]:
 
 def _documents(folder: Path) -> dict[str, dict[str, Any]]:
     """The settings files that there are, by name."""
-    texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
+    for name in _SETTINGS_FILES:
+        require_inside(folder, folder / name)
+    texts = ((name, read_text(folder, name)) for name in _SETTINGS_FILES)
     return {name: parse_toml(name, text) for name, text in texts if text is not None}
 
 
@@ -298,7 +303,10 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    texts = ((path.name, read_text(folder, path.name)) for path in ignore_files(folder, find_dockerfile(folder)))
+    paths = ignore_files(folder, find_dockerfile(folder))
+    for path in paths:
+        require_inside(folder, path)
+    texts = ((path.name, read_text(folder, path.name)) for path in paths)
     name, text = next(((name, text) for name, text in texts if text is not None), ("", ""))
     placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text)]
     placed += [(pattern, f"exclude in {settings.source}") for pattern in settings.exclude]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import base64
+import contextlib
 import datetime as dt
 import functools
 import gzip
@@ -16,6 +17,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from shipml.azure.acr import _refresh_token
@@ -31,8 +33,8 @@ from shipml.debian.index import _table_of, _unpacked, parse_installed
 from shipml.debian.loader_cache import cache_bytes, read_cache
 from shipml.docker_engine.endpoint import endpoints
 from shipml.errors import ShipmlError
-from shipml.facts.plan import LockedWheel
-from shipml.facts.project import Settings
+from shipml.facts.plan import LockedSource, LockedWheel
+from shipml.facts.project import Lock, Settings
 from shipml.facts.pythons import suite_named
 from shipml.facts.requirements import ImportedModule
 from shipml.facts.smoke_label import smoke_from_labels
@@ -58,11 +60,14 @@ from shipml.runtimes.diagnose import Failure, remedy
 from shipml.runtimes.inside.import_probe import MARK
 from shipml.runtimes.smoke import OutputLog
 from shipml.secrets.scan import scan_environment, scan_text
-from shipml.source_builds.attempt import _answer
+from shipml.source_builds.attempt import Outcome, _answer
+from shipml.source_builds.checking import checked_wheel
 from shipml.source_builds.remedies import cause, remedies
+from shipml.source_builds.requirements import unmet_requirements
 from shipml.source_builds.source import read_source
 from shipml.store import Store
 from shipml.wheels.archive import Archive
+from shipml.wheels.facts import facts_of_text
 from shipml.wheels.install import placement_of
 from tests.project.repositories import committed, git
 
@@ -155,11 +160,9 @@ def _read_organisation(data: bytes, folder: Path) -> Settings:
 def _read_az(data: bytes, folder: Path) -> None:
     for name in ("azureProfile.json", "config"):
         settings = AzSettings(_saved(data, folder, name).parent)
-        try:
-            assert settings.cloud_name is not None
-            assert True
-        except ShipmlError:
-            continue
+        for read in (settings.cloud_name, settings.subscription):
+            with contextlib.suppress(ShipmlError):
+                read()
 
 
 def _read_context(data: bytes, folder: Path) -> None:
@@ -213,6 +216,21 @@ def _read_wheel(member: str) -> Read:
         placement_of(Archive(path, name), wheel, python="3.11")
 
     return read
+
+
+def _read_built(data: bytes, folder: Path) -> None:
+    """A wheel that a build left, with these metadata."""
+    bookworm, name, store = suite_named("bookworm"), "demo-1.0-py3-none-any.whl", Store(folder / "home")
+    assert bookworm is not None
+    try:
+        digest = store.put_blob(_zip({**_WHEEL, "demo-1.0.dist-info/METADATA": data}))
+        url = "https://a.example/demo-1.0.tar.gz"
+        source = LockedSource("demo", "1.0", url, None, Digest("1" * 64), "demo-1.0.tar.gz")
+        empty = Lock((), "bookworm", "3.11", Platform("linux", "amd64"), Digest("2" * 64))
+        wheel = checked_wheel(source, Outcome("", name, digest, len(data)), bookworm, empty.platform, store)
+        unmet_requirements(replace(empty, sources=(source,)), replace(empty, wheels=(wheel,)), bookworm, store)
+    finally:
+        store.close()
 
 
 _WHEEL = {
@@ -386,6 +404,14 @@ OUTSIDE: dict[str, tuple[Read, tuple[bytes, ...]]] = {
         for name, content in _SDIST.items()
     },
     **{f"wheel-{name.rpartition('/')[2]}": (_read_wheel(name), (content,)) for name, content in _WHEEL.items()},
+    "built-wheel": (
+        _read_built,
+        (_WHEEL["demo-1.0.dist-info/METADATA"] + b"Requires-Dist: six>=1; os_name >= 'a' and extra == ''\n",),
+    ),
+    "native-facts": (
+        _text(facts_of_text),
+        (b'{"recipe": "1", "wheels": {"' + b"0" * 64 + b'": [["amd64"], [["liba.so", "b.so"]], ["c.so"]]}}',),
+    ),
     "debian-packages": (
         _read_packages,
         (b"Package: a\nStatus: install ok installed\nVersion: 1-1\nArchitecture: amd64\nProvides: b (= 1), c\n\n",),

@@ -20,7 +20,7 @@ from shipml.errors import ShipmlError
 from tests.fault_cases import CountCases
 from tests.fuzz.readers import READERS
 
-SIZE_BYTES = 150_000
+SIZE_BYTES = 80_000
 LIMIT_SECONDS, LIMIT_BYTES = 1.0, 200 << 20
 SHARE_SECONDS = float(os.environ.get("BUDGET_SECONDS", "10")) / len(READERS)
 """Of each reader; its inputs come in another order with each FUZZ_SEED."""
