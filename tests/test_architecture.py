@@ -34,7 +34,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("report", "source_builds"),
     ("inspection", "outcome", "prepare"),
     ("build", "library"),
-    ("build_elsewhere",),
+    ("build_elsewhere", "unchanged"),
     ("pipeline",),
     ("live",),
     ("cli",),
