@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from shipml.api import Shipml
 from shipml.events import Event, Notice, StepFinished
 from shipml.facts.request import PlanRequest
 from shipml.oci.digest import Digest
-from shipml.pipeline import Shipml
 from shipml.report import BuildReport
 from shipml.store import Store
 from shipml.unchanged import tool
