@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("doubts", "report", "source_builds"),
     ("inspection", "outcome", "prepare"),
     ("build", "library"),
-    ("build_elsewhere",),
+    ("build_elsewhere", "unchanged"),
     ("pipeline",),
     ("api",),
     ("live",),
