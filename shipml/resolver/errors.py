@@ -175,8 +175,8 @@ def _spelling(name: str) -> str:
     if place := requirement_names().elsewhere.get(normalised(name)):
         return f"its authors publish it elsewhere; write: {name} @ {place}"
     near = nearest_name(name)
-    meant = f"did you mean {near}? If" if near else f"check how {name} is spelled; if"
-    return f"{meant} it is in a private index: export UV_INDEX=https://…"
+    meant = f"did you mean {near}?" if near else f"check how {name} is spelled."
+    return f"{meant} If it is in a private index: export UV_INDEX=https://…"
 
 
 def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Requirements | None) -> UnsolvableError:
