@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.errors import TryAgainError
 from shipml.events import Event, Notice
 from shipml.oci.digest import Digest
 from shipml.oci.image import read_config
 from shipml.oci.validate import validate
-from shipml.pipeline import PlanRequest, Shipml
 from shipml.registry.transport import RetryPolicy
 from shipml.report import BuildReport
 from tests.package_index import PackageIndex, serve_index

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from shipml import bases, wheels
+from shipml import wheels
+from shipml.bases.layers import are_layers_known, base_layers
 from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
 from shipml.build.compiling import Compiler, compiler_for
@@ -43,7 +44,7 @@ class EmbeddedBuilder:
 
     def knows(self, plan: Plan) -> bool:
         """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
-        if not bases.are_layers_known(plan.base, store=self._session.store):
+        if not are_layers_known(plan.base, store=self._session.store):
             return False
         compiler = self._compiler(plan, ignore)
         return wheels.are_known(
@@ -60,7 +61,7 @@ class EmbeddedBuilder:
         self.check(plan)
         emit = context.emit
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
-            base = pool.submit(bases.base_layers, plan.base, session=replace(self._session, emit=emit))
+            base = pool.submit(base_layers, plan.base, session=replace(self._session, emit=emit))
             packages = self._wheel_layers(plan, emit)
             application = [
                 application_layer(plan, layer, context.folder, self._session.store)

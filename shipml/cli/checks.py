@@ -47,7 +47,7 @@ class Checks:
             min=1,
             max=65535,
             metavar="PORT",
-            help="Where it answers",
+            help="Port that the server listens on",
             show_default="the image's",
             rich_help_panel=_PANEL,
         ),

@@ -34,7 +34,7 @@ def plan(
       shipml plan --lock              write pylock.toml, so that every machine builds the same
       shipml plan --json | jq .decisions
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     request = planning.request(folder)
     with Shipml(emit=console.emit) as session:
@@ -63,7 +63,7 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
       shipml dockerfile > Dockerfile
       shipml dockerfile ./churn --python 3.11 | docker build -f - ./churn
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         text = session.dockerfile(planning.request(folder))

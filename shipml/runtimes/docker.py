@@ -108,7 +108,7 @@ class DockerRuntime:
     ) -> SmokeResult:
         if not command_of(config, options):
             raise ConfigurationError(
-                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+                "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
         if options.gpus and self._engine.is_podman:  # it would run the program without, and say nothing
             raise UnavailableError(

@@ -131,7 +131,7 @@ class Sandbox:
         command = command_of(config, options)
         if not command:
             raise ConfigurationError(
-                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+                "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
         with self._store.damage_explained(image):
             trees = layer_trees(image.layers, self._store, emit)

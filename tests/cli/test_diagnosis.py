@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.cli.app import run as run_line
-from shipml.pipeline import PlanRequest, Shipml
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
