@@ -169,7 +169,7 @@ class Shipml:
             image: a name, digest or folder; None is the last image built from the current folder.
             runtime: as `--runtime` takes it.
             adjust: changes the check before it is used.
-            environment: variables added to the image's own; no output shows their values.
+            environment: variables added to the image's own; no output shows secrets among them.
             memory_bytes: limit; None for none.
             shared_memory_bytes: size of /dev/shm; None for Docker's 64 MB.
             cpus: limit of CPU time; as what follows, a matter of Docker Engines.

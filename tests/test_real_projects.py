@@ -92,7 +92,7 @@ def test_a_notebook_alone_is_a_job(session: Shipml, tmp_path: Path) -> None:
 
 
 def test_a_streamlit_app_answers(session: Shipml, tmp_path: Path) -> None:
-    """It is found by its import, served headless, and asked over HTTP."""
+    """It is found by its import, served headless, and visited: a script that raises fails, and the hint knows why."""
     folder = project(
         tmp_path / "ui",
         {"requirements.txt": "streamlit==1.39.0\n", "dashboard.py": "import streamlit as st\nst.title('x')\n"},
@@ -103,6 +103,13 @@ def test_a_streamlit_app_answers(session: Shipml, tmp_path: Path) -> None:
     result = session.run(str(folder), runtime="sandbox")
     assert result.passed, result.output
     assert "answered 200" in result.because
+    assert [one.passed for one in result.checks] == [True]
+    project(folder, {"dashboard.py": "import streamlit as st\nst.title('x')\nopen('model.bin')\n"})
+    session.build(PlanRequest(folder=folder), load=False, check=False)
+    result = session.run(str(folder), runtime="sandbox")
+    assert not result.passed
+    assert "dashboard.py:3" in result.because
+    assert "model.bin" in result.hint
 
 
 def test_a_web_app_without_server_gets_one(session: Shipml, tmp_path: Path) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shipml.facts.project import Project
 from shipml.oci.digest import Digest
+from shipml.runtimes.base import RunOptions
 from shipml.runtimes.diagnose import LeftOut, SettingsPlace
 from shipml.store import Store
 from shipml.store.fact import Fact
 
-__all__ = ["AbsentFiles", "absent_files", "keep_absent_files"]
+__all__ = ["AbsentFiles", "absent_files", "explained", "keep_absent_files"]
 
 _MOST = 1000
 
@@ -29,6 +30,8 @@ class AbsentFiles:
     left_out: tuple[LeftOut, ...] = ()
     written: tuple[_Written, ...] = ()
     settings: SettingsPlace = SettingsPlace()
+    present: tuple[str, ...] = ()
+    """Files of the project that the image has."""
 
     @property
     def written_by(self) -> dict[str, str]:
@@ -36,7 +39,7 @@ class AbsentFiles:
         return {one.path: one.source for one in reversed(self.written)}
 
 
-_FACT = Fact("absent-files-1", AbsentFiles)
+_FACT = Fact("absent-files-2", AbsentFiles)
 """By the image's digest."""
 
 
@@ -46,7 +49,8 @@ def keep_absent_files(store: Store, digest: Digest, project: Project) -> None:
     safe = [LeftOut(path, reason, is_safeguard=True) for path, reason in project.left_out]
     written = tuple(_Written(path, source) for path, source in project.written_files[:_MOST])
     place = SettingsPlace(project.settings.source or "shipml.toml", project.settings.include)
-    found = AbsentFiles((*by_rule[:_MOST], *safe[:_MOST]), written, place)
+    there = [file.path for file in project.files if file.kind == "file"]
+    found = AbsentFiles((*by_rule[:_MOST], *safe[:_MOST]), written, place, tuple(there[:_MOST]))
     if found != AbsentFiles() or _FACT.last(store, str(digest)) is not None:
         _FACT.keep(store, str(digest), found)
 
@@ -54,3 +58,16 @@ def keep_absent_files(store: Store, digest: Digest, project: Project) -> None:
 def absent_files(store: Store, digest: Digest) -> AbsentFiles:
     """What is known of an image; nothing for one that was not built here."""
     return _FACT.last(store, str(digest)) or AbsentFiles()
+
+
+def explained(options: RunOptions, store: Store, digest: Digest, called: str = "IMAGE") -> RunOptions:
+    """The options with what is known of the image's files, for hints; `called` is the image as they name it."""
+    known = absent_files(store, digest)
+    return replace(
+        options,
+        left_out=known.left_out,
+        written_by=known.written_by,
+        present=known.present,
+        settings=known.settings,
+        called=called,
+    )

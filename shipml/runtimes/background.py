@@ -59,7 +59,7 @@ class Background:
             if self._running is not None and self._running.reach.is_up():
                 return self._running.reach
             time.sleep(_LOOK_SECONDS)
-        hint = remedy(self._failure("no-answer", None), self._options.check)
+        hint = remedy(self._failure("no-answer", None), self._options.check, self._options.called)
         raise SmokeTestError(f"the program opened no port within {limit_seconds:g} s", hint=hint)
 
     def failure(self) -> ShipmlError:
@@ -73,7 +73,7 @@ class Background:
         kind: Literal["cannot-start", "exit-code"] = "cannot-start" if cause else "exit-code"
         return SmokeTestError(
             self._mask.text(f"the program {ended}"),
-            hint=self._mask.text(remedy(self._failure(kind, code), self._options.check)),
+            hint=self._mask.text(remedy(self._failure(kind, code), self._options.check, self._options.called)),
         )
 
     def close(self) -> None:
@@ -89,6 +89,7 @@ class Background:
             self._log.tail,
             left_out=options.left_out,
             written_by=options.written_by,
+            present=options.present,
             settings=options.settings,
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shipml.events import Emit
 from shipml.facts.plan import SmokeCheck
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the sandbox needs nothing of the engine's
     from shipml.docker_engine.ports import PublishedPort
     from shipml.runtimes.reach import Running
 
-__all__ = ["RunOptions", "Runtime", "SmokeResult"]
+__all__ = ["RunOptions", "Runtime", "SmokeResult", "command_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,19 @@ class RunOptions:
     """Files of the project that are not in the image, for whoever looks for one."""
     written_by: Mapping[str, str] = field(default_factory=dict)
     """Path of a file → `FILE:LINE` of the project's code that writes it."""
+    present: tuple[str, ...] = ()
+    """Files of the project that are in the image."""
     settings: SettingsPlace = SettingsPlace()
+    called: str = "IMAGE"
+    """The image as hints name it; "" for the one that is meant without a name."""
     is_whole_command: bool = False
     """Whether the check's command runs without the image's entrypoint before it."""
+
+
+def command_of(config: Mapping[str, Any], options: RunOptions) -> tuple[str, ...]:
+    """What an image with this config runs; () where it has no command, and none is given."""
+    entrypoint = () if options.is_whole_command else config.get("Entrypoint") or ()
+    return (*entrypoint, *(options.check.command or config.get("Cmd") or ()))
 
 
 class Runtime(Protocol):

@@ -17,7 +17,7 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.asking.questions import questions
-from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.base import RunOptions, SmokeResult, command_of
 from shipml.runtimes.host_network import host_network
 from shipml.runtimes.reach import Published, Running
 from shipml.runtimes.server_probe import ServerProbe
@@ -106,7 +106,7 @@ class DockerRuntime:
     def _run(
         self, image_id: str, digest: Digest, config: Mapping[str, Any], options: RunOptions, emit: Emit
     ) -> SmokeResult:
-        if not (options.check.command or config.get("Cmd") or config.get("Entrypoint")):
+        if not command_of(config, options):
             raise ConfigurationError(
                 "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
@@ -124,7 +124,8 @@ class DockerRuntime:
             if options.check.http:
                 reached = program.host_port(port) if prepared.ports else port
                 probe = _server_probe(reached or port, options)
-            return attend(program, probe, options, emit, digest=digest, runtime=self.name)
+            command = command_of(config, options)
+            return attend(program, probe, options, emit, digest=digest, runtime=self.name, command=command)
 
     def _prepare(self, config: Mapping[str, Any], options: RunOptions, emit: Emit) -> tuple[ContainerOptions, int]:
         check = options.check

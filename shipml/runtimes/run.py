@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from shipml.facts.smoke_label import smoke_from_labels
 from shipml.images import image_in_store, newest_on_engine
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, read_config
-from shipml.runtimes.absent_files import absent_files
+from shipml.runtimes.absent_files import explained
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.docker import DockerRuntime
 from shipml.runtimes.variables import complete
@@ -44,10 +45,7 @@ def run(
             raise
         return result
     check = adjust(_demanded(read_config(image).get("config") or {}))
-    known = absent_files(session.store, image.digest)
-    options = replace(
-        _completed(wanted, check), left_out=known.left_out, written_by=known.written_by, settings=known.settings
-    )
+    options = explained(_completed(wanted, check), session.store, image.digest, shlex.quote(target) if target else "")
     chosen = runtimes.choose(runtime, image, session.store)
     return _kept(session, chosen.run(image, options, session.emit), check)
 
@@ -55,7 +53,7 @@ def run(
 def run_image(session: Session, image: Image) -> SmokeResult:
     """Run an image from anywhere as its labels demand, and judge it; its layers are fetched as they are needed."""
     check = _demanded(read_config(image).get("config") or {})
-    options = _completed(RunOptions(), check)
+    options = explained(_completed(RunOptions(), check), session.store, image.digest, str(image.digest))
     chosen = runtimes.choose("auto", image, session.store)
     return _kept(session, chosen.run(image, options, session.emit), check)
 

@@ -16,7 +16,7 @@ from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.accounts import resolve_user
 from shipml.runtimes.asking.questions import questions
-from shipml.runtimes.base import RunOptions, SmokeResult
+from shipml.runtimes.base import RunOptions, SmokeResult, command_of
 from shipml.runtimes.host_network import HOSTS, host_network
 from shipml.runtimes.identity import identity_for
 from shipml.runtimes.inside.protocol import DEFAULT_PATH, Spec
@@ -75,7 +75,16 @@ class Sandbox:
         validate(options.check)
         with self._started(image, options, emit) as (program, port, ran_out):
             probe = _server_probe(program, port, options)
-            return attend(program, probe, options, emit, digest=image.digest, runtime=self.name, ran_out=ran_out)
+            return attend(
+                program,
+                probe,
+                options,
+                emit,
+                digest=image.digest,
+                runtime=self.name,
+                command=command_of(read_config(image).get("config") or {}, options),
+                ran_out=ran_out,
+            )
 
     @contextlib.contextmanager
     def running(self, image: Image, options: RunOptions, emit: Emit = ignore) -> Iterator[Running]:
@@ -119,8 +128,7 @@ class Sandbox:
         """What is run, and where its server is expected; errors as of `run`."""
         config: dict[str, Any] = read_config(image).get("config") or {}
         check = options.check
-        entrypoint = () if options.is_whole_command else config.get("Entrypoint") or ()
-        command = (*entrypoint, *(check.command or config.get("Cmd") or ()))
+        command = command_of(config, options)
         if not command:
             raise ConfigurationError(
                 "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from shipml import runtimes
@@ -14,7 +14,7 @@ from shipml.events import Emit, Notice
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.smoke_label import smoke_from_labels
 from shipml.oci.image import Image, read_config
-from shipml.runtimes.absent_files import absent_files
+from shipml.runtimes.absent_files import explained
 from shipml.runtimes.background import Background
 from shipml.runtimes.base import RunOptions
 from shipml.runtimes.forward import Forwarder
@@ -167,11 +167,7 @@ class _Server:
             env=demanded.env,
         )
         given = complete(self._wanted.environment or {}, check.env)
-        known = absent_files(self._session.store, image.digest)
-        options = RunOptions(check, given)
+        options = explained(RunOptions(check, given), self._session.store, image.digest)
         own = dict(variable.partition("=")[::2] for variable in config.get("Env") or ())
         port = server_port(check.port, config, {**own, **given}, given)
-        return (
-            replace(options, left_out=known.left_out, written_by=known.written_by, settings=known.settings),
-            port,
-        )
+        return options, port

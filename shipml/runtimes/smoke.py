@@ -43,8 +43,14 @@ _TAIL_BYTES = 64 << 10
 _SEARCHED_BYTES = 1 << 20
 _LAST_LINE_LIMIT = 300
 _SEARCH_SECONDS = 10.0
-_WORDS = re.compile(r"[A-Za-z]{3}")
-_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s.*)?$")
+_EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::(?:\s.*)?)?$")
+_TRACE = re.compile(r"Traceback \(most recent call last\):?[^\n]*\n")
+_BOX = frozenset("│╭╰|+")
+"""What begins a line within a traceback in a frame, as rich and exception groups draw it."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_BEGINS = re.compile(r"validation errors? for \w+$|:$")
+"""An exception whose first line only counts, or introduces, what follows."""
+_REASON_LINES = 8
 _LOADER = re.compile(r"error while loading shared libraries: .*|exec format error.*", re.IGNORECASE)
 _EXIT_CODES: Mapping[int, str] = {
     126: "not executable",
@@ -235,21 +241,28 @@ def exit_text(ending: Ending, log: OutputLog) -> str:
 
 
 def _last_words(text: str) -> str:
-    """What the program itself gives as the reason: the last line of its last traceback, or the loader's complaint."""
-    _, found, trace = text.rpartition("Traceback (most recent call last):\n")
-    if found:
-        lines = trace.splitlines()
-        for number, line in enumerate(lines):
-            if _EXCEPTION.match(line):
-                more = _telling(lines[number + 1 :]) if line.rstrip().endswith(":") else ""
-                return f"{line.rstrip()} {more}"[:_LAST_LINE_LIMIT].rstrip(" .")
+    """What the program itself gives as the reason: the end of its last traceback, or the loader's complaint."""
+    text = _COLOUR.sub("", text)
+    marks = list(_TRACE.finditer(text))
+    if marks:
+        lines = [line for line in text[marks[-1].end() :].splitlines() if line[:1] not in _BOX]
+        at = next((at for at, line in enumerate(lines) if _EXCEPTION.match(line)), None)
+        if at is not None:
+            return _with_reason(lines[at].rstrip(" ."), lines[at + 1 : at + 1 + _REASON_LINES])[:_LAST_LINE_LIMIT]
     complaints = _LOADER.findall(text)
     return complaints[-1][:_LAST_LINE_LIMIT] if complaints else ""
 
 
-def _telling(lines: Sequence[str]) -> str:
-    """The first line with words: some messages begin with rows of asterisks, or with nothing."""
-    return next((line.strip() for line in lines if _WORDS.search(line)), "")
+def _with_reason(exception: str, more: Sequence[str]) -> str:
+    """An exception's line; where that says nothing or only begins, with the lines behind it: banners have none."""
+    name, colon, told = exception.partition(":")
+    is_banner = bool(colon) and not re.search(r"[^\W_]", told)
+    if not is_banner and not _BEGINS.search(exception):
+        return exception
+    said = [words for line in more if re.search(r"[^\W_]", line) and (words := " ".join(line.split()))]
+    if is_banner:
+        return f"{name}: {said[0].rstrip(' .')}" if said else name
+    return " ".join([exception, *said[:2]])
 
 
 def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:

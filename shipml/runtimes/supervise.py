@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.oci.digest import Digest
+from shipml.plan.launching import EXPANDED
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.diagnose import Failure, remedy
 from shipml.runtimes.program import Program, Received
@@ -40,11 +41,13 @@ def attend(
     *,
     digest: Digest,
     runtime: str,
+    command: Sequence[str],
     ran_out: Callable[[], bool] = lambda: False,
 ) -> SmokeResult:
     """Until the program ends by itself, its server answers well, or its time is over; then it is told to end.
 
-    `ran_out` says whether a memory limit outside the program's knowledge was reached.
+    `command` is what the image was told to run; `ran_out` says whether a memory limit outside the program's knowledge
+    was reached.
 
     Raises:
         ConfigurationError: the check makes no sense.
@@ -66,7 +69,8 @@ def attend(
         mask.flush(emit)
     ending = _ending(program, probe, options, ended=ended, ran_out=ran_out)
     judgement = judge(options.check, ending, log)
-    hint = "" if judgement.passed else remedy(_failure(judgement, ending, log, probe, options), options.check)
+    failure = _failure(judgement, ending, log, probe, options, program=_program(command))
+    hint = "" if judgement.passed else remedy(failure, options.check, options.called)
     return SmokeResult(
         digest=digest,
         runtime=runtime,
@@ -83,22 +87,37 @@ def attend(
 
 
 def _failure(
-    judgement: Judgement, ending: Ending, log: OutputLog, probe: ServerProbe | None, options: RunOptions
+    judgement: Judgement,
+    ending: Ending,
+    log: OutputLog,
+    probe: ServerProbe | None,
+    options: RunOptions,
+    *,
+    program: str,
 ) -> Failure:
     lacking = (name for name, _ in options.check.minimum if normalised_measure(name) not in log.measures)
     return Failure(
         kind=judgement.kind,
         exit_code=ending.exit_code,
         words=log.tail,
-        program=options.check.command[0] if options.check.command else "",
+        program=program,
         measure=next(lacking, ""),
         measures=tuple(log.measures),
         listeners=ending.unreachable or tuple(str(one) for one in (probe.listeners if probe else ())),
         left_out=options.left_out,
         written_by=options.written_by,
+        present=options.present,
         settings=options.settings,
         memory_bytes=options.memory_bytes,
     )
+
+
+def _program(command: Sequence[str]) -> str:
+    """The program that a command is about, behind our own launcher and its variables."""
+    words = list(command)
+    if len(words) > 1 and words[1] == EXPANDED:
+        words = [word for word in words[2:] if "=" not in word] or words
+    return words[0] if words else ""
 
 
 class _Heartbeat:

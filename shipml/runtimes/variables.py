@@ -1,8 +1,9 @@
-"""Variables that a run is given beside the image's own: where they come from, and that no output shows their values."""
+"""Variables that a run is given beside the image's own: where they come from, and that no output shows a secret."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
@@ -14,6 +15,14 @@ __all__ = ["MASKED", "Mask", "complete"]
 MASKED = "***"
 _LEAST_LENGTH = 4
 """Shorter values, such as 1 or cpu, would be found in too much of what is not secret."""
+
+_NAMED_SO = re.compile(
+    r"KEY|TOKEN|SECRET|PASS|PWD|CREDENTIAL|AUTH|PRIVATE|SIGNATURE|CONNECTION|CONN_?STR|COOKIE|WEBHOOK"
+    r"|(?:^|_)(?:DSN|SAS|PAT|PIN|JWT|CERT)(?:_|$)",
+    re.IGNORECASE,
+)
+_IN_URL = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
+_DRAWN = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9_+=-]{20,}\Z")
 
 Stream = Literal["stdout", "stderr"]
 
@@ -34,11 +43,20 @@ def complete(given: Mapping[str, str], names: Sequence[str], ours: Mapping[str, 
     return {**{name: ours[name] for name in names if name not in given}, **given}
 
 
+def _is_secret(name: str, value: str) -> bool:
+    return bool(_NAMED_SO.search(name) or _IN_URL.search(value) or _DRAWN.match(value))
+
+
 class Mask:
-    """Puts `***` in place of the values of variables, in texts and in output that comes in pieces."""
+    """Puts `***` in place of the secrets among variables, in texts and in output that comes in pieces.
+
+    A secret is the value of a variable that is named as one is, a password in a URL, and what looks drawn by lot.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        values = [line for value in environment.values() for line in (value, *value.splitlines())]
+        secret = [value for name, value in environment.items() if _is_secret(name, value)]
+        passwords = [found[1] for value in environment.values() if (found := _IN_URL.search(value))]
+        values = [line for value in (*secret, *passwords) for line in (value, *value.splitlines())]
         kept = {value for value in values if len(value) >= _LEAST_LENGTH}
         self._values = sorted((value.encode(errors="surrogateescape") for value in kept), key=len, reverse=True)
         self._held: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}

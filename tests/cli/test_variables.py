@@ -59,6 +59,29 @@ def test_a_value_in_pieces_is_masked() -> None:
     assert mask.text("secret-value") == "***"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("MODE", "fast", "fast"),
+        ("MODEL_DIR", "/app/models/2024-01", "/app/models/2024-01"),
+        ("WORKERS", "16384", "16384"),
+        ("APP_ENVIRONMENT", "production", "production"),
+        ("OPENAI_API_KEY", "abcd", "***"),
+        ("db_password", "hunter2", "***"),
+        ("GREETING", "3f9a77b1c2d84e5fa6b7c8d9", "***"),
+        ("DATABASE", "postgres://me:hunter2@db/x", "***"),
+    ],
+)
+def test_what_is_a_secret(name: str, value: str, shown: str) -> None:
+    """A value is hidden for its variable's name or its own looks; others are shown, as docker shows them."""
+    assert Mask({name: value}).text(value) == shown
+
+
+def test_a_password_of_an_address_is_hidden_alone() -> None:
+    """A program may take an address apart."""
+    assert Mask({"DATABASE": "postgres://me:hunter2@db/x"}).text("as me with hunter2") == "as me with ***"
+
+
 def test_missing_variables_are_all_named() -> None:
     """What was given wins over our own environment."""
     assert complete({"A": "1"}, ["A", "B"], {"A": "2", "B": "3", "C": "4"}) == {"A": "1", "B": "3"}

@@ -175,6 +175,18 @@ def test_exit_codes_are_explained(exit_code: int, because: str) -> None:
             "python: error while loading shared libraries: libfoo.so.1: cannot open shared object file\n",
             "error while loading shared libraries: libfoo.so.1: cannot open shared object file",
         ),
+        (
+            "Traceback (most recent call last):\nLookupError: \n*****\n  Resource \x1b[93mpunkt\x1b[0m not found.\n",
+            "LookupError: Resource punkt not found",
+        ),
+        (
+            "Traceback (most recent call last):\nValidationError: 1 validation error for Settings\nkey\n  missing\n",
+            "ValidationError: 1 validation error for Settings key missing",
+        ),
+        (
+            "╭─── Traceback (most recent call last) ───╮\n│ x │\n╰────╯\nKeyError: 'a'\n",
+            "KeyError: 'a'",
+        ),
     ],
 )
 def test_programs_own_reason(text: str, cause: str) -> None:
