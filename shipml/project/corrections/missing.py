@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from packaging.requirements import Requirement
 
-from shipml.facts.requirements import Correction, ImportedModule
+from shipml.facts.requirements import Correction, ImportedModule, Requirements
 from shipml.project.corrections.item import Item
 from shipml.project.data import module_names, normalised
 
-__all__ = ["add_missing"]
+__all__ = ["add_missing", "lacking"]
 
 
 def add_missing(
@@ -44,6 +44,20 @@ def add_missing(
         provided |= _provided({item.name})
         changes.append(Correction("added", "", item.text, _because(module, item, named), module.source))
     return added, changes, unknown
+
+
+def lacking(requirements: Requirements | None, imports: Iterable[ImportedModule]) -> tuple[ImportedModule, ...]:
+    """The imports that nothing that is asked for surely provides, and for which a package is known."""
+    if requirements is not None and requirements.as_it_stands:
+        return ()  # uv alone knows all that is asked for
+    provided = _provided({one.name for one in requirements.requirements} if requirements is not None else set())
+    found = []
+    for module in imports:
+        candidates = module_names().distributions(module.name, module.members)
+        is_needed = module.top_level and not module.optional and candidates
+        if is_needed and not _is_provided(module, candidates, provided):
+            found.append(module)
+    return tuple(found)
 
 
 def _item(name: str, module: ImportedModule) -> Item:
