@@ -26,7 +26,7 @@ from shipml.facts.project import (
     Revision,
     Settings,
 )
-from shipml.facts.requirements import Requirements
+from shipml.facts.requirements import ImportedModule, Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.plan.which import choose_program
 from shipml.project.code.data_uses import data_knows, find_data_uses
@@ -36,12 +36,13 @@ from shipml.project.code.imports import Code, python_hints, scan_code
 from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
-from shipml.project.code.reach import running_files, script_file, surely_running
+from shipml.project.code.reach import other_files, running_files, script_file, surely_running
 from shipml.project.code.read_files import find_missing_files
 from shipml.project.code.shown_commands import find_run_evidence
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
 from shipml.project.code.uses import UseKind, find_uses
+from shipml.project.corrections.missing import lacking
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.data.needs import needs_know
@@ -62,6 +63,7 @@ from shipml.project.watching import stamps
 from shipml.reading import reading_once
 from shipml.secrets.scan import allowed_by, scan_environment, scan_files, scan_text
 from shipml.store import Store
+from shipml.text import listed
 
 __all__ = [
     "Project",
@@ -78,6 +80,7 @@ __all__ = [
 
 LOCK_NAME = "pylock.toml"
 _SETTINGS_FILES = ("pyproject.toml", "shipml.toml")
+_SHOWN = 3
 
 
 @reading_once()
@@ -136,9 +139,10 @@ def read_project(
     running = running_files(code, settings, started or processes, _entry(outline, opened, code, paths))
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
+    others = code.third_party(other_files(code, running, programs), standard_library())
     uses = find_uses(folder, running, _is_telling)
     requirements = read_requirements(opened, taken, imports, code, uses)
-    _tell(requirements, code, emit)
+    _tell(requirements, code, emit, lacking(requirements, others))
     for sentence in find_displays(uses):
         emit(Notice(sentence, "warning"))
     report_broken(code.broken, surely_running(code, settings, started or processes, evidence), emit)
@@ -287,12 +291,15 @@ def _is_telling(kind: UseKind, name: str) -> bool:
     return needs_know(kind, name) or data_knows(kind, name) or displays_know(kind, name)
 
 
-def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
-    """Report corrections, and imports that no known package has."""
+def _tell(requirements: Requirements | None, code: Code, emit: Emit, lacked: Sequence[ImportedModule]) -> None:
+    """Report corrections, imports that no known package has, and what other programs would lack (`lacked`)."""
     for change in requirements.changes if requirements is not None else ():
         emit(Notice(change.sentence, "warning"))
     for module in requirements.unknown if requirements is not None else ():
         emit(Notice(f"{module.source} imports {module.root}, and no package is known that has it", "warning"))
+    if lacked:
+        shown = listed([f"{module.source} imports {module.root}" for module in lacked], most=_SHOWN)
+        emit(Notice(f"{shown}: nothing asks for that, and another program is run, so it is not installed"))
     if code.python_2 and not code.has_python_3:
         raise PlanError(
             f"{code.python_2} is Python 2, which is not supported",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from shipml.facts.programs import RunEvidence
+from shipml.facts.programs import Program, RunEvidence
 from shipml.facts.project import ProcessLine, Settings
 from shipml.project.code.imports import Code, Imported, files_of
 
-__all__ = ["running_files", "script_file", "surely_running"]
+__all__ = ["other_files", "running_files", "script_file", "surely_running"]
 
 _USUAL = (
     "app.py",
@@ -47,6 +47,12 @@ def running_files(code: Code, settings: Settings, processes: Sequence[ProcessLin
         pages = f"{entry.rpartition('/')[0]}/pages/".removeprefix("/")  # of Streamlit: run when somebody opens them
         named = [entry, *(path for path in programs if path.startswith(pages))]
     return code.reachable(named or _entries(programs, settings, processes) or programs)
+
+
+def other_files(code: Code, running: Sequence[str], programs: Sequence[Program]) -> tuple[str, ...]:
+    """The programs beside the one that is run, and what they alone import of the project; no notebooks."""
+    entries = [one.path for one in programs if one.kind != "notebook" and not one.is_imported]
+    return tuple(path for path in code.reachable(entries) if path not in running)
 
 
 def surely_running(

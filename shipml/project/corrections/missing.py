@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import Requirement
 
-from shipml.facts.requirements import Correction, ImportedModule
+from shipml.facts.requirements import Correction, ImportedModule, Requirements
 from shipml.project.corrections.item import Item
 from shipml.project.data import module_names, normalised
 
-__all__ = ["add_missing", "equal_names", "provided_by"]
+__all__ = ["add_missing", "equal_names", "lacking", "provided_by"]
 
 _VARIANT = re.compile(
     r"(?:-(?:aws|binary|cpu|cu\d+|cuda\d*x?|directml|gpu|headless|intel|macos|mkl|nightly|openvino|rocm[\d.]*|rolling"
@@ -52,6 +52,20 @@ def add_missing(
         provided |= provided_by({item.name})
         changes.append(Correction("added", "", item.text, _because(module, item, named), module.source))
     return added, changes, unknown
+
+
+def lacking(requirements: Requirements | None, imports: Iterable[ImportedModule]) -> tuple[ImportedModule, ...]:
+    """The imports that nothing that is asked for surely provides, and for which a package is known."""
+    if requirements is not None and requirements.as_it_stands:
+        return ()  # uv alone knows all that is asked for
+    provided = provided_by({one.name for one in requirements.requirements} if requirements is not None else set())
+    found = []
+    for module in imports:
+        candidates = module_names().distributions(module.name, module.members)
+        is_needed = module.top_level and not module.optional and candidates
+        if is_needed and not _is_provided(module, candidates, provided):
+            found.append(module)
+    return tuple(found)
 
 
 def _item(name: str, module: ImportedModule) -> Item:
