@@ -71,6 +71,9 @@ class ImportFailure:
         """The smallest change that may fix it."""
         if self.is_standard and self.error in {"ImportError", "ModuleNotFoundError"}:
             return self._remedy_in_library()
+        root = self.missing.partition(".")[0]
+        if _SPACY_MODEL.fullmatch(root):
+            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
         return self._remedy_of_package()
 
     def _remedy_of_package(self) -> str:
@@ -79,8 +82,6 @@ class ImportFailure:
         if self.error == "time":
             return f"find out what {self.module.name} waits for when it is imported: there is no network"
         root = self.missing.partition(".")[0]
-        if _SPACY_MODEL.fullmatch(root):
-            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
         if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
             return f"add the package that has {root} to the project's requirements"
         if self.error == "ModuleNotFoundError" and self.missing:
