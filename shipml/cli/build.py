@@ -184,7 +184,10 @@ def build(
         from shipml.unchanged.memory import remembering
 
         to_azure = open_azure(console, azure.options())
-        with remembering(asked, emit) as memory, Shipml(emit=memory.emit, azure=to_azure) as session:
+        with (
+            remembering(asked, emit) as memory,
+            Shipml(emit=memory.emit, azure=to_azure, choose=memory.listening(console.chooser)) as session,
+        ):
             report = session.build(
                 request,
                 references=tag or (),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from shipml.events import Emit, Event, Notice, StepFinished, StepStarted
 from shipml.project import read_outline
 from shipml.project.organisation import USUAL_FILE
 from shipml.report import BuildReport
+from shipml.session import Choose
 from shipml.store import Store, default_home
 from shipml.unchanged.known import KNOWN, LAYERS, Asked, Known, whole_image
 from shipml.unchanged.looks import Look, look_at, look_into
@@ -47,6 +48,17 @@ class Memory:
         elif isinstance(event, Notice) and not self._has_layers:
             self._notices.append(event)
         self._emit(event)
+
+    def listening(self, choose: Choose | None) -> Choose | None:
+        """The same question; a build that somebody was asked about is not answered without asking."""
+        if choose is None:
+            return None
+
+        def ask(question: str, answers: Sequence[str]) -> int:
+            self._worked = True
+            return choose(question, answers)
+
+        return ask
 
     def keep(self, store: Store, report: BuildReport) -> None:
         """Remember the build, if it had nothing to do and nothing that it read has moved meanwhile."""

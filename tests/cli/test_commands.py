@@ -181,7 +181,7 @@ def test_a_store_that_lacks_a_blob_is_told(ship: Run, home: Path) -> None:
 
 def test_exit_code_1_when_requirements_cannot_be_met(ship: Run, project: Path) -> None:
     """A version that does not exist is a resolution error."""
-    (project / "requirements.txt").write_text("six==0.0.0.1\n")
+    (project / "requirements.txt").write_text("six==99.1\n")
     done = ship("build", "tiny", "--json")
     assert (done.returncode, as_json(done)["error"]["kind"]) == (1, "resolution")
 
