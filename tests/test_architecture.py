@@ -36,6 +36,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("build", "library"),
     ("build_elsewhere",),
     ("pipeline",),
+    ("api",),
     ("live",),
     ("cli",),
     ("__init__", "__main__"),

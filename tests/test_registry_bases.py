@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.errors import TryAgainError
 from shipml.events import Event, Notice
 from shipml.oci.digest import Digest
@@ -15,7 +16,6 @@ from shipml.oci.image import LayerValue, assemble_image, read_config
 from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import KIND, canonical_json
 from shipml.oci.validate import validate
-from shipml.pipeline import PlanRequest, Shipml
 from shipml.registry.transport import RetryPolicy
 from shipml.report import BuildReport
 from tests.package_index import PackageIndex, serve_index

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from shipml import bases
 from shipml.bases.allowed import require_allowed
+from shipml.bases.image_pin import pin_image
 from shipml.errors import PlanError, ShipmlError, TryAgainError
 from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
@@ -29,7 +29,7 @@ def named_image(session: Session, request: PlanRequest, project: Project, platfo
     kept = None if request.upgrade or project.lock_file is None else locked_image(project.lock_file.text)
     if kept is not None and (kept.reference, kept.platform) == (reference, platform):
         return kept
-    return bases.pin_image(reference, platform, session=session)
+    return pin_image(reference, platform, session=session)
 
 
 def pin(
@@ -56,13 +56,15 @@ def pin(
         from shipml.bases.image_packages import with_packages
 
         return with_packages(image or hub_python(session, suite, platform), extra, session=session)
-    return bases.pin_base(suite, platform, extra=extra, with_shell=with_shell, session=session)
+    from shipml.debian.pin import pin_base
+
+    return pin_base(suite, platform, extra=extra, with_shell=with_shell, session=session)
 
 
 def hub_python(session: Session, wanted: ImagePython, platform: Platform) -> ImageBasePin:
     """The image that has a Python which no suite has."""
     try:
-        pin = bases.pin_image(wanted.name, platform, session=session)
+        pin = pin_image(wanted.name, platform, session=session)
     except TryAgainError as error:
         raise TryAgainError(
             f"no suite of Debian has Python {wanted.python}, and {wanted.name} is not available: {error.message}",
@@ -84,7 +86,7 @@ def obstacles(session: Session, platform: Platform) -> Callable[[PythonBase], st
     def obstacle(base: PythonBase) -> str:
         if isinstance(base, ImagePython) and base.name not in known:
             try:
-                bases.pin_image(base.name, platform, session=session)
+                pin_image(base.name, platform, session=session)
             except ShipmlError as error:
                 known[base.name] = f"{base.name} is not available"
                 session.emit(Notice(f"{known[base.name]}: {error.message}", "warning"))

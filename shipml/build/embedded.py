@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from shipml import bases, wheels
+from shipml import wheels
+from shipml.bases.layers import base_layers, layer_keys
 from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
 from shipml.build.compiling import Compiler, compiler_for
@@ -66,7 +67,7 @@ class EmbeddedBuilder:
     def _keys(self, plan: Plan) -> list[tuple[str, str]]:
         compiler = self._compiler(plan, ignore)
         return [
-            *bases.layer_keys(plan.base),
+            *layer_keys(plan.base),
             *wheels.layer_keys(
                 _requests(plan),
                 python=plan.python,
@@ -81,7 +82,7 @@ class EmbeddedBuilder:
         self.check(plan)
         emit = context.emit
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
-            base = pool.submit(bases.base_layers, plan.base, session=replace(self._session, emit=emit))
+            base = pool.submit(base_layers, plan.base, session=replace(self._session, emit=emit))
             packages = self._wheel_layers(plan, emit)
             application = [
                 application_layer(plan, layer, context.folder, self._session.store)

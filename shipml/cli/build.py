@@ -160,11 +160,11 @@ def build(
       digest=$(shipml build -q)
     """
     if no_cache_from and cache_from:
-        raise UsageError("--cache-from and --no-cache-from exclude each other", hint="leave one of them out")
+        raise UsageError("--cache-from and --no-cache-from exclude each other", hint="omit one of them")
 
     def make(outputs: Sequence[str]) -> BuildReport:
+        from shipml.api import Shipml
         from shipml.cli.command import keep_flat
-        from shipml.pipeline import Shipml
 
         keep_flat()
         request = planning.request(folder)
@@ -198,7 +198,7 @@ def build(
                 console.copy_binary(stream)
         except BrokenPipeError as error:
             raise BuildError(
-                "the reader of the archive went away before its end",
+                "the reader of the archive stopped before its end",
                 hint="see what the other command says; the image is built",
             ) from error
     console.say(str(report.digest))

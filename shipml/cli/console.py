@@ -238,7 +238,7 @@ class InternalError(ShipmlError):
 
 @contextlib.contextmanager
 def _reader_may_leave(stream: TextIO) -> Any:  # noqa: ANN401  (a context manager without value)
-    """`shipml images | head -1` is no failure: what nobody reads goes nowhere."""
+    """`shipml images | head -1` is not a failure: what nobody reads goes nowhere."""
     try:
         yield
     except BrokenPipeError:

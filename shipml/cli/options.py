@@ -56,9 +56,7 @@ def complete_images(incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-Folder = Annotated[
-    Path, typer.Argument(metavar="DIR", help="The project folder", show_default="the current folder", file_okay=False)
-]
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The project folder", show_default="the current folder")]
 ImageName = Annotated[
     str | None,
     typer.Argument(

@@ -35,7 +35,7 @@ def plan(
                                       with the digests of its layers
       shipml plan --json | jq .decisions
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     request = planning.request(folder)
     with Shipml(emit=console.emit) as session:
@@ -64,7 +64,7 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
       shipml dockerfile > Dockerfile
       shipml dockerfile ./churn --python 3.11 | docker build -f - ./churn
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         text = session.dockerfile(planning.request(folder))

@@ -70,8 +70,8 @@ def push(
       shipml push ./churn --registry acr --account mlprod
       shipml push username/ml-docker-app --json | jq -r .reference
     """
+    from shipml.api import Shipml
     from shipml.outcome import Outcome
-    from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
 
     destination = Destination(

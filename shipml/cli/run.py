@@ -77,7 +77,7 @@ class Checks:
             min=1,
             max=65535,
             metavar="PORT",
-            help="Where it answers",
+            help="Port that the server listens on",
             show_default="the image's",
             rich_help_panel="Smoke test",
         ),
@@ -112,7 +112,7 @@ def run(
         str | None, typer.Option(metavar="SIZE", help="Memory limit, such as 512m or 2g", show_default="none")
     ] = None,
     shm_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Size of /dev/shm, as 1g", show_default="64m, as docker's")
+        str | None, typer.Option(metavar="SIZE", help="Size of /dev/shm, such as 1g", show_default="64m, as docker's")
     ] = None,
     cpus: Annotated[float | None, typer.Option(min=0.01, help="Limit of CPU time, in CPUs (docker)")] = None,
     gpus: Annotated[str, typer.Option(metavar="GPUS", help="all, a number, or device=0,1 (docker)")] = "",
@@ -142,12 +142,12 @@ def run(
       shipml run churn -- python predict.py 5.1 3.5 1.4 0.2
       shipml run churn --json | jq .measures
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     if context.args:
         words = shlex.join(context.args)
         raise UsageError(
-            f"a command for the image stands after --: {words}",
+            f"a command for the image goes after --: {words}",
             hint=f"shipml run {shlex.quote(image or '')} -- {words}",
         )
     command: tuple[str, ...] = context.meta.get(COMMAND, ())

@@ -51,9 +51,9 @@ def serve(
       shipml serve churn -p 9000 -e MODEL_DIR=/app/models
       shipml serve ./churn --watch
     """
+    from shipml.api import Shipml
     from shipml.live import ServeOptions, serve_and_watch
     from shipml.live import serve as serve_image
-    from shipml.pipeline import Shipml
 
     def ready(url: str, served: Image) -> None:
         if console.as_json:

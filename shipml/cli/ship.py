@@ -65,8 +65,8 @@ def ship(
       shipml ship ./churn --registry hub --account team --tag 1.4 --tag latest
       image=$(shipml ship -q)               where the settings have one [registries.NAME]
     """
+    from shipml.api import Shipml
     from shipml.cli.command import keep_flat
-    from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
 
     keep_flat()

@@ -46,7 +46,7 @@ def close(
 ) -> dict[str, Chosen]:
     """All that `roots` need (Pre-Depends and Depends), by name, in the order in which it was found.
 
-    A group of alternatives is met by what is chosen already, else by its first alternative that can be had, a real
+    A group of alternatives is met by what is chosen already, else by its first alternative that is available, a real
     package before one that provides the name. Names in `excluded` (to the reason why) are left out, with all that only
     they need; roots are never left out. What is `given` is there already and is not part of the result, unless it
     `may_upgrade` and something needs a newer version of it; then what was given and needs the old one is newer, too.
@@ -149,7 +149,7 @@ def _answers(record: PackageRecord, wanted: Alternative) -> bool:
 def _first_possible(
     group: tuple[Alternative, ...], packages: Packages, excluded: Mapping[str, str]
 ) -> PackageRecord | str | None:
-    """The package to take; the reason, where the first that can be had is excluded; None where there is none."""
+    """The package to take; the reason, where the first that is available is excluded; None where there is none."""
     for wanted in group:
         if wanted.name in excluded:
             return excluded[wanted.name]

@@ -215,7 +215,7 @@ def _keep(packed: IndexFile, data: bytes, plain: IndexFile, store: Store) -> Non
             if unpacked_bytes > plain.size_bytes:
                 break
         if hasher.hexdigest() != plain.digest.hex:
-            raise UntrustedInputError(f"{packed.path} unpacks to something else than the signed release names")
+            raise UntrustedInputError(f"{packed.path} unpacks to other bytes than the signed release names")
         store.adopt(draft, plain.digest)
 
 

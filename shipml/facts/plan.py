@@ -234,7 +234,7 @@ class SmokeCheck:
     minimum: tuple[tuple[str, float], ...] = ()
     """Measures printed as `NAME: NUMBER` (or `NAME = NUMBER`) and the least each must reach, sorted by name."""
     http: str = ""
-    """Path that must answer 2xx or 3xx, as "/health"; "" for programs that are no servers."""
+    """Path that must answer 2xx or 3xx, such as "/health"; "" for programs that are not servers."""
     port: int | None = None
     """Where it answers; None takes the image's exposed port, else $PORT 8080."""
     timeout_seconds: float = 600.0

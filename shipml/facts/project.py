@@ -327,7 +327,7 @@ class Program:
     line: int = 0
     """Where the object is made that shows what it is; 0 where the whole file does."""
     object: str = ""
-    """What a server is told to serve: `app`, `create_app()`; "" where it is no module's object."""
+    """What a server is told to serve: `app`, `create_app()`; "" where it is not an object of a module."""
     port: int | None = None
     """Where it listens when it is run itself, as the code says."""
     host: str = ""

@@ -9,7 +9,7 @@ from shipml.facts.dockerfile import Following
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 
-__all__ = ["DockerOptions", "PlanRequest"]
+__all__ = ["BuildOptions", "DockerOptions", "PlanRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +90,24 @@ class DockerOptions:
             "--ssh": self.ssh,
         }
         return tuple(name for name, value in used.items() if value)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How an image is built and where it goes, beside what it is made of."""
+
+    references: tuple[str, ...] = ()
+    """Its names, as `-t` takes them; without any, that of the project."""
+    builder: str = "auto"
+    """As `--builder` takes it."""
+    outputs: tuple[str, ...] = ()
+    """Where it is written, too: each `oci:DIR` or `docker-archive:FILE`."""
+    load: bool | None = None
+    """Whether the user's Docker Engine gets it, too; None: where there is one that works."""
+    docker: DockerOptions = field(default_factory=DockerOptions)
+    check: bool = True
+    """Whether what the program imports is imported in the image before it counts as built."""
+    cache_from: tuple[str, ...] = ()
+    """Images of repositories, beside those of `references`, whose layers are taken where they fit."""
+    trust_last: bool = True
+    """Whether layers of a registry's image are taken at all."""

@@ -29,7 +29,7 @@ _PROJECT_NAME_LIMIT = 128
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """One image in one registry; prints in docker's short form, as `scipy-app:latest`."""
+    """One image in one registry; prints in docker's short form, such as `scipy-app:latest`."""
 
     registry: str
     """Host with port if any: `docker.io`, `localhost:5000`."""

@@ -54,7 +54,7 @@ class Source:
             reference = f"{name}:{reference}" if reference else name
         if not place:
             raise UsageError(
-                f"there is nothing at {rest or text}", hint="give a path, as in oci:DIR or docker-archive:FILE"
+                f"there is nothing at {rest or text}", hint="give a path, such as oci:DIR or docker-archive:FILE"
             )
         return cls("oci" if kind == "oci" else "docker-archive", Path(place), reference or None)
 

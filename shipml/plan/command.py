@@ -83,7 +83,7 @@ def choose_command(project: Project, *, packages: Collection[str] | None = None,
         with_shell: whether the image has one.
 
     Raises:
-        PlanError: there is none, it is no program, needs a shell, or a server that is not installed.
+        PlanError: there is none, it is not a program, needs a shell, or a server that is not installed.
     """
     settings = project.settings
     if settings.command:

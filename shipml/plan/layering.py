@@ -75,7 +75,7 @@ def _wheel_order(wheel: LockedWheel) -> tuple[int, str, str]:
 
 
 def _deserves_layer(wheel: LockedWheel) -> bool:
-    """Large, or of unknown size with compiled code (indexes without sizes, as PyTorch's, hold the largest)."""
+    """Large, or of unknown size with compiled code (indexes without sizes, such as PyTorch's, hold the largest)."""
     if wheel.size_bytes is None:
         return not wheel.filename.endswith("-none-any.whl")
     return wheel.size_bytes >= LARGE_WHEEL_BYTES

@@ -15,7 +15,7 @@ from shipml.dockerfile.follow import follow_dockerfile
 from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
 from shipml.dockerfile.names import find_dockerfile, ignore_files, require_inside
 from shipml.dockerfile.understand import understand_dockerfile
-from shipml.errors import PlanError, UsageError
+from shipml.errors import PlanError
 from shipml.events import Emit, Notice, ignore
 from shipml.facts.dockerfile import FollowedDockerfile, Following, UnsupportedInstruction
 from shipml.facts.project import (
@@ -39,6 +39,7 @@ from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
 from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
+from shipml.project.folder import require_folder
 from shipml.project.requirements.choose import take
 from shipml.project.requirements.own_project import open_folder
 from shipml.project.requirements.read import read_requirements
@@ -86,9 +87,7 @@ def read_project(
         PlanError: a link leaves the project, or all of its code is Python 2.
         BuildError: a file cannot be read.
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(f"the project folder {folder} {what}", hint="name the folder that holds your program")
+    require_folder(folder)
     for name in _SETTINGS_FILES:
         require_inside(folder, folder / name)
     pyproject_text = read_text(folder, "pyproject.toml")
@@ -199,9 +198,7 @@ def read_outline(folder: Path) -> Project:
         UsageError: there is no such folder.
         ConfigurationError: a file that shipml reads holds what cannot be meant.
     """
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(f"the project folder {folder} {what}", hint="name the folder that holds your program")
+    require_folder(folder)
     documents = _documents(folder)
     pyproject = documents.get("pyproject.toml")
     return Project(

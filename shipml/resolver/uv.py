@@ -147,7 +147,7 @@ class Uv:
             )
 
     def _compile(self, path: str, text: str, *arguments: str, pages: Sequence[str] = ()) -> bytes:
-        """Run `uv pip compile` once; `pages` may hold credentials, so they are no arguments."""
+        """Run `uv pip compile` once; `pages` may hold credentials, so they are not arguments."""
         refuse_building(self._folder, os.environ)
         done = subprocess.run(
             [

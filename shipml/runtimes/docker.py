@@ -107,7 +107,7 @@ class DockerRuntime:
     ) -> SmokeResult:
         if not (options.check.command or config.get("Cmd") or config.get("Entrypoint")):
             raise ConfigurationError(
-                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+                "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
         if options.gpus and self._engine.is_podman:  # it would run the program without, and say nothing
             raise UnavailableError(

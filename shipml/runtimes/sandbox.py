@@ -123,7 +123,7 @@ class Sandbox:
         command = (*entrypoint, *(check.command or config.get("Cmd") or ()))
         if not command:
             raise ConfigurationError(
-                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+                "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
         with self._store.damage_explained(image):
             trees = layer_trees(image.layers, self._store, emit)

@@ -238,7 +238,7 @@ def _is_found(pattern: str, text: str) -> bool:
     """Whether a user's regular expression is found, in a process of its own: Python's search cannot be stopped.
 
     Raises:
-        ConfigurationError: it takes too long, as `(a+)+$` does.
+        ConfigurationError: it takes too long, such as `(a+)+$`.
     """
     code = "import re, sys; pattern, text = eval(sys.stdin.read()); sys.exit(not re.search(pattern, text, re.M))"
     try:

@@ -129,7 +129,7 @@ class Building:
         return built
 
     def _refuse_circle(self, wanted: str, stack: tuple[str, ...]) -> None:
-        """Follow who waits for whom from `wanted`: back to who asks, nobody would ever get on."""
+        """Follow who waits for whom from `wanted`: a circle would never end."""
         seen = {wanted}
         while (following := self._waiting.get(wanted)) is not None and following not in seen:
             seen.add(following)

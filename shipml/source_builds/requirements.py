@@ -21,7 +21,9 @@ _LIMIT_BYTES = 4 << 20
 
 
 def unmet_requirements(resolved: Lock, built: Lock, suite: PythonBase, store: Store) -> tuple[str, ...]:
-    """What built wheels need and the lock lacks, as `holidays 0.10.3 needs hijri-converter`; kept for the resolver.
+    """What built wheels need and the lock lacks, such as `holidays 0.10.3 needs hijri-converter`.
+
+    It is kept for the resolver.
 
     Args:
         resolved: the lock with its sources.

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ast
 import posixpath
-import tarfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +13,12 @@ from shipml.errors import UntrustedInputError
 from shipml.formats import load_toml
 from shipml.project.corrections.names import standard_library
 from shipml.project.data import module_names
-from shipml.resolver.source_metadata import BROKEN_ARCHIVE
+from shipml.resolver.sdist import read_sdist
 
 __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
-_LIMIT_BYTES = 4 << 20
 _CODE_LIMIT = 128 << 10
 """Characters of setup.py that are looked at."""
-_MOST_MEMBERS = 200_000
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
 _ONLY_NAMES = {"cython": "Cython", "skbuild": "scikit-build"}
@@ -51,26 +47,23 @@ def read_source(path: Path, filename: str) -> SourceFacts:
     Raises:
         UntrustedInputError: it is not an archive, or has neither pyproject.toml nor setup.py.
     """
-    try:
-        members = dict(_of_zip(path) if filename.endswith(".zip") else _of_tar(path))
-    except BROKEN_ARCHIVE as error:
-        raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
-    setup = members.get("setup.py", b"").decode("utf-8", "replace")
-    text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
-    system = _build_system(members.get("pyproject.toml", b""))
-    if system is None and not {"setup.py", "setup.cfg"} & members.keys():
-        if "pyproject.toml" not in members:
+    sdist = read_sdist(path, filename)
+    setup = sdist.text("setup.py")
+    text = setup + sdist.text("setup.cfg")
+    system = _build_system(sdist.text("pyproject.toml"))
+    if system is None and not {"setup.py", "setup.cfg"} & sdist.names:
+        if "pyproject.toml" not in sdist.names:
             raise UntrustedInputError(f"{filename} has neither pyproject.toml nor setup.py: it cannot be built")
         system = {"build-backend": "setuptools.build_meta"}  # PEP 517: what is meant where nothing is said
     backend = _string((system or {}).get("build-backend"))
     listed = _strings((system or {}).get("requires")) or _DEFAULT
-    imported = () if backend else tuple(_imported(setup, set(members)))
+    imported = () if backend else tuple(_imported(setup, sdist.names))
     return SourceFacts(
         requires=tuple(dict.fromkeys((*listed, *(() if backend else _DEFAULT), *imported))),
         backend=backend,
         backend_path=_strings((system or {}).get("backend-path")),
-        is_native=any(name.endswith(_COMPILED) for name in members),
-        needs_rust=any(posixpath.basename(name) == "Cargo.toml" for name in members),
+        is_native=any(name.endswith(_COMPILED) for name in sdist.names),
+        needs_rust=any(posixpath.basename(name) == "Cargo.toml" for name in sdist.names),
         text=text,
     )
 
@@ -82,37 +75,9 @@ def distribution_of(module: str) -> str:
     return _ONLY_NAMES.get(root.lower()) or (found[0] if found else root.replace("_", "-"))
 
 
-def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(path, "r:*") as archive:
-        for number, member in enumerate(archive):
-            if number > _MOST_MEMBERS:
-                return
-            name = _below_top(member.name)
-            if not name or not member.isfile():
-                continue
-            stream = archive.extractfile(member) if _is_read(name, member.size) else None
-            yield name, stream.read(_LIMIT_BYTES) if stream else b""
-
-
-def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist()[:_MOST_MEMBERS]:
-            name = _below_top(member.filename)
-            if name:
-                yield name, archive.read(member) if _is_read(name, member.file_size) else b""
-
-
-def _below_top(path: str) -> str:
-    return "/".join(posixpath.normpath(path).split("/")[1:])
-
-
-def _is_read(name: str, size_bytes: int) -> bool:
-    return name in ("setup.py", "setup.cfg", "pyproject.toml") and size_bytes <= _LIMIT_BYTES
-
-
-def _build_system(data: bytes) -> dict[str, Any] | None:
+def _build_system(text: str) -> dict[str, Any] | None:
     try:
-        system = load_toml(data.decode("utf-8", "replace")).get("build-system")
+        system = load_toml(text).get("build-system")
     except ValueError:
         return None
     return system if isinstance(system, dict) else None
@@ -126,7 +91,7 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
-def _imported(setup: str, members: set[str]) -> Iterator[str]:
+def _imported(setup: str, members: Collection[str]) -> Iterator[str]:
     """The distributions of what setup.py imports where it would fail without: not in a function, not in a `try`."""
     try:
         tree = ast.parse(setup[:_CODE_LIMIT])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.build.choose import DockerOptions, decide_builder
 from shipml.docker_engine import connect
 from shipml.docker_engine.loading import load_image
@@ -20,7 +21,6 @@ from shipml.library import load
 from shipml.oci.archive import read_archive
 from shipml.oci.layout import read_layout
 from shipml.oci.reference import Reference
-from shipml.pipeline import PlanRequest, Shipml
 from tests.peers.engine import Engine
 from tests.runtimes.images import busybox_layer, make_image
 

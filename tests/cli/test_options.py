@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipml import PlanRequest
 from shipml.cli.options import (
     Planning,
     memory_bytes,
@@ -19,7 +20,6 @@ from shipml.cli.text import columns, printable
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError
 from shipml.facts.plan import SmokeCheck
-from shipml.pipeline import PlanRequest
 from shipml.text import seconds_text, size_text
 
 

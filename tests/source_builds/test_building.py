@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.errors import BuildError, ResolutionError, UnavailableError
 from shipml.events import Event, Notice, StepFinished
 from shipml.facts.plan import LockedSource, LockedWheel, Plan
@@ -18,7 +19,6 @@ from shipml.facts.pythons import suite_named
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
-from shipml.pipeline import PlanRequest, Shipml
 from shipml.prepare import plan_of, prepare
 from shipml.session import Session
 from shipml.source_builds import build_wheels
