@@ -19,7 +19,7 @@ help:
 	@echo 'make demo-acr   login, push, promote INT to PROD against a stand-in for Azure on this machine; Linux, as root'
 	@echo 'make test    all tests; as root on Debian with real engines, registry, skopeo, buildah, podman'
 	@echo 'make check   formatting, lint, types, and the tests that need no network and no engine'
-	@echo 'make fuzz    every reader of bytes on broken input, for FUZZ_SECONDS (default 60)'
+	@echo 'make fuzz    every reader of bytes on broken and on endless input, for FUZZ_SECONDS (default 60) each'
 	@echo 'make bench   side by side with Docker and BuildKit; writes benchmarks/results.md and push.md'
 	@echo 'make engines-table   docs/engines.md: what works with which engine, from the tests'
 	@echo 'make clean   remove the virtual environment and what tools left'
@@ -40,7 +40,7 @@ check: lint
 
 # Other input each time; a crash is printed with its seed, and its input is kept to become a case.
 fuzz: $(VENV)/installed-dev
-	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -q --timeout 0 -s tests/fuzz
+	FUZZ_SECONDS=$${FUZZ_SECONDS:-60} BUDGET_SECONDS=$${FUZZ_SECONDS:-60} FUZZ_SEED=$${FUZZ_SEED:-$$(date +%s)} $(BIN)/pytest -q --timeout 0 -s tests/fuzz
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check --quiet .

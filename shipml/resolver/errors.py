@@ -45,12 +45,14 @@ _NETWORK = re.compile(
 _OFFLINE = re.compile(r"network (?:connectivity is|was) disabled|was not found in the cache")
 _CERTIFICATE = re.compile(r"invalid peer certificate|UnknownIssuer|CaUsedAsEndEntity|certificate verify failed")
 _NO_WHEEL = re.compile(
-    r"(?P<name>[A-Za-z][\w.-]*?)(?:\[[^\]]*\])?(?P<pin>(?:[=<>!~]+[^\s,]+,?)+)? (?:has|have) no (?:usable )?wheels?\b"
+    r"(?<!\S)(?P<name>[A-Za-z][\w.-]*?)(?:\[[^\]]*\])?(?P<pin>[=<>!~]\S*)? (?:has|have) no (?:usable )?wheels?\b"
 )
 _WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
-_DEMAND = re.compile(r"(?P<by>\S+) depends on (?P<name>[A-Za-z0-9][\w.-]*?)(?P<range>[<>=!~]\S*?),? (?:and|we)\b")
+_DEMAND = re.compile(
+    r"(?<!\S)(?P<by>\S+) depends on (?P<name>[A-Za-z0-9][\w.-]*?)(?P<range>[<>=!~]\S*?),? (?:and|we)\b"
+)
 _GONE = re.compile(
-    r"there is no version of (?P<pin>[A-Za-z0-9][\w.-]*==[\w.!+-]*\w) and .+? depends? on (?P=pin)(?![\w.])"
+    r"there is no version of (?P<pin>[A-Za-z0-9][\w.-]*==[\w.!+-]*\w) and .{1,500}? depends? on (?P=pin)(?![\w.])"
 )
 _NO_SOLUTION = "No solution found"
 _PYTORCH = "download.pytorch.org"
@@ -115,7 +117,8 @@ def is_about_packages(stderr: str) -> bool:
 
 def explain(stderr: str, suite: PythonBase, platform: Platform, declared: Requirements | None = None) -> ShipmlError:
     """The error that a failed run of uv stands for; no credentials are repeated."""
-    text = _CREDENTIALS.sub("", without_known_logins(_essence(stderr), declared))
+    text = without_known_logins(_essence(stderr), declared)
+    text = re.sub(r"\S+", lambda word: _without_logins(word[0]), text)
     if _CERTIFICATE.search(text):
         return _untrusted(_first_url(text))
     if (by_address := explain_address(text, declared)) is not None:
@@ -226,6 +229,12 @@ def _places(declared: Requirements | None, names: Iterable[str]) -> str:
     asked = [one for one in (*declared.requirements, *declared.constraints) if one.name in wanted]
     lines = [f"{_CREDENTIALS.sub('', one.line.split(' --')[0].strip())}: {one.source}" for one in asked]
     return f" ({'; '.join(lines)})" if lines else ""
+
+
+def _without_logins(word: str) -> str:
+    """A word without credentials of URLs; what comes after its last @ has none, and is not searched for one."""
+    logins, at, rest = word.rpartition("@")
+    return _CREDENTIALS.sub("", logins + at) + rest
 
 
 def _essence(stderr: str) -> str:

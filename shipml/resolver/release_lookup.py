@@ -33,7 +33,7 @@ NO_PINS: Mapping[str, Pin] = MappingProxyType({})
 _LEAST_PYTHON = "3.8"
 _NO_VERSION = re.compile(r"there (?:is no version|are no versions) of (?P<name>[\w.-]+)(?:==(?P<version>[^\s,]+))?")
 _NO_PACKAGE = re.compile(r"Because (?P<name>[\w.-]+) was not found in the package registry")
-_NO_TAG = re.compile(r"(?P<name>[A-Za-z0-9][\w.-]*?)==\S+ has no wheels with a matching")
+_NO_TAG = re.compile(r"(?<!\S)(?P<name>[A-Za-z0-9][\w.-]*?)==\S+ has no wheels with a matching")
 _NEEDS_PYTHON = re.compile(r"does not satisfy (?:(?:all|any) of: )?Python>=(?P<least>3\.\d+)")
 
 

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 from shipml.errors import UntrustedInputError
 
@@ -70,8 +71,31 @@ def read_sdist(path: Path, filename: str) -> Sdist:
     return Sdist(frozenset(sizes_bytes), sizes_bytes, files)
 
 
+class _BoundedReads:
+    """A stream of which no more than a file's limit is read at once: headers that claim more are refused."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size_bytes: int = -1) -> bytes:
+        if not 0 <= size_bytes <= _LIMIT_BYTES + tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("a header is larger than any")
+        return self._stream.read(size_bytes)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  (all else is the stream's)
+        return getattr(self._stream, name)
+
+
+class _BoundedTar(tarfile.TarFile):
+    """The standard library's reader takes extended headers of any size into memory."""
+
+    @classmethod
+    def taropen(cls, name: Any, mode: Any = "r", fileobj: Any = None, **kwargs: Any) -> Any:  # noqa: ANN401  (as tarfile's)
+        return super().taropen(name, mode, _BoundedReads(fileobj), **kwargs)
+
+
 def _of_tar(path: Path) -> Iterator[tuple[str, bytes | None, int]]:
-    with tarfile.open(path, "r:*") as archive:
+    with path.open("rb") as file, _BoundedTar.open(fileobj=file, mode="r:*") as archive:
         for number, member in enumerate(archive):
             if number > _MOST_MEMBERS:
                 return

@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from shipml.build.import_check import read_answers
 from shipml.errors import UntrustedInputError
+from shipml.facts.requirements import ImportedModule
 from shipml.folders import remove_tree
 from shipml.oci.digest import Digest
 from shipml.oci.image import ImageValue, assemble_image, read_config
 from shipml.oci.manifest import canonical_json
+from shipml.runtimes.inside.import_probe import MARK
 from tests.cli.conftest import Project, Run
 
 MakeImage = Callable[..., ImageValue]
@@ -115,3 +118,35 @@ def test_cache_from_both_ways(shipml: Run, make_project: Project) -> None:
     """To take layers from an image and from none cannot both be meant."""
     done = shipml("build", str(make_project({"app.py": ""})), "--no-cache-from", "--cache-from", "a.example/b")
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize("name", ["shipml.toml", "pyproject.toml", ".dockerignore"])
+def test_settings_that_are_links_out_of_the_project(
+    shipml: Run, make_project: Project, tmp_path: Path, name: str
+) -> None:
+    """Messages quote such files, so what lies elsewhere is not read as one: its lines could be anybody's passwords."""
+    secret = tmp_path / "secret"
+    secret.write_text('password = "MARKHUNTER2"\n[tool.shipml]\nname = "MARKHUNTER2 [x"\n')
+    folder = make_project({"app.py": "print(1)\n"})
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(secret)
+    for command in ("plan", "build"):
+        done = shipml(command, str(folder), "--json")
+        assert (done.returncode, json.loads(done.stdout)["error"]["kind"]) == (2, "configuration")
+        assert "MARKHUNTER2" not in done.stdout + done.stderr
+
+
+@pytest.mark.timeout(30)
+def test_settings_of_uv_that_never_end(shipml: Run, make_project: Project) -> None:
+    """A named pipe where uv looks for its settings is refused; uv would wait for somebody to write into it."""
+    folder = make_project({"app.py": "import six\n", "requirements.txt": "six==1.17.0\n"})
+    os.mkfifo(folder / "uv.toml")
+    done = shipml("plan", str(folder), "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["kind"]) == (2, "configuration")
+
+
+def test_probes_that_the_program_forges() -> None:
+    """What is imported may print the probe's mark itself, with anything behind it."""
+    module = ImportedModule(name="demo", source="app.py:1")
+    for forged in ("{", "[]", "5", '{"end": 5}', '{"end": "demo", "error": {}}', '{"begin": null}', "[" * 9000):
+        assert list(read_answers(f"{MARK}{forged}\n", [module], "time")) == []

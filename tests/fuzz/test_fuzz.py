@@ -19,7 +19,7 @@ from tests.fuzz.mutations import mutated
 from tests.fuzz.readers import READERS
 
 CASES = Path(__file__).with_name("cases")
-SECONDS = float(os.environ.get("FUZZ_SECONDS", "20"))
+SECONDS = float(os.environ.get("FUZZ_SECONDS", "8"))
 """Of all readers together."""
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
 LONGEST_SECONDS = 5.0

@@ -17,6 +17,7 @@ import pytest
 from shipml.errors import UntrustedInputError
 from shipml.oci.manifest import LAYER_GZIP_MEDIA_TYPE
 from shipml.oci.unpack import unpack_layer
+from shipml.resolver.sdist import read_sdist
 
 _TAR = "application/vnd.oci.image.layer.v1.tar"
 _SECONDS, _BYTES = 2.0, 200 << 20
@@ -74,3 +75,11 @@ def test_a_layer_beyond_the_limits(tmp_path: Path, make: Callable[[], bytes], me
     data = make()
     with within_budget(), pytest.raises(UntrustedInputError):
         unpack_layer(io.BytesIO(data), media_type, tmp_path)
+
+
+def test_an_sdist_with_a_header_of_a_gigabyte(tmp_path: Path) -> None:
+    """Source distributions of an index are no better trusted than layers: such a header is not taken into memory."""
+    path = tmp_path / "demo-1.0.tar.gz"
+    path.write_bytes(_zeros_packed(_header("pax", tarfile.XHDTYPE, 1 << 30), 300 << 20))
+    with within_budget(), pytest.raises(UntrustedInputError):
+        read_sdist(path, path.name)

@@ -20,9 +20,6 @@ from shipml.project.text import line_of, read_any_text
 
 __all__ = ["SetupCfg", "SetupPy", "setup_arguments"]
 
-_LONGEST = 128 << 10
-"""Characters of a setup.py that is read as code."""
-
 
 class SetupCfg:
     """setup.cfg with [options] install_requires."""
