@@ -12,6 +12,7 @@ from typing import TypeAlias
 from shipml import pipeline
 from shipml.azure.session import AzureSession
 from shipml.build.last_image import Puller
+from shipml.build.locking import write_lock
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UnavailableError
 from shipml.events import Emit, ignore
@@ -21,7 +22,6 @@ from shipml.http import HttpClient
 from shipml.images import newest_on_engine, require_current
 from shipml.inspection import ImageDescription, ImageSummary
 from shipml.library import Removal, add_name, describe, fetch_if_remote, list_images, pull, remove
-from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
@@ -92,12 +92,8 @@ class Shipml:
         return tuple(map(self.plan, each_platform(_request(request))))
 
     def lock(self, request: Request) -> Path:
-        """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
-        request = _request(request)
-        prepared = prepare(self.session, replace(request, locked=False))
-        path = request.folder / "pylock.toml"
-        _write_atomically(path, dump_lock(prepared.resolved, prepared.base))
-        return path
+        """Write resolution, base and layers made here to the project's pylock.toml; returns its path."""
+        return write_lock(self.session, _request(request))
 
     def dockerfile(self, request: Request) -> str:
         """An equivalent Dockerfile."""
@@ -343,12 +339,3 @@ def _request(request: Request) -> PlanRequest:
 
 def _text(image: Folder | None) -> str | None:
     return None if image is None else os.fspath(image)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -7,7 +7,8 @@ import json
 
 from shipml.errors import PlanError
 from shipml.events import Notice
-from shipml.facts.project import Program, Project
+from shipml.facts.programs import Program
+from shipml.facts.project import Project
 from shipml.facts.request import PlanRequest
 from shipml.plan.command import Command, choose_command, needs_shell
 from shipml.plan.which import choose_program, typed_command

@@ -32,7 +32,7 @@ from shipml.build_elsewhere.context import (
     tell_secrets,
 )
 from shipml.build_elsewhere.failures import explain_failure
-from shipml.dockerfile.names import find_dockerfile
+from shipml.dockerfile.names import find_dockerfile, require_inside
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import (
     BuildError,
@@ -163,6 +163,8 @@ class AcrTasksBuilder:
         """
         self.check()
         path = self._options.file or find_dockerfile(context.folder) or context.folder / "Dockerfile"
+        if not self._options.file:
+            require_inside(context.folder, path)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -31,7 +31,8 @@ def plan(
     Examples:
       shipml plan                     the current folder
       shipml plan ./churn --python 3.11
-      shipml plan --lock              write pylock.toml, so that every machine builds the same
+      shipml plan --lock              write pylock.toml, so that every machine builds the same; after a build,
+                                      with the digests of its layers
       shipml plan --json | jq .decisions
     """
     from shipml.api import Shipml

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from shipml.errors import PlanError
-from shipml.facts.project import Program, Project
+from shipml.facts.programs import Program
+from shipml.facts.project import Project
 from shipml.plan.launching import started_in, with_variables
 from shipml.plan.misnamed import with_its_app, with_its_file
 from shipml.plan.server_line import read_server_line

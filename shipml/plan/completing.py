@@ -35,7 +35,12 @@ def complete(project: Project) -> tuple[Project, tuple[Correction, ...]]:
     if not changes:
         return project, ()
     added = tuple(DeclaredRequirement(one.after, one.source, one.after) for one in changes)
-    completed = replace(declared, requirements=(*declared.requirements, *added), changes=(*declared.changes, *changes))
+    completed = replace(
+        declared,
+        requirements=(*declared.requirements, *added),
+        changes=(*declared.changes, *changes),
+        for_running=tuple(one.name for one in added),
+    )
     return replace(project, requirements=completed), changes
 
 

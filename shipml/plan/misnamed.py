@@ -7,7 +7,8 @@ import re
 from collections.abc import Collection, Sequence
 
 from shipml.errors import PlanError
-from shipml.facts.project import Program, Project
+from shipml.facts.programs import Program
+from shipml.facts.project import Project
 from shipml.plan.server_line import ServerLine
 from shipml.plan.which import choose_program
 

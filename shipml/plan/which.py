@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import TypeAlias
 
 from shipml.errors import PlanError
-from shipml.facts.project import Program, ProgramKind, Project, RunEvidence, RunEvidenceKind
+from shipml.facts.programs import Program, ProgramKind, RunEvidence, RunEvidenceKind
+from shipml.facts.project import Project
 from shipml.text import listed
 
 __all__ = ["Choice", "choose_program", "typed_command"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from shipml.dockerfile.follow import follow_dockerfile, process_of
 from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
-from shipml.dockerfile.names import find_dockerfile, ignore_files
+from shipml.dockerfile.names import find_dockerfile, ignore_files, require_inside
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, ignore
@@ -29,18 +29,23 @@ from shipml.facts.project import (
 from shipml.facts.requirements import ImportedModule, Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.plan.which import choose_program
+from shipml.project.code.data_uses import data_knows, find_data_uses
+from shipml.project.code.displays import displays_know, find_displays
 from shipml.project.code.gpu import find_gpu_uses
 from shipml.project.code.imports import Code, python_hints, scan_code
 from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
 from shipml.project.code.reach import other_files, running_files, script_file, surely_running
+from shipml.project.code.read_files import find_missing_files
 from shipml.project.code.shown_commands import find_run_evidence
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
+from shipml.project.code.uses import UseKind, find_uses
 from shipml.project.corrections.missing import lacking
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.data.needs import needs_know
 from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.folder import require_folder
@@ -51,6 +56,7 @@ from shipml.project.requirements.read import read_requirements
 from shipml.project.requirements.reader import Folder
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
+from shipml.project.smoke_requests import with_bodies
 from shipml.project.system_packages import read_system_packages
 from shipml.project.text import line_of, parse_toml, read_text
 from shipml.project.watching import stamps
@@ -73,6 +79,7 @@ __all__ = [
 ]
 
 LOCK_NAME = "pylock.toml"
+_SETTINGS_FILES = ("pyproject.toml", "shipml.toml")
 _SHOWN = 3
 
 
@@ -105,12 +112,15 @@ def read_project(
         BuildError: a file cannot be read.
     """
     require_folder(folder)
+    for name in _SETTINGS_FILES:
+        require_inside(folder, folder / name)
     pyproject_text = read_text(folder, "pyproject.toml")
     pyproject = None if pyproject_text is None else parse_toml("pyproject.toml", pyproject_text)
     shipml_text = read_text(folder, "shipml.toml")
     shipml = None if shipml_text is None else parse_toml("shipml.toml", shipml_text)
     texts = {"pyproject.toml": pyproject_text or "", "shipml.toml": shipml_text or ""}
     settings = read_settings(pyproject, shipml, texts)
+    settings = replace(settings, smoke=with_bodies(settings.smoke, folder))
     understood = _dockerfile(folder)
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
     followed = understood if follows and isinstance(understood, FollowedDockerfile) else None
@@ -130,9 +140,22 @@ def read_project(
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
     others = code.third_party(other_files(code, running, programs), standard_library())
-    requirements = read_requirements(opened, taken, imports, code)
+    uses = find_uses(folder, running, _is_telling)
+    requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit, lacking(requirements, others))
+    for sentence in find_displays(uses):
+        emit(Notice(sentence, "warning"))
     report_broken(code.broken, surely_running(code, settings, started or processes, evidence), emit)
+    missing = find_missing_files(
+        folder,
+        running,
+        present={file.path for file in found.files},
+        left_out=dict(found.ignored) | {path: f"a default rule ({reason})" for path, reason in found.left_out},
+        written=code.written,
+        moves=follows or any(re.search(r"\bcd\s|chdir", one.command) for one in processes),
+    )
+    for absent in missing:
+        emit(Notice(f"{absent.reader} reads {absent.path}, which is not in the image: {absent.because}", "warning"))
     lock_text = read_text(folder, LOCK_NAME)
     project = replace(
         outline,
@@ -147,6 +170,8 @@ def read_project(
         left_out=tuple(found.left_out),
         ignored=tuple(found.ignored),
         written_files=code.written,
+        data=find_data_uses(folder, uses, paths),
+        missing_files=missing,
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
@@ -200,7 +225,9 @@ def _secrets(project: Project) -> tuple[FoundSecret, ...]:
 
 def _documents(folder: Path) -> dict[str, dict[str, Any]]:
     """The settings files that there are, by name."""
-    texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
+    for name in _SETTINGS_FILES:
+        require_inside(folder, folder / name)
+    texts = ((name, read_text(folder, name)) for name in _SETTINGS_FILES)
     return {name: parse_toml(name, text) for name, text in texts if text is not None}
 
 
@@ -229,9 +256,10 @@ def read_outline(folder: Path) -> Project:
     require_folder(folder)
     documents = _documents(folder)
     pyproject = documents.get("pyproject.toml")
+    settings = _settings(folder, documents)
     return Project(
         folder=folder,
-        settings=_settings(folder, documents),
+        settings=replace(settings, smoke=with_bodies(settings.smoke, folder)),
         has_dockerfile=find_dockerfile(folder) is not None,
         name=_project_string(pyproject, "name"),
         version=_project_string(pyproject, "version"),
@@ -258,6 +286,11 @@ def _dockerfile_text(folder: Path) -> tuple[str, str]:
     return (path.name, read_text(folder, path.name) or "") if path is not None else ("", "")
 
 
+def _is_telling(kind: UseKind, name: str) -> bool:
+    """Whether a use of a package tells anything that is looked for."""
+    return needs_know(kind, name) or data_knows(kind, name) or displays_know(kind, name)
+
+
 def _tell(requirements: Requirements | None, code: Code, emit: Emit, lacked: Sequence[ImportedModule]) -> None:
     """Report corrections, imports that no known package has, and what other programs would lack (`lacked`)."""
     for change in requirements.changes if requirements is not None else ():
@@ -277,7 +310,10 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit, lacked: Seq
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    texts = ((path.name, read_text(folder, path.name)) for path in ignore_files(folder, find_dockerfile(folder)))
+    paths = ignore_files(folder, find_dockerfile(folder))
+    for path in paths:
+        require_inside(folder, path)
+    texts = ((path.name, read_text(folder, path.name)) for path in paths)
     name, text = next(((name, text) for name, text in texts if text is not None), ("", ""))
     placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text)]
     placed += [(pattern, f"exclude in {settings.source}") for pattern in settings.exclude]

@@ -12,6 +12,7 @@ from shipml.facts.project import Settings
 from shipml.project.organisation import organisation_defaults, tables, with_defaults
 from shipml.project.settings_check import check_settings
 from shipml.project.settings_shape import SETTINGS
+from shipml.project.smoke_requests import stated_requests, variables_in
 from shipml.text import parse_size
 
 __all__ = ["load_settings", "read_settings"]
@@ -80,7 +81,7 @@ def load_settings(
 
 
 def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
-    command = table.get("command", ())
+    command, requests = table.get("command", ()), stated_requests(table.get("request", ()))
     return SmokeCheck(
         expect=table.get("expect", ""),
         minimum=tuple(sorted((name, float(value)) for name, value in table.get("minimum", {}).items())),
@@ -90,8 +91,10 @@ def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
         alive=table.get("alive", False),
         command=tuple(command) if not isinstance(command, str) else _split(command),
         network=table.get("network", False),
-        env=tuple(table.get("env", ())),
+        env=tuple(dict.fromkeys((*table.get("env", ()), *variables_in(requests)))),
         skip=table.get("skip", ""),
+        requests=requests,
+        visit=table.get("visit", True),
     )
 
 

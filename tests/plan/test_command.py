@@ -9,7 +9,8 @@ import pytest
 
 from shipml.errors import PlanError
 from shipml.facts.plan import ApplicationFile, SmokeCheck
-from shipml.facts.project import Distribution, ProcessLine, Program, Project, Settings
+from shipml.facts.programs import Program
+from shipml.facts.project import Distribution, ProcessLine, Project, Settings
 from shipml.facts.requirements import DeclaredRequirement, Requirements
 from shipml.plan.command import choose_command
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import PlanError
-from shipml.facts.project import ProcessLine, Program, Project
+from shipml.facts.programs import Program
+from shipml.facts.project import ProcessLine, Project
 from shipml.plan.command import choose_command
 from shipml.plan.serving import needed_packages, serve
 from shipml.plan.which import choose_program

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from shipml.facts.project import Program, Project, RunEvidence, RunEvidenceKind
+from shipml.facts.programs import Program, RunEvidence, RunEvidenceKind
+from shipml.facts.project import Project
 from shipml.plan.command import choose_command
 from shipml.plan.which import choose_program, typed_command
 

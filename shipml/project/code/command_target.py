@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator, Sequence
 
-from shipml.facts.project import RunEvidence, RunEvidenceKind
+from shipml.facts.programs import RunEvidence, RunEvidenceKind
 
 __all__ = ["CommandReader"]
 

@@ -33,7 +33,8 @@ _ASIDE = re.compile(
 )
 _TEST = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test|conftest|setup|noxfile|fabfile|tasks)\.py")
 _PYTHON_2 = re.compile(
-    r"^\s*print\s+[\"'\w]|^\s*except\s+[\w.]+\s*,\s*\w+\s*:|\braise\s+\w+\s*,|\bxrange\(", re.MULTILINE
+    r"^[ \t]*print[ \t]+[\"'\w]|^[ \t]*except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|\braise[ \t]+\w+[ \t]*,|\bxrange\(",
+    re.MULTILINE,
 )
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _FOR_THE_COMPILER = frozenset({"__future__", "__main__"})

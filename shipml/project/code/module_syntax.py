@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from shipml.facts.project import ProgramKind
+from shipml.facts.programs import ProgramKind
 
 __all__ = ["ModuleSyntax", "read_module"]
 

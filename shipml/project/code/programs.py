@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from shipml.facts.plan import ApplicationFile
-from shipml.facts.project import Program, ProgramKind
+from shipml.facts.programs import Program, ProgramKind
 from shipml.project.code.imports import Code, Imported, files_of, scan_code
 from shipml.project.code.module_syntax import ModuleSyntax, read_module
 from shipml.project.code.running import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from shipml.facts.project import ProcessLine, Program, RunEvidence, Settings
+from shipml.facts.programs import Program, RunEvidence
+from shipml.facts.project import ProcessLine, Settings
 from shipml.project.code.imports import Code, Imported, files_of
 
 __all__ = ["other_files", "running_files", "script_file", "surely_running"]

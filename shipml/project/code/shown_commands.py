@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.project import RunEvidence, RunEvidenceKind
+from shipml.facts.programs import RunEvidence, RunEvidenceKind
 from shipml.project.code.command_target import CommandReader
 from shipml.project.text import read_any_text
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipml.facts.plan import ApplicationFile
-from shipml.facts.project import Program
+from shipml.facts.programs import Program
 from shipml.project.code.programs import find_programs
 
 FLASK_APP = """
