@@ -155,7 +155,7 @@ def settings() -> Iterator[str]:
     yield ""
     yield "### Defaults of an organisation\n"
     yield "`/etc/shipml.toml`, or the file that `SHIPML_CONFIG` names (empty: none). A project's win, key by key,"
-    yield "except over `allowed-bases`; `strict = false` in a project ends the organisation's `strict`.\n"
+    yield "but what is forbidden stays so: no project widens `allowed-bases` or ends `strict`.\n"
     yield "| key | holds | meaning |"
     yield "|---|---|---|"
     yield from _rows(ORGANISATION, "")

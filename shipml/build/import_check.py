@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import Any
 
 from shipml import runtimes
 from shipml.build.import_demands import demand_of
@@ -21,6 +22,7 @@ from shipml.events import (
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.pythons import HUB_PYTHONS, SUITES
 from shipml.facts.requirements import ImportedModule
+from shipml.failed_imports import FailedImport, Trace
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import KIND, canonical_json
@@ -54,6 +56,8 @@ class ImportFailure:
     """The module that was not found."""
     is_standard: bool = False
     """Whether it is the standard library's."""
+    traces: tuple[Trace, ...] = ()
+    """The exception, then those that led to it."""
 
     @property
     def sentence(self) -> str:
@@ -71,9 +75,6 @@ class ImportFailure:
         """The smallest change that may fix it."""
         if self.is_standard and self.error in {"ImportError", "ModuleNotFoundError"}:
             return self._remedy_in_library()
-        root = self.missing.partition(".")[0]
-        if _SPACY_MODEL.fullmatch(root):
-            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
         return self._remedy_of_package()
 
     def _remedy_of_package(self) -> str:
@@ -81,14 +82,19 @@ class ImportFailure:
             return f"add the Debian package that has {library['soname']} to the setting system-packages"
         if self.error == "time":
             return f"find out what {self.module.name} waits for when it is imported: there is no network"
-        root = self.missing.partition(".")[0]
-        if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
-            return f"add the package that has {root} to the project's requirements"
         if self.error == "ModuleNotFoundError" and self.missing:
-            return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
+            return self._remedy_of_missing()
         if self.error in {"ImportError", "AttributeError", "ModuleNotFoundError"}:
             return f"pin a version of {self.module.root} that the code was written for"
         return f"pin versions of {self.module.root} and of what it needs that fit each other"
+
+    def _remedy_of_missing(self) -> str:
+        root = self.missing.partition(".")[0]
+        if _SPACY_MODEL.fullmatch(root):
+            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
+        if root == self.module.root and root == self.missing:
+            return f"add the package that has {root} to the project's requirements"
+        return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
 
     def _remedy_in_library(self) -> str:
         """Of what belongs to Python itself: another Python, or the package that Debian keeps it in."""
@@ -190,16 +196,17 @@ def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:
 def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> Iterator[ImportFailure]:
     """The failures in what the probe printed; `ending` is what befell it where an answer is missing."""
     by_name = {module.name: module for module in imports}
-    answers = {}
+    answers: dict[str, dict[str, str]] = {}
+    traces: dict[str, tuple[Trace, ...]] = {}
     begun = ""
     for line in text.split("\n"):  # splitlines() would split at the mark
         mark, found, document = line.partition(MARK)
         if not found or mark:
             continue
-        answer = json.loads(document)
-        begun = answer.get("begin", begun)
-        if "end" in answer:
-            answers[answer["end"]] = answer
+        said, told = _answer(document)
+        begun = said.get("begin", begun)
+        if "end" in said:
+            answers[said["end"]], traces[said["end"]] = said, told
     for name, module in by_name.items():
         answer = answers.get(name)
         if answer is None:
@@ -207,7 +214,35 @@ def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> I
                 error, _, why = ending.partition(" ")
                 yield ImportFailure(module, error, why)
         elif "error" in answer:
-            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"])
+            yield ImportFailure(
+                module, answer["error"], answer.get("text", ""), answer.get("missing", ""), traces=traces.get(name, ())
+            )
+
+
+def _answer(document: str) -> tuple[dict[str, str], tuple[Trace, ...]]:
+    """One of the probe's answers; nothing for anything else: what is imported could print there, too."""
+    try:
+        answer = json.loads(document)
+    except (ValueError, RecursionError):
+        return {}, ()
+    if not isinstance(answer, dict):
+        return {}, ()
+    listed = answer.get("traces")
+    traces = [_trace(one) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return _texts(answer), tuple(traces)
+
+
+def _trace(answer: Mapping[str, Any]) -> Trace:
+    said = _texts(answer)
+    packages, named = (
+        tuple(one for one in answer[key] if isinstance(one, str)) if isinstance(answer.get(key), list) else ()
+        for key in ("packages", "named")
+    )
+    return Trace(said.get("error", ""), said.get("text", ""), packages, named)
+
+
+def _texts(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {name: said for name, said in answer.items() if isinstance(said, str)}
 
 
 def _below_application(image: Image) -> list[str]:
@@ -217,7 +252,9 @@ def _below_application(image: Image) -> list[str]:
 
 def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
     first, *others = failures
-    told = tuple((one.module.source, one.module.name, one.text, one.missing) for one in failures)
+    told = tuple(
+        FailedImport(one.module.source, one.module.name, one.text, one.missing, one.traces) for one in failures
+    )
     if not others:
         return ImportCheckError(first.sentence, hint=f"{first.remedy}; without this check: --no-check", failures=told)
     shown = [f"  {failure.sentence}" for failure in failures[:_SHOWN]]

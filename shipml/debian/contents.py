@@ -107,8 +107,8 @@ def _paths(pieces: Iterator[bytes], endings: Collection[str]) -> dict[str, list[
         rest = text[end:]
         for ending, line in lines.items():
             for match in line.finditer(text, 0, end):
-                owners = match[2].decode().split(",")
-                found[ending] += [[match[1].decode(), owner.rpartition("/")[2]] for owner in owners]
+                path, owners = (part.decode(errors="replace") for part in match.groups())
+                found[ending] += [[path, owner.rpartition("/")[2]] for owner in owners.split(",")]
     return found
 
 
@@ -192,7 +192,7 @@ def _read(pieces: Iterator[bytes], multiarch: str) -> dict[str, list[str]]:
         end = text.rfind(b"\n") + 1
         rest = text[end:]
         for match in line.finditer(text, 0, end):
-            table[match[1].decode()] = match[2].decode().split(",")
+            table[match[1].decode(errors="replace")] = match[2].decode(errors="replace").split(",")
     return table
 
 

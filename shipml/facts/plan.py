@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
 from shipml.facts.data import DataPin
+from shipml.facts.smoke_request import SmokeRequest
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
@@ -23,6 +24,7 @@ __all__ = [
     "GeneratedFile",
     "ImageBasePin",
     "LayerPlan",
+    "LockedLayer",
     "LockedSource",
     "LockedWheel",
     "Plan",
@@ -39,7 +41,7 @@ NONROOT_HOME = "/home/nonroot"
 """That user's home in the image."""
 
 
-DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "tried", "warning"]
+DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "source", "tried", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,20 @@ class LockedSource:
     """As the index names it: `NAME-VERSION.tar.gz` or `.zip`."""
     uploaded_at: str = ""
     """RFC 3339, where it is known: build tools are taken as they were then."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedLayer:
+    """A layer as the machine that wrote the lock made it: no other bytes are taken for it from a last image."""
+
+    key: str
+    """SHA-256 (hex) of all that its bytes depend on."""
+    kind: str
+    """"base", "system", "wheel" or "packages"."""
+    digest: Digest
+    diff_id: Digest
+    size_bytes: int
+    """Compressed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -238,6 +254,10 @@ class SmokeCheck:
     """The reason why this image is not to be run here; "" runs it."""
     calls_nothing: bool = False
     """Whether the program is a file that only defines things: it ends at once, and has done nothing."""
+    requests: tuple[SmokeRequest, ...] = ()
+    """What the server is asked once it answers, in order."""
+    visit: bool = True
+    """Whether an app whose work begins when a browser comes is visited."""
 
 
 @dataclass(frozen=True, slots=True)

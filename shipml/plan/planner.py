@@ -15,6 +15,7 @@ from shipml.facts.plan import (
     PREFIX,
     WORKING_DIR,
     Base,
+    GeneratedFile,
     ImageBasePin,
     LayerPlan,
     Plan,
@@ -78,10 +79,16 @@ def make_plan(
     packages = frozenset(wheel.name for wheel in lock.wheels)
     debian = {one.name for one in (*base.packages, *base.extra_packages)}
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
-    installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python))
+    root = followed.working_dir if followed else WORKING_DIR
+    installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python, root))
     account = choose_account(project, base)
     generated = tuple(
-        sorted({file.path: file for file in (*launchers(command.arguments), *installed, *account.files)}.values())
+        sorted(
+            {
+                file.path: file
+                for file in (*launchers(command.arguments), *installed, *_written(project), *account.files)
+            }.values()
+        )
     )
     layers = plan_layers(
         base, lock.wheels, project.files, data=data.pins, has_generated=bool(generated or account.home)
@@ -117,7 +124,7 @@ def make_plan(
         exposed_ports=ports,
         user=account.user,
         home=account.home,
-        working_dir=followed.working_dir if followed else WORKING_DIR,
+        working_dir=root,
         places=project.places,
         folders=tuple(sorted(set(followed.folders))) if followed else (),
         generated=generated,
@@ -139,8 +146,16 @@ def make_plan(
 
 
 def _installed(project: Project) -> tuple[Distribution, ...]:
-    """What is installed besides packages; a Dockerfile that is followed says itself what is."""
-    return project.distributions if project.followed is None else ()
+    """What is installed besides packages; a Dockerfile that is followed says itself whether the project is."""
+    return project.distributions if project.followed is None or project.followed.installs_itself else ()
+
+
+def _written(project: Project) -> tuple[GeneratedFile, ...]:
+    """The files that a Dockerfile holds itself."""
+    followed = project.followed
+    if followed is None:
+        return ()
+    return tuple(GeneratedFile(path, text, executable=path in followed.executables) for path, text in followed.written)
 
 
 def _calls_nothing(project: Project, command: Command) -> bool:
@@ -156,6 +171,8 @@ def _smoke(project: Project, command: Command) -> SmokeCheck:
     smoke = project.settings.smoke
     http = project.followed.health_path if project.followed else ""
     http = http or command.http
+    if smoke.requests and not smoke.http:
+        return replace(smoke, http=http or "/", any_answer=not http)
     if smoke.http or smoke.expect or smoke.minimum or smoke.alive or smoke.command:
         return smoke
     if http:
@@ -204,7 +221,8 @@ def _environment(
     }
     environment |= account.environment | dict(of_data) | dict(command.environment)
     if project.requirements is not None and project.requirements.source_folders:
-        folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
+        root = project.followed.working_dir.rstrip("/") if project.followed is not None else WORKING_DIR
+        folders = [f"{root}/{folder}" for folder in project.requirements.source_folders]
         known = [path for path in (environment.get("PYTHONPATH"),) if path]
         environment["PYTHONPATH"] = ":".join(dict.fromkeys([*known, *folders]))
     said = dict(project.settings.environment)

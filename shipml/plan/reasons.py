@@ -77,6 +77,8 @@ def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
         reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
     if lock.wheels:
         reason += " for which every package has a wheel"
+    if built := next((one.value for one in lock.decisions if one.kind == "source"), ""):
+        reason = f"{built} must be built, for which Debian's oldest Python comes first"
     if lock.source:
         reason = f"{lock.source} is for it"
     refused = [f"{one.python}: {one.because}" for one in lock.refused]
@@ -94,7 +96,12 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
 
 def _dockerfile(project: Project) -> Iterator[Decision]:
     if project.followed is not None:
-        yield Decision("Dockerfile", "followed", "each of its instructions is understood")
+        skipped = project.followed.skipped
+        because = "what is left out of it is not needed" if skipped else "each of its instructions is understood"
+        yield Decision("Dockerfile", "followed", because)
+        yield from (
+            Decision("not carried out", f"{one.file}:{one.line} ({one.instruction})", one.because) for one in skipped
+        )
     elif isinstance(project.dockerfile, UnsupportedInstruction):
         yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
     elif project.dockerfile is not None:
@@ -186,7 +193,8 @@ def _system_packages(base: Base) -> Iterator[Decision]:
 
 def _distributions(project: Project) -> Iterator[Decision]:
     """The projects that are installed in place."""
-    for one in project.distributions if project.followed is None else ():
+    is_installed = project.followed is None or project.followed.installs_itself
+    for one in project.distributions if is_installed else ():
         yield Decision("installed", f"{one.name} {one.version}", f"{one.source} describes it")
         if one.lacks:
             yield Decision("not compiled", one.name, f"{one.lacks}, and its files are taken as they are", "warning")

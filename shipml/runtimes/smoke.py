@@ -18,8 +18,19 @@ from typing import Literal, TypeAlias
 from shipml.errors import ConfigurationError
 from shipml.facts.plan import SmokeCheck
 from shipml.runtimes.diagnose import FailureKind
+from shipml.store.evidence import Finding
 
-__all__ = ["CauseKind", "Ending", "Judgement", "OutputLog", "exit_text", "judge", "normalised_measure", "validate"]
+__all__ = [
+    "CauseKind",
+    "Ending",
+    "Judgement",
+    "OutputLog",
+    "exit_text",
+    "is_found",
+    "judge",
+    "normalised_measure",
+    "validate",
+]
 
 _MEASURE = re.compile(
     r"\s*([^\W\d_][\w .@/()-]{0,99}?)\s*[:=]\s*"
@@ -71,6 +82,10 @@ class Ending:
     """Whether the server's answer was final before its time was over."""
     unreachable: tuple[str, ...] = ()
     """Where it listens, if that is on loopback alone: `127.0.0.1:8080`."""
+    findings: tuple[Finding, ...] = ()
+    """What came of the questions that were asked once it answered."""
+    unanswered: str = ""
+    """What was being asked when its time was over, or when the program ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +191,31 @@ def _ended_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[Fai
 
 def _answered_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
     if ending.http_status is not None and _is_good(ending.http_status, check):
-        return None
+        return _found_badly(check, ending, log)
     if ending.unreachable:
         return "unreachable", f"it listens at {ending.unreachable[0]} only, which nothing outside the container reaches"
     answered = f"answered {ending.http_status}" if ending.http_status else "did not answer"
+    refused = "http-failed" if (ending.http_status or 0) >= 500 else "http-refused"  # noqa: PLR2004
     if ending.is_final:
-        return "http-refused", f"{ending.http_url} {answered}"
+        return refused, f"{ending.http_url} {answered}"
     if ending.timed_out:
-        kind = "http-refused" if ending.http_status else "no-answer"
+        kind = refused if ending.http_status else "no-answer"
         return kind, f"{ending.http_url} {answered} within {check.timeout_seconds:g} s"
     return "exit-code", f"the program ended before {ending.http_url} answered, {exit_text(ending, log)}"
+
+
+def _found_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
+    """What is wrong with a server that answers."""
+    failed = next((one for one in ending.findings if one.passed is False), None)
+    if failed is not None:
+        words = "" if failed.gives_reason else _last_words(log.tail)
+        said = f"; the program says: {words}" if words else ""
+        return "question", f"{failed.because}{said}"
+    if not ending.unanswered:
+        return None
+    if ending.timed_out:
+        return "unanswered", f"{ending.unanswered} was not over at the time limit of {check.timeout_seconds:g} s"
+    return "exit-code", f"the program ended during {ending.unanswered}, {exit_text(ending, log)}"
 
 
 def _is_good(status: int, check: SmokeCheck) -> bool:
@@ -230,7 +260,7 @@ def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:
             return "measure", f"no line `{name}: NUMBER` was printed (measures found: {found})"
         if not value >= least:  # so written that nan fails
             return "measure", f"{name} is {value:g}, less than {least:g}"
-    if check.expect and not _is_found(check.expect, log.text):
+    if check.expect and not is_found(check.expect, log.text):
         return "expected", f"the output does not contain {check.expect!r}"
     return None
 
@@ -242,7 +272,7 @@ def _did_nothing(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[Fai
     return None
 
 
-def _is_found(pattern: str, text: str) -> bool:
+def is_found(pattern: str, text: str) -> bool:
     """Whether a user's regular expression is found, in a process of its own: Python's search cannot be stopped.
 
     Raises:
@@ -268,7 +298,9 @@ def _is_found(pattern: str, text: str) -> bool:
 
 def _praise(check: SmokeCheck, ending: Ending, log: OutputLog) -> str:
     if check.http:
-        base = f"{ending.http_url} answered {ending.http_status}"
+        base = "; ".join(
+            [f"{ending.http_url} answered {ending.http_status}", *(one.because for one in ending.findings)]
+        )
     elif ending.timed_out:
         base = f"it was still running after {check.timeout_seconds:g} s, as it should"
     else:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import tomllib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shipml.errors import UntrustedInputError
+from shipml.formats import load_toml
 from shipml.project.corrections.names import standard_library
 from shipml.project.data import module_names
 from shipml.resolver.sdist import read_sdist
 
 __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
+_CODE_LIMIT = 128 << 10
+"""Characters of setup.py that are looked at."""
 _COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs", ".stan")
 _C = (".c", ".cc", ".cpp", ".cxx", ".pyx")
 _FORTRAN = (".f", ".f90", ".f77", ".for")
@@ -97,7 +99,7 @@ def distribution_of(module: str) -> str:
 
 def _build_system(text: str) -> dict[str, Any] | None:
     try:
-        system = tomllib.loads(text).get("build-system")
+        system = load_toml(text).get("build-system")
     except ValueError:
         return None
     return system if isinstance(system, dict) else None
@@ -114,7 +116,7 @@ def _strings(value: object) -> tuple[str, ...]:
 def _imported(setup: str, members: Collection[str]) -> Iterator[str]:
     """The distributions of what setup.py imports where it would fail without: not in a function, not in a `try`."""
     try:
-        tree = ast.parse(setup)
+        tree = ast.parse(setup[:_CODE_LIMIT])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     # setup.py puts folders of its own on the path, wherever they are

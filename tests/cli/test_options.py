@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shipml import PlanRequest
+from shipml.cli.checks import Checks
 from shipml.cli.options import (
     Planning,
     memory_bytes,
@@ -15,7 +16,6 @@ from shipml.cli.options import (
     parse_minimum,
     parse_ports,
 )
-from shipml.cli.run import Checks
 from shipml.cli.text import columns, printable
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError

@@ -103,3 +103,62 @@ def test_demands_are_told_from_faults_of_versions(raises: str, wants: str, tmp_p
     demand = demand_of(failure.error, failure.text, "m")
     assert (demand.wants if demand else "") == wants
     assert "***" not in failure.sentence
+
+
+INSTALLED = {
+    "web": {"web/__init__.py": "from tool.urls import quote\n"},
+    "tool": {
+        "tool/__init__.py": "def make(kind): pass\nclass Part:\n    def __init__(self, size): pass\n",
+        "tool/urls.py": "",
+        "tool/proto.py": "def register(name): raise TypeError('Descriptors cannot be created directly')\n",
+    },
+    "attributes": {"attributes.py": "import tool\ntool.gone\n"},
+    "keywords": {"keywords.py": "from tool import make\nmake(colour=1)\n"},
+    "positions": {"positions.py": "import tool\ntool.Part()\n"},
+    "generated": {"generated_pb2.py": "from tool import proto\nproto.register('x')\n"},
+    "refusing": {"refusing.py": "raise ImportError('refusing needs tool<2, found tool==3.0')\n"},
+    "lazy": {
+        "lazy.py": "try:\n    import web\nexcept ImportError as error:\n    raise RuntimeError('no web') from error\n"
+    },
+    "deep": {"deep.py": "import tool.wrappers\n"},
+    "careless": {"careless.py": "import nowhere_at_all\n"},
+}
+"""Packages of an image, with their files."""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "packages", "named"),
+    [
+        (module("web"), ("web",), ("tool",)),
+        (module("attributes"), ("attributes",), ("tool",)),
+        (module("keywords"), ("keywords",), ("tool",)),
+        (module("positions"), ("positions",), ("tool",)),
+        (module("generated_pb2"), ("generated", "tool"), ()),
+        (module("refusing"), ("refusing",), ()),
+        (module("lazy"), ("lazy",), ()),
+        (module("deep"), ("deep",), ("tool",)),
+        (module("careless"), ("careless",), ()),
+        (module("tool", "lost"), (), ("tool",)),
+    ],
+    ids=lambda value: value.name if isinstance(value, ImportedModule) else "",
+)
+def test_a_failure_names_the_packages_that_it_came_through(
+    wanted: ImportedModule,
+    packages: tuple[str, ...],
+    named: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the files of the frames and RECORD; what lacks something is known by the exception, not by its words."""
+    site = tmp_path / "site-packages"
+    for name, files in INSTALLED.items():
+        for path, text in files.items():
+            (site / path).parent.mkdir(parents=True, exist_ok=True)
+            (site / path).write_text(text)
+        (site / f"{name}-1.0.dist-info").mkdir()
+        (site / f"{name}-1.0.dist-info" / "RECORD").write_text("".join(f"{path},sha256=x,1\n" for path in files))
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    failure = probe(tmp_path, wanted)[wanted.name]
+    assert (failure.traces[0].packages, failure.traces[0].named) == (packages, named)
+    if wanted.name == "lazy":
+        assert (failure.traces[1].packages, failure.traces[1].named) == (("lazy", "web"), ("tool",))

@@ -88,6 +88,8 @@ class RequirementNames:
     """Operating system → patterns of normalised names that only it can use."""
     living: frozenset[str]
     """Names of the standard library that are distributions of their own, too."""
+    elsewhere: Mapping[str, str]
+    """Normalised name that no index has → where its authors publish it, as pip takes it."""
 
     def platform_of(self, name: str) -> str:
         """The one operating system, not Linux, that the distribution is for; "" where it is for any."""
@@ -106,6 +108,7 @@ def requirement_names() -> RequirementNames:
         dropped={normalised(name): reason for name, reason in table["dropped"].items()},
         platforms={system: tuple(names.split()) for system, names in table["platform"].items()},
         living=frozenset(table["living"]["names"].split()),
+        elsewhere=table["elsewhere"],
     )
 
 

@@ -6,8 +6,9 @@ Channels have no counterpart; what is not a Python package is dropped with its r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shipml.errors import ConfigurationError
@@ -21,7 +22,7 @@ from shipml.project.text import read_any_text
 if TYPE_CHECKING:
     from yaml import Node
 
-__all__ = ["CondaEnvironment"]
+__all__ = ["CondaEnvironment", "conda_lines"]
 
 _STEMS = ("environment", "conda", "env", "conda_env", "conda-env", "conda_environment")
 _FILES = tuple(f"{stem}.{ending}" for stem in _STEMS for ending in ("yml", "yaml"))
@@ -69,6 +70,14 @@ class CondaEnvironment:
         )
 
 
+def conda_lines(packages: Sequence[tuple[str, int]], file: str) -> tuple[Line, ...]:
+    """What `conda install` names, by the names of the index: (package, line of `file`)."""
+    reading = _Reading(Folder(Path(), ()), file)
+    for text, line in packages:
+        reading.take_package(text, line)
+    return tuple(reading.requirements)
+
+
 @dataclass(slots=True)
 class _Reading:
     """What is gathered from one file."""
@@ -89,6 +98,10 @@ class _Reading:
                 self._dependencies(value)
             elif key == "channels":
                 self._channels(value)
+
+    def take_package(self, text: str, line: int) -> None:
+        """One package as `conda install` takes it."""
+        self._dependency(text, f"{self.path}:{line}")
 
     def _channels(self, node: Node) -> None:
         names = [text for text, _ in _scalars(node)]

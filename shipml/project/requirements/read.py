@@ -80,6 +80,7 @@ def read_requirements(
         left_aside=found.left_aside,
         locked_by=taken.lock.path if taken.lock is not None else "",
         as_it_stands=found.as_it_stands,
+        uv_choices=found.uv_choices,
         texts=found.texts,
         inputs=(*found.inputs, *settings, *_local_archives(folder.path, corrected.items)),
         pytorch_backends=pytorch_backends,
