@@ -75,9 +75,6 @@ class ImportFailure:
         """The smallest change that may fix it."""
         if self.is_standard and self.error in {"ImportError", "ModuleNotFoundError"}:
             return self._remedy_in_library()
-        root = self.missing.partition(".")[0]
-        if _SPACY_MODEL.fullmatch(root):
-            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
         return self._remedy_of_package()
 
     def _remedy_of_package(self) -> str:
