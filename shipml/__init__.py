@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from shipml.api import Shipml
     from shipml.docker_engine.ports import PublishedPort
     from shipml.errors import (
         BuildError,
@@ -32,13 +33,17 @@ if TYPE_CHECKING:
     from shipml.facts.plan import Decision, Plan, SmokeCheck
     from shipml.facts.request import DockerOptions, PlanRequest
     from shipml.inspection import ImageDescription, ImageSummary
+    from shipml.library import Removal
     from shipml.oci.digest import Digest
+    from shipml.oci.image import Image
     from shipml.oci.reference import Reference
     from shipml.outcome import Outcome
-    from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
+    from shipml.publish.locations import Location
+    from shipml.publish.login import LoggedIn, LoggedOut
     from shipml.publish.promotion import Promoted
     from shipml.publish.pushed import Pushed
+    from shipml.registry.credentials import Credentials
     from shipml.report import BuildReport, LayerReport
     from shipml.runtimes.base import SmokeResult
     from shipml.store import PruneReport, StoreInfo
@@ -48,16 +53,21 @@ __all__ = [
     "BuildReport",
     "CancelledError",
     "ConfigurationError",
+    "Credentials",
     "Decision",
     "Destination",
     "Digest",
     "DockerOptions",
     "Emit",
     "Event",
+    "Image",
     "ImageDescription",
     "ImageSummary",
     "ImportCheckError",
     "LayerReport",
+    "Location",
+    "LoggedIn",
+    "LoggedOut",
     "NotAllowedError",
     "Notice",
     "Outcome",
@@ -70,6 +80,7 @@ __all__ = [
     "PublishedPort",
     "Pushed",
     "Reference",
+    "Removal",
     "ResolutionError",
     "SecretError",
     "Shipml",
@@ -93,14 +104,19 @@ _HOMES = {
     "events": ("Emit", "Event", "Notice", "OutputReceived", "StepFinished", "StepProgressed", "StepStarted"),
     "facts.plan": ("Decision", "Plan", "SmokeCheck"),
     "facts.request": ("DockerOptions", "PlanRequest"),
+    "library": ("Removal",),
     "oci.digest": ("Digest",),
+    "oci.image": ("Image",),
     "oci.reference": ("Reference",),
-    "pipeline": ("Shipml",),
+    "api": ("Shipml",),
     "publish.destination": ("Destination",),
+    "publish.locations": ("Location",),
+    "publish.login": ("LoggedIn", "LoggedOut"),
     "publish.promotion": ("Promoted",),
     "publish.pushed": ("Pushed",),
     "outcome": ("Outcome",),
     "inspection": ("ImageDescription", "ImageSummary"),
+    "registry.credentials": ("Credentials",),
     "report": ("BuildReport", "LayerReport"),
     "runtimes.base": ("SmokeResult",),
     "store": ("PruneReport", "StoreInfo"),

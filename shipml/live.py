@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from shipml.api import Shipml
 from shipml.bases.busybox import TOOLS_FOLDER, busybox_tree
 from shipml.build.choose import EMBEDDED
 from shipml.build.watch import ProjectWatcher
 from shipml.errors import UnavailableError
 from shipml.images import image_in_store, newest_on_engine
 from shipml.oci.image import Image
-from shipml.pipeline import Shipml
 from shipml.runtimes.serve import ServeOptions
 from shipml.runtimes.serve import serve as serve_image
 from shipml.runtimes.shell import ShellOptions, Tools

@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def measures(self) -> dict[str, float]:
-        """What the smoke test measured, without what is no number."""
+        """What the smoke test measured, without what is not a number."""
         measures = (self.smoke or {}).get("measures")
         found = measures.items() if isinstance(measures, Mapping) else ()
         return {str(name): value for name, value in found if isinstance(value, (int, float))}

@@ -1,372 +1,123 @@
-"""The flow on one screen: folder → Project → Plan → Image → SmokeResult. The command line and Python callers use it."""
+"""The flow on one screen: folder → Project → Plan → Image → SmokeResult → registry. `api.py` gives it to users."""
 
 from __future__ import annotations
 
-import functools
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import TypeAlias
 
 from shipml import docker_engine, library
-from shipml.azure.session import AzureSession
-from shipml.build.choose import EMBEDDED, DockerOptions, decide_builder
-from shipml.build.each_platform import build_platforms
+from shipml.build.choose import EMBEDDED, decide_builder
+from shipml.build.each_platform import BuiltPlatforms, build_platforms
 from shipml.build.last_image import Puller
-from shipml.docker_engine.ports import PublishedPort
-from shipml.errors import UnavailableError
-from shipml.events import Emit, ignore
-from shipml.facts.plan import SmokeCheck
-from shipml.facts.request import PlanRequest
-from shipml.http import HttpClient
-from shipml.images import name_image, newest_on_engine, require_current, typed_names
-from shipml.inspection import ImageDescription, ImageSummary
-from shipml.library import Removal, add_name, describe, fetch_if_remote, list_images, pull, remove
-from shipml.lock import dump_lock
-from shipml.oci.digest import Digest
-from shipml.oci.image import Image
-from shipml.oci.manifest import Platform
+from shipml.facts.plan import Decision
+from shipml.facts.request import BuildOptions, PlanRequest
+from shipml.images import name_image, typed_names
 from shipml.oci.reference import Reference, has_registry
 from shipml.oci.source import Output, write_outputs
 from shipml.outcome import Outcome
 from shipml.plan import Plan
 from shipml.plan.planner import image_name
-from shipml.prepare import each_platform, plan_of, prepare
+from shipml.prepare import plan_of, prepare
 from shipml.project import read_outline, read_secrets, reading_once
 from shipml.publish.destination import Destination
-from shipml.publish.locations import Location, locate
-from shipml.publish.login import LoggedIn, LoggedOut, log_in, log_out
-from shipml.publish.promote import Promoter
-from shipml.publish.promotion import Promoted
-from shipml.publish.push import Publisher, Via
-from shipml.publish.pushed import Pushed
-from shipml.registry.credentials import Credentials
+from shipml.publish.push import agree, push_image, resolve
 from shipml.report import BuildReport
-from shipml.runtimes.base import RunOptions, SmokeResult
-from shipml.runtimes.run import run, run_image
+from shipml.runtimes.base import SmokeResult
 from shipml.secrets.evidence import keep_secrets
 from shipml.session import Session
-from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
+from shipml.store import evidence
 from shipml.store.built_files import keep_built_files
 
-__all__ = ["PlanRequest", "Shipml"]
-
-Folder: TypeAlias = str | os.PathLike[str]
-Request: TypeAlias = PlanRequest | Folder
-"""What to build; a folder alone is a request that leaves all else open."""
+__all__ = ["build", "plan", "ship"]
 
 
-class Shipml:
-    """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
-
-    def __init__(self, home: Folder | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
-        """`azure` is who we are to Azure, if that is asked, and closed with this; None is what azure-identity finds."""
-        azure = azure or AzureSession(emit=emit)
-        self._puller = Puller(emit, azure)
-        self.store = Store(Path(home) if home else default_home(), self._puller.open_blob)
-        self.session = Session(self.store, HttpClient(), emit, azure, self._puller.open_image)
-
-    def __enter__(self) -> Shipml:
-        return self
-
-    def __exit__(self, *ended_by: object) -> None:
-        self.store.close()
-        self.session.azure.close()
-
-    @reading_once()
-    def plan(self, request: Request) -> Plan:
-        """What would be built for one platform, and why; nothing is built, and little is downloaded."""
-        request = _request(request)
-        return plan_of(request, prepare(self.session, request, to_look=True))
-
-    @reading_once()
-    def plans(self, request: Request) -> tuple[Plan, ...]:
-        """As `plan`, for each platform that the request or the settings name."""
-        return tuple(map(self.plan, each_platform(_request(request))))
-
-    def lock(self, request: Request) -> Path:
-        """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
-        request = _request(request)
-        prepared = prepare(self.session, replace(request, locked=False))
-        path = request.folder / "pylock.toml"
-        _write_atomically(path, dump_lock(prepared.resolved, prepared.base))
-        return path
-
-    def dockerfile(self, request: Request) -> str:
-        """An equivalent Dockerfile."""
-        from shipml.build.dockerfile import dockerfile
-
-        request = replace(_request(request), no_dockerfile=True)
-        prepared = prepare(self.session, request)
-        if prepared.resolved.sources:
-            names = ", ".join(f"{one.name}=={one.version}" for one in prepared.resolved.sources)
-            raise UnavailableError(
-                f"a Dockerfile cannot have what is built from source on this machine: {names}",
-                hint="build it with: shipml build --builder embedded; or choose versions that have wheels",
-            )
-        return dockerfile(plan_of(request, prepared), ignored=[path for path, _ in prepared.project.left_out])
-
-    @reading_once()
-    def build(
-        self,
-        request: Request,
-        *,
-        references: Sequence[str] = (),
-        builder: str = "auto",
-        outputs: Sequence[str] = (),
-        load: bool | None = None,
-        docker: DockerOptions | None = None,
-        check: bool = True,
-        cache_from: Sequence[str] = (),
-        trust_last: bool = True,
-    ) -> BuildReport:
-        """Build the image of a folder, keep it in the store under its names, and write it to `outputs`.
-
-        What the docker builder makes is kept in the user's engine instead; its `digest` is the engine's id for it.
-
-        Args:
-            request: what to build.
-            references: names for it (`name:tag`, `registry/name:tag`), or a version as a tag of its own name.
-            builder: as `--builder` takes it.
-            outputs: each `oci:DIR` or `docker-archive:FILE`.
-            load: put it into the user's Docker Engine too; None: where there is one that works.
-            docker: what only the docker builder understands.
-            check: whether what the program imports is imported in the image before it counts as built.
-            cache_from: images of repositories, beside those of `references`, whose layers are taken where they fit.
-            trust_last: False takes no layer from a registry's image, and makes all of them here.
-        """
-        started_at, request = time.monotonic(), _request(request)
-        targets = [Output.parse(text) for text in outputs]
-        names = typed_names(references, lambda: image_name(read_outline(request.folder), request.name)[0])
-        decision = decide_builder(
-            builder,
-            request.folder,
-            docker or DockerOptions(),
-            no_dockerfile=request.no_dockerfile,
-            engine_is_there=self._has_engine,
-        )
-        if decision.value != EMBEDDED:
-            from shipml.build_elsewhere.build import build_elsewhere
-
-            report = build_elsewhere(
-                self.session,
-                self.plan,
-                request,
-                names=names,
-                targets=targets,
-                decision=decision,
-                options=docker or DockerOptions(),
-            )
-            keep_secrets(self.store, report.digest, read_secrets(request.folder, self.store), self.session.emit)
-            return report
-        asked = [*filter(has_registry, names), *map(Reference.parse, cache_from)] if trust_last else []
-        built = build_platforms(self.session, self._puller, request, asked, load=load is None, check=check)
-        here, names = built.here, names or [Reference.parse(built.here.plan.name)]
-        with self.store.damage_explained(here.image):
-            write_outputs(built.image, targets, names, self.session.emit)
-        name_image(self.session, built.image.digest, names, request.folder)
-        files = {file.path: (file.size_bytes, file.digest) for file in here.plan.application if file.digest}
-        keep_built_files(self.store, request.folder, built.image.digest, files)
-        if load or (load is None and here.is_here):
-            library.load(self.session, here.image, names, must=load is True)
-        library.keep_bounded(self.session, read_outline(request.folder).settings.max_store_bytes)
-        return built.report(names, decision, time.monotonic() - started_at)
-
-    def run(
-        self,
-        target: Folder | None = None,
-        *,
-        runtime: str = "auto",
-        adjust: Callable[[SmokeCheck], SmokeCheck] = lambda check: check,
-        environment: Mapping[str, str] | None = None,
-        memory_bytes: int | None = None,
-        shared_memory_bytes: int | None = None,
-        cpus: float | None = None,
-        gpus: str = "",
-        volumes: Sequence[str] = (),
-        ports: Sequence[PublishedPort] = (),
-    ) -> SmokeResult:
-        """Run an image and judge it by what its labels demand.
-
-        Args:
-            target: a name, digest or folder; None is the last image built from the current folder.
-            runtime: as `--runtime` takes it.
-            adjust: changes the check before it is used.
-            environment: variables added to the image's own; no output shows their values.
-            memory_bytes: limit; None for none.
-            shared_memory_bytes: size of /dev/shm; None for Docker's 64 MB.
-            cpus: limit of CPU time; as what follows, a matter of Docker Engines.
-            gpus: as `docker run --gpus` takes it.
-            volumes: as `docker run --volume` takes them.
-            ports: published on 127.0.0.1.
-        """
-        wanted = RunOptions(SmokeCheck(), environment or {}, memory_bytes, cpus, gpus, tuple(volumes), tuple(ports))
-        if shared_memory_bytes:
-            wanted = replace(wanted, shared_memory_bytes=shared_memory_bytes)
-        if runtime == "auto" and (cpus or gpus or volumes or ports):
-            runtime = "docker"
-        fetch_if_remote(self.session, _text(target), engine_counts=runtime != "sandbox")
-        return run(self.session, _text(target), wanted, runtime, adjust)
-
-    def run_image(self, image: Image) -> SmokeResult:
-        """Run an image from anywhere as its labels demand, and judge it; its layers are fetched as they are needed."""
-        return run_image(self.session, image)
-
-    def tag(self, target: Folder | None, reference: str) -> tuple[Reference, Digest]:
-        """Add a name to an image, in the store and in the user's engine; returns the name, and what has it."""
-        return add_name(self.session, _text(target), reference)
-
-    def push(
-        self,
-        target: Folder | None = None,
-        destination: Destination | None = None,
-        *,
-        smoke: bool = True,
-        via: Via = "auto",
-        environment: Mapping[str, str] | None = None,
-    ) -> Pushed:
-        """Push an image that has passed its smoke test, which gets `environment`; see `publish.push.Publisher.push`."""
-        target = _text(target)
-        if target and Path(target).is_dir() and not newest_on_engine(self.store, target):
-            require_current(self.store, target)
-        publisher = self._publisher(environment)
-        return publisher.push(target, destination or Destination(), smoke=smoke, via=via)
-
-    def promote(
-        self,
-        image: str,
-        target: str,
-        *,
-        origin: str = "",
-        tags: Sequence[str] = (),
-        smoke: bool = True,
-        rollback: bool = False,
-        no_overwrite: bool = False,
-        folder: Folder = ".",
-    ) -> Promoted:
-        """Copy the image of another environment by digest, or, with `rollback`, what it had before.
-
-        Args:
-            image: what to promote; "" for what the settings of `origin` name.
-            target: an environment, or `REGISTRY/NAME[:TAG]`.
-            origin: the environment that it comes from; "" where `image` says all.
-            tags: as `--tag` names them.
-            smoke: False promotes what was never run.
-            rollback: whether the last promotion is undone.
-            no_overwrite: whether a tag of the target that has another image is an error.
-            folder: whose settings name environments.
-        """
-        promoter = Promoter(self.session, self.run_image)
-        if rollback:
-            return promoter.roll_back(target, text=image, tags=tags, folder=Path(folder))
-        return promoter.promote(
-            image, origin=origin, target=target, tags=tags, smoke=smoke, no_overwrite=no_overwrite, folder=Path(folder)
-        )
-
-    @reading_once()
-    def ship(
-        self,
-        request: Request,
-        destination: Destination | None = None,
-        *,
-        smoke: bool = True,
-        builder: str = "auto",
-        docker: DockerOptions | None = None,
-        environment: Mapping[str, str] | None = None,
-        trust_last: bool = True,
-    ) -> Outcome:
-        """Build, run, push: the first that fails ends it, and what came before stays as it is.
-
-        A destination that is unclear is an error before anything is built; the last image there is a cache.
-
-        Args:
-            request: what to build.
-            destination: where to; its names may be in the folder's settings.
-            smoke: False pushes without a smoke test.
-            builder: as `--builder` takes it.
-            docker: what only the docker builder understands.
-            environment: variables for the smoke test, beside the image's own.
-            trust_last: False takes no layer from the last image there, and makes all of them here.
-        """
-        started_at, request = time.monotonic(), _request(request)
-        name = image_name(read_outline(request.folder), request.name)[0]
-        resolved = self._publisher().resolve(destination or Destination(), name, request.folder)
-        last = resolved.references(name, {})[0]
-        resolved = self._publisher().agree(resolved, last)
-        built = self.build(request, builder=builder, docker=docker, cache_from=[str(last)], trust_last=trust_last)
-        target = built.references[0] if built.builder == EMBEDDED else str(built.digest)
-        pushed = self._publisher(environment).push(target, resolved.destination, smoke=smoke, resolved=resolved)
-        shown = self.last_run(pushed.digest) or self.last_run(built.digest)
-        return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)
-
-    def last_run(self, digest: Digest) -> SmokeResult | None:
-        """The last smoke test of an image; None where it was never run."""
-        return evidence.last(self.store, digest)
-
-    def locate(self, word: str, name: str = "", folder: Folder = ".") -> Location:
-        """The registry that a word means: see `registries.named.locate`; settings are those of `folder`."""
-        return locate(word, read_outline(Path(folder)).settings, name)
-
-    def login(self, registry: str, credentials: Credentials) -> LoggedIn:
-        """Keep credentials that the registry accepts where docker keeps its own."""
-        return log_in(registry, credentials)
-
-    def logout(self, registry: str) -> LoggedOut:
-        """Forget the credentials that docker's files or helpers keep for a registry."""
-        return log_out(registry)
-
-    def images(self) -> list[ImageSummary]:
-        """The images in the store, newest first."""
-        return list_images(self.store)
-
-    def inspect(self, target: Folder | None = None) -> ImageDescription:
-        """An image's digest, names, layers, config, and its last smoke test."""
-        fetch_if_remote(self.session, _text(target))
-        return describe(self.session, _text(target))
-
-    def pull(self, reference: str, *, platform: str | None = None) -> ImageSummary:
-        """Fetch an image of a registry into the store, all its layers; `platform` is this machine's for None."""
-        stored = pull(self.session, reference, Platform.parse(platform) if platform else None)
-        return next(one for one in self.images() if one.reference == stored.reference)
-
-    def remove(self, *images: str, all_names: bool = False) -> Removal:
-        """Remove names of images, given by name or digest; what fails is in the result, and does not stop the rest."""
-        return remove(self.store, images, all_names=all_names)
-
-    def cache_info(self, *, verify: bool = False) -> StoreInfo:
-        """What the store holds; with `verify` every blob is read and compared with its digest."""
-        return self.store.info(verify=verify)
-
-    def prune(
-        self, *, everything: bool = False, older_than_seconds: float | None = None, dry_run: bool = False
-    ) -> PruneReport:
-        """Remove what no named image needs; `everything` includes downloads and facts that would be used again."""
-        return self.store.prune(all=everything, older_than_seconds=older_than_seconds, dry_run=dry_run)
-
-    def _publisher(self, environment: Mapping[str, str] | None = None) -> Publisher:
-        return Publisher(self.session, functools.partial(self.run, environment=environment))
-
-    def _has_engine(self) -> bool:
-        engine = docker_engine.find(emit=self.session.emit)
-        if engine is not None:
-            engine.close()
-        return engine is not None
+@reading_once()
+def plan(session: Session, request: PlanRequest) -> Plan:
+    """Folder → plan, for one platform: nothing is built, and little is downloaded."""
+    return plan_of(request, prepare(session, request, to_look=True))
 
 
-def _request(request: Request) -> PlanRequest:
-    return request if isinstance(request, PlanRequest) else PlanRequest(Path(request))
+@reading_once()
+def build(session: Session, puller: Puller, request: PlanRequest, options: BuildOptions) -> BuildReport:
+    """Folder → image: in the store or the engine that built it, under its names, and wherever else it was asked for."""
+    started_at = time.monotonic()
+    outputs = [Output.parse(text) for text in options.outputs]
+    names = typed_names(options.references, lambda: image_name(read_outline(request.folder), request.name)[0])
+    decision = decide_builder(
+        options.builder,
+        request.folder,
+        options.docker,
+        no_dockerfile=request.no_dockerfile,
+        engine_is_there=lambda: docker_engine.is_there(session.emit),
+    )
+    if decision.value != EMBEDDED:
+        return _build_elsewhere(session, request, options, names=names, outputs=outputs, decision=decision)
+    last_of = [*filter(has_registry, names), *map(Reference.parse, options.cache_from)] if options.trust_last else []
+    built = build_platforms(session, puller, request, last_of, load=options.load is None, check=options.check)
+    names = names or [Reference.parse(built.here.plan.name)]
+    with session.store.damage_explained(built.here.image):
+        write_outputs(built.image, outputs, names, session.emit)
+    _keep(session, request, built, names)
+    if options.load or (options.load is None and built.here.is_here):
+        library.load(session, built.here.image, names, must=options.load is True)
+    library.keep_bounded(session, read_outline(request.folder).settings.max_store_bytes)
+    return built.report(names, decision, time.monotonic() - started_at)
 
 
-def _text(target: Folder | None) -> str | None:
-    return None if target is None else os.fspath(target)
+def _build_elsewhere(
+    session: Session,
+    request: PlanRequest,
+    options: BuildOptions,
+    *,
+    names: list[Reference],
+    outputs: list[Output],
+    decision: Decision,
+) -> BuildReport:
+    from shipml.build_elsewhere.build import build_elsewhere
+
+    report = build_elsewhere(
+        session,
+        lambda request: plan(session, request),
+        request,
+        names=names,
+        targets=outputs,
+        decision=decision,
+        options=options.docker,
+    )
+    keep_secrets(session.store, report.digest, read_secrets(request.folder, session.store), session.emit)
+    return report
 
 
-def _write_atomically(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+def _keep(session: Session, request: PlanRequest, built: BuiltPlatforms, names: list[Reference]) -> None:
+    """Give the image its names; what it was made of is noted, so that `run` and `push` see when it is stale."""
+    name_image(session, built.image.digest, names, request.folder)
+    files = {file.path: (file.size_bytes, file.digest) for file in built.here.plan.application if file.digest}
+    keep_built_files(session.store, request.folder, built.image.digest, files)
+
+
+@reading_once()
+def ship(
+    session: Session,
+    puller: Puller,
+    request: PlanRequest,
+    destination: Destination,
+    options: BuildOptions,
+    *,
+    run: Callable[[str], SmokeResult],
+    smoke: bool = True,
+) -> Outcome:
+    """Folder → registry: build, run, push. The first that fails ends it, and what came before stays as it is.
+
+    A destination that is unclear is an error before anything is built; the last image there is a cache.
+    """
+    started_at = time.monotonic()
+    name = image_name(read_outline(request.folder), request.name)[0]
+    resolved = resolve(session, destination, name, request.folder)
+    last = resolved.references(name, {})[0]
+    resolved = agree(session, resolved, last)
+    built = build(session, puller, request, replace(options, cache_from=(*options.cache_from, str(last))))
+    image = built.references[0] if built.builder == EMBEDDED else str(built.digest)
+    pushed = push_image(session, image, resolved.destination, run=run, smoke=smoke, resolved=resolved)
+    shown = evidence.last(session.store, pushed.digest) or evidence.last(session.store, built.digest)
+    return Outcome(built, shown.to_json() if shown else None, pushed, time.monotonic() - started_at)

@@ -63,7 +63,7 @@ class BuildReport:
     digest: Digest
     """Of the manifest: what `name@sha256:…` names."""
     references: tuple[str, ...]
-    """The image's names in this store, as `iris:latest`."""
+    """The image's names in this store, such as `iris:latest`."""
     size_bytes: int
     """What a registry would hold: manifest, config and compressed layers."""
     builder: str

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipml.pipeline import PlanRequest, Shipml
+from shipml import PlanRequest, Shipml
 from shipml.plan import Plan
 from tests.peers.engine import Engine
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml.api import Shipml
 from shipml.errors import (
     NotAllowedError,
     SmokeTestError,
@@ -29,7 +30,6 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import INDEX_MEDIA_TYPE, Platform, canonical_json
 from shipml.oci.reference import Reference
-from shipml.pipeline import Shipml
 from shipml.publish.destination import Destination
 from shipml.publish.promotion import Promoted
 from shipml.publish.transfer import copy_image

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from shipml.api import Shipml
 from shipml.azure.session import AzureSession
 from shipml.errors import NotAllowedError, TryAgainError
 from shipml.events import Event, Notice
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.reference import Reference
-from shipml.pipeline import Shipml
 from shipml.publish.promotion import Promoted
 from shipml.publish.transfer import copy_image
 from shipml.registry.remote import Registries

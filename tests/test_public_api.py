@@ -39,6 +39,14 @@ def test_every_public_name_is_there() -> None:
         _ = shipml.Nothing
 
 
+def test_what_methods_take_and_give_is_public() -> None:
+    """Whoever annotates a call of `Shipml` finds its types among the public names."""
+    methods = [value for name, value in vars(shipml.Shipml).items() if callable(value) and not name.startswith("_")]
+    named = {word for one in methods for text in one.__annotations__.values() for word in re.findall(r"[A-Z]\w+", text)}
+    shorthands = {"Any", "Callable", "Folder", "Mapping", "None", "Path", "Request", "Sequence", "Via"}
+    assert named - shorthands <= set(shipml.__all__)
+
+
 def test_names_cost_nothing_until_they_are_used() -> None:
     """`import shipml` imports no other module of shipml."""
     code = "import sys, shipml; print(*[name for name in sys.modules if name.startswith('shipml.')])"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.errors import ImportCheckError
 from shipml.events import Event, Notice
-from shipml.pipeline import PlanRequest, Shipml
 
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.timeout(300)]
 

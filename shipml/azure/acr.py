@@ -164,5 +164,5 @@ def _refresh_token(answer: Response, host: str) -> str:
     except (ValueError, KeyError, TypeError, RecursionError):  # its text may quote the token
         token = None
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
-        raise UntrustedInputError(f"{host} answers something else than a token")
+        raise UntrustedInputError(f"{host} did not answer with a token")
     return token

@@ -77,7 +77,7 @@ def explain_exchange(answer: Response, host: str, identity: Identity, entra: str
     if answer.status == _NOT_FOUND:
         return UsageError(
             f"{host} is not a registry of Azure, or not there yet",
-            hint=f"see which there are: az acr show --name {name}",
+            hint=f"see its details: az acr show --name {name}",
         )
     if answer.status != _UNAUTHORIZED:
         return NotAllowedError(

@@ -247,7 +247,7 @@ class Manager:
         if len(found) > 1:
             raise UsageError(
                 f"{self.identity.name} sees {len(found)} subscriptions",
-                hint=f"choose one: --subscription ID, as {found[0]}; or: az account set --subscription ID",
+                hint=f"choose one: --subscription ID, such as {found[0]}; or: az account set --subscription ID",
             )
         return found[0]
 

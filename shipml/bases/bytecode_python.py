@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from shipml.bases.interpreter import host_platform, interpreter_of
-from shipml.debian.assemble import fetch_packages
+from typing import TYPE_CHECKING
+
+from shipml.bases.own_python import host_platform
 from shipml.errors import PlanError
 from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import SUITES, Suite, suite_named
 from shipml.session import Session
-from shipml.wheels.interpreter import Interpreter
+
+if TYPE_CHECKING:
+    from shipml.wheels.interpreter import Interpreter
 
 __all__ = ["debian_interpreter", "debian_version"]
 
@@ -32,6 +35,10 @@ def debian_interpreter(base: Base, *, session: Session) -> Interpreter:
         PlanError: Debian has none that fits.
         ShipmlError: it cannot be fetched, as the class says.
     """
+    # Late: most builds find their layers made.
+    from shipml.bases.interpreter import interpreter_of
+    from shipml.debian.assemble import fetch_packages
+
     suite = _suite(base)
     if suite is None:
         raise PlanError(f"no suite of Debian has Python {base.python}")

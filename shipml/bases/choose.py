@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from shipml import bases
 from shipml.bases.allowed import require_allowed
+from shipml.bases.image_pin import pin_image
 from shipml.errors import PlanError, ShipmlError, TryAgainError
 from shipml.events import Notice
 from shipml.facts.plan import Base, ImageBasePin
@@ -17,7 +19,33 @@ from shipml.plan import Project, PythonCandidate
 from shipml.plan.python_version import base_image
 from shipml.session import Session
 
-__all__ = ["hub_python", "named_image", "obstacles", "pin"]
+__all__ = ["hub_python", "named_image", "obstacles", "pin", "with_available_base"]
+
+_PYTHON = re.compile(r"python:")
+"""The official images: of them the Python counts most."""
+
+
+def with_available_base(session: Session, request: PlanRequest, project: Project, platform: Platform) -> Project:
+    """The project; on any Debian with the same Python where the registry does not have the one that FROM means.
+
+    Raises:
+        ShipmlError: it is not available, and it is more than a Python, or `strict` is asked for.
+    """
+    followed = project.followed
+    wanted = followed.image if followed is not None else ""
+    is_meant = followed is not None and wanted == project.settings.base and request.base is None
+    if not is_meant or followed is None or not _PYTHON.match(wanted):
+        return project
+    try:
+        require_allowed(wanted, project.settings)
+        pin_image(wanted, platform, session=session)
+    except ShipmlError as error:
+        if request.strict or "@" in wanted:
+            raise
+        because = f"{followed.file} starts from {followed.base}, and {wanted} is not available ({error.message})"
+        session.emit(Notice(f"{because}: another base with Python {followed.python} takes its place", "warning"))
+        return replace(project, settings=replace(project.settings, base=None))
+    return project
 
 
 def named_image(session: Session, request: PlanRequest, project: Project, platform: Platform) -> ImageBasePin | None:
@@ -29,7 +57,7 @@ def named_image(session: Session, request: PlanRequest, project: Project, platfo
     kept = None if request.upgrade or project.lock_file is None else locked_image(project.lock_file.text)
     if kept is not None and (kept.reference, kept.platform) == (reference, platform):
         return kept
-    return bases.pin_image(reference, platform, session=session)
+    return pin_image(reference, platform, session=session)
 
 
 def pin(
@@ -56,13 +84,15 @@ def pin(
         from shipml.bases.image_packages import with_packages
 
         return with_packages(image or hub_python(session, suite, platform), extra, session=session)
-    return bases.pin_base(suite, platform, extra=extra, with_shell=with_shell, session=session)
+    from shipml.debian.pin import pin_base
+
+    return pin_base(suite, platform, extra=extra, with_shell=with_shell, session=session)
 
 
 def hub_python(session: Session, wanted: ImagePython, platform: Platform) -> ImageBasePin:
     """The image that has a Python which no suite has."""
     try:
-        pin = bases.pin_image(wanted.name, platform, session=session)
+        pin = pin_image(wanted.name, platform, session=session)
     except TryAgainError as error:
         raise TryAgainError(
             f"no suite of Debian has Python {wanted.python}, and {wanted.name} is not available: {error.message}",
@@ -84,7 +114,7 @@ def obstacles(session: Session, platform: Platform) -> Callable[[PythonBase], st
     def obstacle(base: PythonBase) -> str:
         if isinstance(base, ImagePython) and base.name not in known:
             try:
-                bases.pin_image(base.name, platform, session=session)
+                pin_image(base.name, platform, session=session)
             except ShipmlError as error:
                 known[base.name] = f"{base.name} is not available"
                 session.emit(Notice(f"{known[base.name]}: {error.message}", "warning"))

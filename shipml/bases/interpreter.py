@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import platform as host
-import sys
 from pathlib import Path
 
-from shipml.bases.own_python import ENVIRONMENT, OPTIONS, installed
+from shipml.bases.own_python import ENVIRONMENT, OPTIONS, host_platform, installed
 from shipml.debian.assemble import fetch_packages, write_base
 from shipml.debian.loader_cache import MULTIARCH
 from shipml.debian.pin import pin_base
@@ -16,24 +14,16 @@ from shipml.debian.recipe import RECIPE
 from shipml.debian.root_file_system import FolderWriter
 from shipml.facts.plan import BasePin
 from shipml.facts.pythons import Suite
-from shipml.oci.manifest import Platform
 from shipml.session import Session
 from shipml.wheels.interpreter import Interpreter
 
-__all__ = ["host_platform", "interpreter_of", "unpacked_interpreter"]
+__all__ = ["interpreter_of", "unpacked_interpreter"]
 
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _LOADERS = {"amd64": "ld-linux-x86-64.so.2", "arm64": "ld-linux-aarch64.so.1"}
 _NOT_NEEDED = frozenset(
     ("base-files", "ca-certificates", "libc-bin", "libgomp1", "libsqlite3-0", "libstdc++6", "netbase", "tzdata")
 )
 """To compile: a fifth of the bytes and half of the files."""
-
-
-def host_platform() -> Platform | None:
-    """The platform whose programs run here as they are; None on other systems than Linux."""
-    architecture = _ARCHITECTURES.get(host.machine())
-    return Platform("linux", architecture) if sys.platform == "linux" and architecture else None
 
 
 def interpreter_of(suite: Suite, *, session: Session) -> Interpreter:
@@ -46,7 +36,7 @@ def interpreter_of(suite: Suite, *, session: Session) -> Interpreter:
     platform = host_platform()
     if platform is None:
         return installed(suite.python)
-    # What compiles is no part of the image: a pin that is known is taken, also where the image's is made again.
+    # What compiles is not part of the image: a pin that is known is taken, also where the image's is made again.
     pin = pin_base(suite, platform, session=dataclasses.replace(session, upgrade=False))
     return unpacked_interpreter(pin, session=session)
 

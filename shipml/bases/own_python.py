@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import os
+import platform as host
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from shipml.errors import UnavailableError
+from shipml.oci.manifest import Platform
 from shipml.wheels.interpreter import Interpreter
 
-__all__ = ["ENVIRONMENT", "OPTIONS", "installed"]
+__all__ = ["ENVIRONMENT", "OPTIONS", "host_platform", "installed"]
 
 OPTIONS = ("-s", "-S", "-B")
 ENVIRONMENT = {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _VERSION_SECONDS = 30
 _VERSION = "import sys; print('.'.join(map(str, sys.version_info[:3])))"
+
+
+def host_platform() -> Platform | None:
+    """The platform whose programs run here as they are; None on other systems than Linux."""
+    architecture = _ARCHITECTURES.get(host.machine())
+    return Platform("linux", architecture) if sys.platform == "linux" and architecture else None
 
 
 def installed(python: str, *, untrusted: Path | None = None) -> Interpreter:

@@ -23,7 +23,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from shipml import bases
+from shipml.bases.bytecode_python import debian_interpreter, debian_version
+from shipml.bases.layers import base_layers
+from shipml.bases.own_python import host_platform, installed
 from shipml.errors import UnavailableError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import USER_ID, Base, ImageBasePin
@@ -56,11 +58,11 @@ def compiler_for(base: Base, *, project: Path | None, session: Session) -> Compi
         project: its folder, no program of which is run.
         session: keeps and fetches Pythons, and hears where the version is not the image's.
     """
-    debian, here = bases.debian_version(base), Platform.of_this_machine()
-    if debian is not None and bases.runs_debian():
+    debian, here = debian_version(base), Platform.of_this_machine()
+    if debian is not None and host_platform() is not None:
         return Compiler(
             debian,
-            lambda: bases.debian_interpreter(base, session=session),
+            lambda: debian_interpreter(base, session=session),
         )
     if debian is None and isinstance(base, ImageBasePin) and base.platform == here and _can_confine(session.store):
         return Compiler(_name(base), lambda: _confined(base, session))
@@ -74,7 +76,7 @@ def _name(base: Base) -> str:
 def _users_own(base: Base, debian: str | None, project: Path | None, emit: Emit) -> Compiler | None:
     wanted = debian or base.python
     try:
-        found = bases.installed_interpreter(wanted.rpartition(".")[0], untrusted=project)
+        found = installed(wanted.rpartition(".")[0], untrusted=project)
     except UnavailableError:
         return None
     if found.version != wanted:
@@ -101,7 +103,7 @@ def _can_confine(store: Store) -> bool:
 
 
 def _confined(base: ImageBasePin, session: Session) -> CompilingPython:
-    trees = layer_trees(bases.base_layers(base, session=session), session.store, session.emit)
+    trees = layer_trees(base_layers(base, session=session), session.store, session.emit)
     environment = {
         "LC_ALL": "C.UTF-8",
         "PATH": "/usr/bin:/bin",

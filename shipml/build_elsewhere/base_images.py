@@ -66,7 +66,7 @@ def credentials_of_docker(engine: Engine) -> Credentials:
             with engine.sdk.doing("read docker's credentials"):
                 found = engine.sdk.api._auth_configs.resolve_authconfig(registry)  # noqa: SLF001  (nothing public does)
         except ShipmlError:
-            return {}  # a broken helper: public images can be had without
+            return {}  # a broken helper: public images need none
         known = {"Username": "username", "Password": "password", "IdentityToken": "identitytoken"}
         named = {known.get(key, key): str(value) for key, value in (found or {}).items() if value}
         return {key: value for key, value in named.items() if key in known.values()}

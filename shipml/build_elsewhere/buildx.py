@@ -78,7 +78,7 @@ def _pointed_at(engine: Engine) -> dict[str, str]:
 
 
 def _listen(process: subprocess.Popen[bytes], log: BuildLog) -> list[str]:
-    """Follow the program to its end; its last lines that are no progress."""
+    """Follow the program to its end; its last lines that are not progress."""
     words: list[str] = []
     try:
         with process:

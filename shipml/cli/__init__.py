@@ -1,4 +1,4 @@
-"""The command line. Parsing, printing and nothing else: what is done is in `shipml.pipeline`."""
+"""The command line. Parsing, printing and nothing else: what is done is in `shipml.api`."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ class AzureSignIn:
     subscription: Annotated[
         str,
         typer.Option(
-            metavar="ID", help="Where registries are looked for", show_default="az's own", rich_help_panel=_PANEL
+            metavar="ID", help="Subscription to look for registries in", show_default="az's own", rich_help_panel=_PANEL
         ),
     ] = ""
     cloud: Annotated[
         str,
         typer.Option(
-            metavar="public|china|usgov", help="Which Azure", show_default="what az uses", rich_help_panel=_PANEL
+            metavar="public|china|usgov", help="Cloud of Azure", show_default="what az uses", rich_help_panel=_PANEL
         ),
     ] = ""
 
@@ -70,7 +70,9 @@ class AzureRegistry:
     ] = "Basic"
     resource_group: Annotated[
         str,
-        typer.Option("--resource-group", metavar="GROUP", help="With --create: where it goes", rich_help_panel=_PANEL),
+        typer.Option(
+            "--resource-group", metavar="GROUP", help="With --create: its resource group", rich_help_panel=_PANEL
+        ),
     ] = ""
     location: Annotated[
         str,
@@ -126,8 +128,8 @@ def login_to_azure(console: Console, host: str, azure: AzureSignIn, *, expose_to
         azure: who signs in.
         expose_token: print the token instead of keeping it.
     """
+    from shipml.api import Shipml
     from shipml.oci.reference import Reference
-    from shipml.pipeline import Shipml
     from shipml.registry.token_service import NULL_GUID, expires_at_seconds
 
     with open_azure(console, azure.options()) as session:

@@ -41,7 +41,7 @@ def info(
       shipml cache info
       shipml cache info --verify      after a crash or a full disk
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         found = session.cache_info(verify=verify).to_json()
@@ -76,7 +76,7 @@ def prune(
       shipml cache prune --all --dry-run
       shipml cache prune --older-than 30
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     older_than_seconds = None if older_than is None else older_than * _DAY_SECONDS
     with Shipml(emit=console.emit) as session:

@@ -33,7 +33,7 @@ def images(console: Console) -> None:
       shipml images -q                the names only
       shipml images --json | jq '.[0].digest'
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         found = session.images()
@@ -82,7 +82,7 @@ def remove(
       shipml rm --all sha256:3604c9b957db
       shipml rm $(shipml images -q)         all of them
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     if not image:
         raise UsageError("no image is named", hint="name one: shipml rm IMAGE; see: shipml images")
@@ -115,7 +115,7 @@ def pull(
       shipml pull registry.example.org/team/churn:1.4
       shipml pull mlprod.azurecr.io/churn:1.4 --platform linux/arm64
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         pulled = session.pull(reference, platform=platform)
@@ -145,7 +145,7 @@ def tag(
       shipml tag iris username/ml-docker-app
       shipml tag ./churn registry.example.org/team/churn:1.4
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         name, digest = session.tag(image, reference)
@@ -165,7 +165,7 @@ def inspect(console: Console, image: ImageName = None) -> None:
       shipml inspect                  the last image built from the current folder
       shipml inspect churn | jq -r '.layers[].source'
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         console.document(session.inspect(image).to_json())

@@ -62,7 +62,7 @@ def login(
       shipml login registry.example.org -u ann --password-stdin < token.txt
       shipml login acr --account mlprod     with your Azure identity, or --device-code
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
     from shipml.publish.kinds import kind_of_host
 
     if registry == "acr" and not username:
@@ -96,7 +96,7 @@ def logout(console: Console, *, registry: RegistryName, account: Account) -> Non
       shipml logout hub
       shipml logout registry.example.org
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     with Shipml(emit=console.emit) as session:
         done = session.logout(session.locate(registry, account.given(console)).registry)

@@ -61,7 +61,7 @@ def promote(
       shipml promote r.example.org/int/churn:1.4 --to r.example.org/prod/churn:stable
       shipml promote --rollback --to prod
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
     from shipml.publish.destination import Destination
 
     if any("/" in word or ":" in word for word in tag or ()):

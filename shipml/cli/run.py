@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from shipml.cli.checks import Checks
 from shipml.cli.command import Command
 from shipml.cli.console import Console
 from shipml.cli.options import (
     ImageName,
     memory_bytes,
-    parse_minimum,
     parse_ports,
 )
 from shipml.cli.variables import Variables
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from shipml.facts.plan import SmokeCheck
     from shipml.runtimes.base import SmokeResult
 
-__all__ = ["COMMAND", "Checks", "RunCommand", "run"]
+__all__ = ["COMMAND", "RunCommand", "run"]
 
 COMMAND = "shipml.command"
 """Where the context keeps what follows `--`."""
@@ -51,54 +50,6 @@ class RunCommand(Command):
         return [*super().collect_usage_pieces(ctx), "[-- COMMAND...]"]
 
 
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What the smoke test demands; each replaces the same setting of the project."""
-
-    expect: Annotated[
-        str | None,
-        typer.Option(metavar="REGEX", help="The output must contain a match", rich_help_panel="Smoke test"),
-    ] = None
-    minimum: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=N",
-            help="The output must have a line `NAME: NUMBER` with at least N; repeatable",
-            rich_help_panel="Smoke test",
-        ),
-    ] = None
-    http: Annotated[
-        str | None,
-        typer.Option(metavar="PATH", help="This path must answer, such as /health", rich_help_panel="Smoke test"),
-    ] = None
-    port: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=65535,
-            metavar="PORT",
-            help="Where it answers",
-            show_default="the image's",
-            rich_help_panel="Smoke test",
-        ),
-    ] = None
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0.1, metavar="SECONDS", help="Time limit", show_default="600", rich_help_panel="Smoke test"),
-    ] = None
-
-    def demands(self) -> dict[str, Any]:
-        """The fields of SmokeCheck that were given."""
-        given = {
-            "expect": self.expect,
-            "minimum": parse_minimum(self.minimum) if self.minimum else None,
-            "http": self.http,
-            "port": self.port,
-            "timeout_seconds": self.timeout,
-        }
-        return {name: value for name, value in given.items() if value is not None}
-
-
 def run(
     console: Console,
     *,
@@ -112,7 +63,7 @@ def run(
         str | None, typer.Option(metavar="SIZE", help="Memory limit, such as 512m or 2g", show_default="none")
     ] = None,
     shm_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="Size of /dev/shm, as 1g", show_default="64m, as docker's")
+        str | None, typer.Option(metavar="SIZE", help="Size of /dev/shm, such as 1g", show_default="64m, as docker's")
     ] = None,
     cpus: Annotated[float | None, typer.Option(min=0.01, help="Limit of CPU time, in CPUs (docker)")] = None,
     gpus: Annotated[str, typer.Option(metavar="GPUS", help="all, a number, or device=0,1 (docker)")] = "",
@@ -139,15 +90,16 @@ def run(
       shipml run                                    the last image built from the current folder
       shipml run churn --minimum accuracy=0.9
       shipml run churn --memory 512m --timeout 60
+      shipml run churn --predict /predict --data '{"age": 41}' --answer '{"churn": true}'
       shipml run churn -- python predict.py 5.1 3.5 1.4 0.2
       shipml run churn --json | jq .measures
     """
-    from shipml.pipeline import Shipml
+    from shipml.api import Shipml
 
     if context.args:
         words = shlex.join(context.args)
         raise UsageError(
-            f"a command for the image stands after --: {words}",
+            f"a command for the image goes after --: {words}",
             hint=f"shipml run {shlex.quote(image or '')} -- {words}",
         )
     command: tuple[str, ...] = context.meta.get(COMMAND, ())

@@ -51,9 +51,9 @@ def serve(
       shipml serve churn -p 9000 -e MODEL_DIR=/app/models
       shipml serve ./churn --watch
     """
+    from shipml.api import Shipml
     from shipml.live import ServeOptions, serve_and_watch
     from shipml.live import serve as serve_image
-    from shipml.pipeline import Shipml
 
     def ready(url: str, served: Image) -> None:
         if console.as_json:
@@ -63,7 +63,7 @@ def serve(
         console.say("serving; Ctrl-C ends it")
 
     options = ServeOptions(port, runtime, variables.environment(), network)
-    with Shipml(emit=console.emit_aside) as session:
+    with Shipml(emit=console.emit_aside, choose=console.chooser) as session:
         try:
             if watch:
                 serve_and_watch(session, _folder(image), options, ready)

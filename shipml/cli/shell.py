@@ -35,9 +35,9 @@ def shell(
       shipml shell churn -- ls -l /app
       shipml shell churn -- sh -c 'du -sh /opt/venv/lib/python3*/site-packages/* | sort -h | tail'
     """
+    from shipml.api import Shipml
     from shipml.cli.terminal import on_terminal
     from shipml.live import ShellOptions, open_shell
-    from shipml.pipeline import Shipml
 
     command: tuple[str, ...] = context.meta.get(COMMAND, ())
     environment = variables.environment()

@@ -65,15 +65,15 @@ def ship(
       shipml ship ./churn --registry hub --account team --tag 1.4 --tag latest
       image=$(shipml ship -q)               where the settings have one [registries.NAME]
     """
+    from shipml.api import Shipml
     from shipml.cli.command import keep_flat
-    from shipml.pipeline import Shipml
     from shipml.publish.destination import Destination
 
     keep_flat()
     request = choices.request(folder)
     destination = Destination("", registry, repository, tuple(tag or ()), account.given(console), no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
-    with Shipml(emit=console.emit_aside, azure=to_azure) as session:
+    with Shipml(emit=console.emit_aside, azure=to_azure, choose=console.chooser) as session:
         outcome = session.ship(
             request,
             destination,

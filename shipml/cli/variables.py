@@ -73,7 +73,7 @@ def read_env_file(path: Path) -> dict[str, str]:
             found.update(parse_environment([f"{name.strip()}{equals}{_unquoted(value.strip())}"]))
         except UsageError as error:
             raise UsageError(
-                f"line {number} of {path} does not set a variable", hint="write NAME=VALUE, or NAME to take ours"
+                f"line {number} of {path} does not set a variable", hint="write NAME=VALUE, or NAME to pass on your own"
             ) from error
     return found
 

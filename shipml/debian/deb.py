@@ -73,7 +73,7 @@ def read_members(deb: Path, name: str) -> Iterator[DebMember]:
                 continue
             path = _merged(path)
             if path in seen and not entry.isdir():
-                raise UntrustedInputError(f"{entry.name!r} stands twice in it")
+                raise UntrustedInputError(f"{entry.name!r} is in it twice")
             seen.add(path)
             yield _member(archive, entry, path)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from shipml.docker_engine.connect import NoEngineError, connect, find
+from shipml.docker_engine.connect import NoEngineError, connect, find, is_there
 from shipml.docker_engine.endpoint import Endpoint
 from shipml.docker_engine.engine import Engine, EngineImage
 from shipml.docker_engine.loading import manifests_in
 
-__all__ = ["Endpoint", "Engine", "EngineImage", "NoEngineError", "connect", "find", "manifests_in"]
+__all__ = ["Endpoint", "Engine", "EngineImage", "NoEngineError", "connect", "find", "is_there", "manifests_in"]

@@ -23,7 +23,7 @@ from shipml.errors import (
 )
 from shipml.events import Emit, Notice, ignore
 
-__all__ = ["NoEngineError", "connect", "find"]
+__all__ = ["NoEngineError", "connect", "find", "is_there"]
 
 
 class NoEngineError(UnavailableError):
@@ -75,6 +75,14 @@ def find(*, timeout_seconds: float = 2.0, emit: Emit = ignore) -> Engine | None:
     except (UnavailableError, NotAllowedError, ConfigurationError) as error:
         emit(Notice(f"working without Docker Engine: {error.message}; {error.hint}", "warning"))
         return None
+
+
+def is_there(emit: Emit = ignore) -> bool:
+    """Whether an engine works here; one that the user named and that does not is worth a notice."""
+    engine = find(emit=emit)
+    if engine is not None:
+        engine.close()
+    return engine is not None
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from shipml.facts.dockerfile import Following
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
 
-__all__ = ["DockerOptions", "PlanRequest"]
+__all__ = ["BuildOptions", "DockerOptions", "PlanRequest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,10 @@ class PlanRequest:
     platform: str | None = None
     """As `--platform` takes it: one, or several with commas between them."""
     accelerator: str | None = None
+    extra: tuple[str, ...] = ()
+    """Extras of pyproject.toml that are wanted besides those of the settings."""
+    group: tuple[str, ...] = ()
+    """The same of dependency groups."""
     locked: bool = False
     strict: bool = False
     upgrade: bool = False
@@ -52,6 +56,8 @@ class PlanRequest:
             "--python": self.python,
             "--base": self.base,
             "--accelerator": self.accelerator,
+            "--extra": self.extra,
+            "--group": self.group,
             "--locked": self.locked,
             "--strict": self.strict,
             "--upgrade": self.upgrade,
@@ -90,3 +96,24 @@ class DockerOptions:
             "--ssh": self.ssh,
         }
         return tuple(name for name, value in used.items() if value)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How an image is built and where it goes, beside what it is made of."""
+
+    references: tuple[str, ...] = ()
+    """Its names, as `-t` takes them; without any, that of the project."""
+    builder: str = "auto"
+    """As `--builder` takes it."""
+    outputs: tuple[str, ...] = ()
+    """Where it is written, too: each `oci:DIR` or `docker-archive:FILE`."""
+    load: bool | None = None
+    """Whether the user's Docker Engine gets it, too; None: where there is one that works."""
+    docker: DockerOptions = field(default_factory=DockerOptions)
+    check: bool = True
+    """Whether what the program imports is imported in the image before it counts as built."""
+    cache_from: tuple[str, ...] = ()
+    """Images of repositories, beside those of `references`, whose layers are taken where they fit."""
+    trust_last: bool = True
+    """Whether layers of a registry's image are taken at all."""

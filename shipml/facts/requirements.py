@@ -136,6 +136,8 @@ class Requirements:
     """The lock file that the constraints are from; "" where there is none."""
     as_it_stands: bool = False
     """Whether uv must be handed the file `path` itself: it holds what lines cannot say ([tool.uv.sources], dynamic)."""
+    uv_choices: tuple[str, ...] = ()
+    """Options that name the extras and groups that are wanted, where uv reads the file itself."""
     texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(path, text) of the files that were read, in the order in which they were met."""
     inputs: tuple[tuple[str, str], ...] = field(default=(), repr=False)

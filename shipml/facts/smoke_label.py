@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from shipml.errors import UntrustedInputError
 from shipml.facts.plan import SmokeCheck
+from shipml.facts.smoke_request import request_from_json
 from shipml.oci.manifest import canonical_json
 
 __all__ = ["SMOKE_LABEL", "smoke_from_labels", "smoke_label"]
@@ -20,6 +21,8 @@ def smoke_label(check: SmokeCheck) -> str:
     said = {
         field.name: getattr(check, field.name) for field in fields(check) if getattr(check, field.name) != field.default
     }
+    if check.requests:
+        said["requests"] = [request.to_json() for request in check.requests]
     return canonical_json(said).decode() if said else ""
 
 
@@ -47,6 +50,8 @@ def smoke_from_labels(labels: Mapping[str, str]) -> SmokeCheck:
             env=tuple(str(name) for name in said.get("env", ())),
             skip=str(said.get("skip", "")),
             calls_nothing=bool(said.get("calls_nothing", False)),
+            requests=tuple(map(request_from_json, said.get("requests", ()))),
+            visit=bool(said.get("visit", True)),
         )
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise UntrustedInputError(f"the image's label {SMOKE_LABEL} cannot be read: {text[:200]}") from error

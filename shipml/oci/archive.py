@@ -87,7 +87,7 @@ def write_docker_archive(
         BuildError: the file cannot be written.
     """
     if path.is_dir():
-        raise UsageError(f"{path} is a folder", hint=f"name a file, as in {path / 'image.tar'}")
+        raise UsageError(f"{path} is a folder", hint=f"name a file, such as {path / 'image.tar'}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)

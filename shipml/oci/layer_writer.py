@@ -298,7 +298,7 @@ class LayerWriter:
 
     def _header(self, path: str, kind: bytes, *, mode: int, owner: int, size_bytes: int = 0, link: str = "") -> None:
         if path in self._paths:
-            raise UntrustedInputError(f"{path} would stand twice in one layer")
+            raise UntrustedInputError(f"{path} would be in one layer twice")
         parent = path.rpartition("/")[0]
         if parent and parent not in self._paths:
             self.directory(parent)

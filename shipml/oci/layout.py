@@ -59,7 +59,7 @@ class BlobSource(Protocol):
     """Files by their names in a layout: a folder, or a tar of one."""
 
     def open(self, name: str) -> BinaryIO:
-        """The file `name`, as `blobs/sha256/…`.
+        """The file `name`, such as `blobs/sha256/…`.
 
         Raises:
             UntrustedInputError: it is missing, or no plain file.

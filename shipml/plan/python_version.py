@@ -103,7 +103,7 @@ def _of_version(
 def _beyond(
     ranges: Sequence[PythonEvidence], suites: Sequence[PythonBase], allowed: Sequence[PythonBase]
 ) -> list[PythonCandidate]:
-    """Newer Pythons than a range allows, the nearest first: for the case that none in it can be had."""
+    """Newer Pythons than a range allows, the nearest first: for the case that none in it is available."""
     upper = max(map(_age, allowed))
     newer = sorted((suite for suite in suites if _age(suite) > upper), key=_age)
     outside = [(suite, next((item for item in ranges if not _allows(item, suite)), None)) for suite in newer]

@@ -17,6 +17,7 @@ from shipml.errors import BuildError, PlanError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import ApplicationFile
 from shipml.oci.digest import Digest
+from shipml.reading import read_data
 from shipml.secrets.names import is_public_certificate, names_secret, names_secret_folder
 from shipml.store import Store
 from shipml.store.fact import read_fact
@@ -25,6 +26,10 @@ __all__ = ["SECRET", "FileRules", "FoundFiles", "find_files", "may_hold_secret",
 
 _CACHED_FROM_BYTES = 1 << 20
 """Smaller files are hashed faster than a fact is read."""
+_TEXT_BYTES = 1 << 20
+_READ_AS_TEXT = (".py", ".ipynb", ".txt", ".in", ".toml", ".cfg", ".ini", ".yml", ".yaml", ".lock")
+_READ_AT_THE_TOP = frozenset({"Aptfile", "Makefile", "MLproject", "Pipfile", "Procfile"})
+"""Others read these, too: what is understood is then what is hashed, also where somebody writes meanwhile."""
 _SETTLED_AFTER_SECONDS = 2.0
 """A file that changed more recently could change again within the resolution of its time stamp."""
 
@@ -189,6 +194,9 @@ def _with_digests(folder: Path, files: Sequence[ApplicationFile], store: Store |
 
 def _hashed(folder: Path, file: ApplicationFile) -> ApplicationFile:
     try:
+        if file.size_bytes <= _TEXT_BYTES and (file.path.endswith(_READ_AS_TEXT) or file.path in _READ_AT_THE_TOP):
+            data = read_data(folder / file.path, follow_links=False)
+            return replace(file, digest=Digest.of(data), size_bytes=len(data))
         descriptor = os.open(folder / file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             digest = Digest.of_stream(stream)

@@ -12,6 +12,7 @@ from shipml.facts.project import Settings
 from shipml.project.organisation import organisation_defaults, tables, with_defaults
 from shipml.project.settings_check import check_settings
 from shipml.project.settings_shape import SETTINGS
+from shipml.project.smoke_requests import stated_requests, variables_in
 from shipml.text import parse_size
 
 __all__ = ["load_settings", "read_settings"]
@@ -38,8 +39,7 @@ def read_settings(
         )
     source, document = ("pyproject.toml", table) if table is not None else ("shipml.toml", shipml)
     own = Settings() if document is None else load_settings(document, source, texts.get(source, ""))
-    stated = document.get("strict") if isinstance(document, Mapping) else None
-    return with_defaults(own, organisation_defaults(), strict=stated)
+    return with_defaults(own, organisation_defaults())
 
 
 def load_settings(
@@ -64,6 +64,8 @@ def load_settings(
         accelerator=get("accelerator"),
         platforms=tuple(get("platforms", ())),
         system_packages=tuple(get("system-packages", ())),
+        extras=tuple(get("extras", ())),
+        groups=tuple(get("groups", ())),
         include=tuple(get("include", ())),
         exclude=tuple(get("exclude", ())),
         environment=tuple(sorted((name, _as_text(value)) for name, value in get("env", {}).items())),
@@ -79,7 +81,7 @@ def load_settings(
 
 
 def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
-    command = table.get("command", ())
+    command, requests = table.get("command", ()), stated_requests(table.get("request", ()))
     return SmokeCheck(
         expect=table.get("expect", ""),
         minimum=tuple(sorted((name, float(value)) for name, value in table.get("minimum", {}).items())),
@@ -89,8 +91,10 @@ def _smoke(table: Mapping[str, Any]) -> SmokeCheck:
         alive=table.get("alive", False),
         command=tuple(command) if not isinstance(command, str) else _split(command),
         network=table.get("network", False),
-        env=tuple(table.get("env", ())),
+        env=tuple(dict.fromkeys((*table.get("env", ()), *variables_in(requests)))),
         skip=table.get("skip", ""),
+        requests=requests,
+        visit=table.get("visit", True),
     )
 
 

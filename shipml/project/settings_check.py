@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,12 +48,28 @@ def _problems(value: object, key: Key, path: tuple[str, ...], root: Sequence[str
     if isinstance(key, Shape):
         if not key.accepts(value):
             yield _mismatch(value, key.wanted, path, root)
-        elif any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)):
+        elif not key.may_hold_nul and _has_nul(value):
             yield _mismatch(value, "text without NUL characters", path, root)
         return
-    if not isinstance(value, dict):
-        yield _mismatch(value, "a table", path, root)
-        return
+    if key.may_repeat and isinstance(value, list):
+        for inner in value:
+            yield from _problems(inner, dataclasses.replace(key, may_repeat=False), path, root)
+    elif not isinstance(value, dict):
+        yield _mismatch(value, "a table or a list of tables" if key.may_repeat else "a table", path, root)
+    else:
+        yield from _problems_in(value, key, path, root)
+
+
+def _has_nul(value: object) -> bool:
+    return any("\0" in text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))
+
+
+def _problems_in(
+    value: dict[str, object], key: Table, path: tuple[str, ...], root: Sequence[str]
+) -> Iterator[_Problem]:
+    for name in key.required:
+        if name not in value:
+            yield _Problem(path, f"{_dotted((*root, *path))} has no {name}", f"add {name} = …")
     for name, inner in value.items():
         expected = key.keys.get(name, key.every)
         if expected is None:

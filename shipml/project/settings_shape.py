@@ -6,10 +6,11 @@ tests/project/test_settings_schema.py checks.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeGuard
 
@@ -25,10 +26,12 @@ class Shape:
     schema: Mapping[str, Any]
     accepts: Callable[[Any], bool]
     description: str = ""
+    may_hold_nul: bool = False
+    """Whether texts in it may have NUL characters: JSON."""
 
     def described(self, description: str) -> Shape:
         """The same shape with what the key is for."""
-        return Shape(self.wanted, self.schema, self.accepts, description)
+        return replace(self, description=description)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,20 @@ class Table:
     name_pattern: str = ""
     """Which keys the user may choose; "" for any."""
     name_wanted: str = ""
+    required: tuple[str, ...] = ()
+    """Keys that must be there."""
+    may_repeat: bool = False
+    """Whether a list of such tables may stand in its place."""
 
 
 Key: TypeAlias = Shape | Table
 
 
+_NO_NUL: Mapping[str, Any] = {"not": {"pattern": "\\u0000"}}
+
+
 def _text(wanted: str = "a string", pattern: str = "") -> Shape:
-    schema = {"type": "string", **({"pattern": pattern} if pattern else {})}
+    schema = {"type": "string", **({"pattern": pattern} if pattern else {}), **_NO_NUL}
     return Shape(wanted, schema, lambda value: isinstance(value, str) and re.search(pattern, value) is not None)
 
 
@@ -110,7 +120,7 @@ _ID = Shape(
     {"type": "integer", "minimum": 0, "maximum": 4294967294},
     lambda value: _is_number(value) and value == int(value) and 0 <= value <= 4294967294,  # noqa: PLR2004
 )
-_REGEX = Shape("a regular expression", {"type": "string", "format": "regex"}, _is_regex)
+_REGEX = Shape("a regular expression", {"type": "string", "format": "regex", **_NO_NUL}, _is_regex)
 _PATTERNS = _list_of(_FILLED, "a list of patterns such as those of .dockerignore")
 _COMMAND = _either(_FILLED, _list_of(_STRING, "a list of strings, the program first", least=1))
 
@@ -122,6 +132,34 @@ _NAME = _text(
     rf"^{_PATH_PART}(?:/{_PATH_PART})*" + _END,
 )
 
+_JSON_VALUE = Shape("a JSON value", {}, lambda value: not isinstance(value, (dt.date, dt.time)), may_hold_nul=True)
+_HTTP_PATH = _text('a path that starts with "/"', "^/")
+_REQUEST = Table(
+    {
+        "path": _HTTP_PATH.described("Path that is asked."),
+        "method": _text("a method such as POST", "^[A-Z]{1,20}" + _END).described(
+            "POST where there is a body, else GET."
+        ),
+        "headers": Table({}, "Headers; ${NAME} in a value is a variable of whoever runs the test.", every=_STRING),
+        "json": _JSON_VALUE.described("Body, as JSON."),
+        "file": _FILLED.described("File of the project that is the body."),
+        "form": Table({}, 'Fields of a form that is the body; "@FILE" is a file of the project.', every=_STRING),
+        "status": Shape(
+            "a whole number from 100 to 599",
+            {"type": "integer", "minimum": 100, "maximum": 599},
+            lambda value: _is_number(value) and value == int(value) and 100 <= value <= 599,  # noqa: PLR2004
+        ).described("Status that the answer must have (2xx unless said)."),
+        "expect": Shape(
+            "a regular expression, or a table or list of JSON",
+            {"anyOf": [dict(_REGEX.schema), {"type": ["array", "object"]}]},
+            lambda value: isinstance(value, (dict, list)) or (_REGEX.accepts(value) and "\0" not in value),
+            may_hold_nul=True,
+        ).described("What the answer must contain: a regular expression, or the part of its JSON that must be there."),
+    },
+    "A request that the server must answer; several are a list: [[smoke.request]].",
+    required=("path",),
+    may_repeat=True,
+)
 _SMOKE = Table(
     {
         "expect": _REGEX.described("Regular expression that the output must contain."),
@@ -135,6 +173,10 @@ _SMOKE = Table(
         "env": _list_of(
             _text("the name of a variable", r"^[A-Za-z_][A-Za-z0-9_]*" + _END), "a list of names of variables"
         ).described("Variables that the program gets from the environment of `shipml run`, `push` and `ship`."),
+        "request": _REQUEST,
+        "visit": _BOOLEAN.described(
+            "Whether Streamlit, Gradio and Dash apps are visited once as a browser does (yes)."
+        ),
         "skip": _FILLED.described("The reason why this image is not to be run."),
     },
     "What `shipml run` demands of the image.",
@@ -173,6 +215,7 @@ _CACHE = Table(
     "shipml's store on this machine.",
 )
 
+_CHOSEN = _list_of(_text("a name", r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?" + _END), "a list of names")
 ORGANISATION = Table(
     MappingProxyType(
         {
@@ -204,6 +247,8 @@ SETTINGS = Table(
             "system-packages": _list_of(
                 _text("a package name", r"^[a-z0-9][a-z0-9+.-]+" + _END), "a list of Debian package names"
             ).described("Debian packages that the program needs."),
+            "extras": _CHOSEN.described("Extras of pyproject.toml that the image gets."),
+            "groups": _CHOSEN.described("Dependency groups of pyproject.toml that the image gets."),
             "include": _PATTERNS.described("Files to send although a rule leaves them out."),
             "exclude": _PATTERNS.described("Files not to send."),
             "env": Table(
@@ -261,4 +306,9 @@ def _schema(key: Key) -> dict[str, Any]:
         schema["additionalProperties"] = _schema(key.every)
     if key.name_pattern:
         schema["propertyNames"] = {"pattern": key.name_pattern}
-    return schema
+    if key.required:
+        schema["required"] = list(key.required)
+    if not key.may_repeat:
+        return schema
+    one = {name: value for name, value in schema.items() if name != "description"}
+    return {**described, "anyOf": [one, {"type": "array", "items": one}]}

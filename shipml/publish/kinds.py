@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -77,7 +78,8 @@ def host_of(registry: str, name: str = "") -> str:
         " localhost:5000"
     )
     if "/" in bare or not (bare == "localhost" or "." in bare or ":" in bare):
-        raise UsageError(f"{registry!r} is not a registry", hint=hint)
+        near = difflib.get_close_matches(bare, [kind.name for kind in KINDS], n=1)
+        raise UsageError(f"{registry!r} is not a registry", hint=f"did you mean {near[0]}? {hint}" if near else hint)
     try:
         return Reference.parse(f"{bare}/name").registry
     except UsageError as error:

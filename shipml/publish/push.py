@@ -36,7 +36,7 @@ from shipml.secrets.evidence import require_no_secrets
 from shipml.session import Session
 from shipml.store import evidence
 
-__all__ = ["Publisher", "ResolvedDestination", "Via", "folder_of"]
+__all__ = ["ResolvedDestination", "Via", "agree", "folder_of", "push_image", "resolve"]
 
 Via = Literal["auto", "client", "engine"]
 """What pushes."""
@@ -74,134 +74,130 @@ class ResolvedDestination:
         )
 
 
-class Publisher:
-    """Publishes images of a store and of the user's engine; raises ShipmlError, as its class says."""
+def push_image(
+    session: Session,
+    target: str | None,
+    destination: Destination,
+    *,
+    run: Callable[[str], SmokeResult],
+    smoke: bool = True,
+    via: Via = "auto",
+    resolved: ResolvedDestination | None = None,
+) -> Pushed:
+    """Push an image that has passed its smoke test, which is run now unless that was before.
 
-    def __init__(self, session: Session, run: Callable[[str], SmokeResult]) -> None:
-        """`run` runs an image by name or digest as its labels demand, and keeps the result."""
-        self._session = session
-        self._azure = session.azure
-        self._store = session.store
-        self._emit = session.emit
-        self._run = run
+    Args:
+        session: its store, who we are, and who hears of it.
+        target: as for `images.find_image`.
+        destination: where to.
+        run: runs an image by name or digest as its labels demand, and keeps the result.
+        smoke: False pushes it without.
+        via: what pushes: our own client, the user's engine, or ("auto") the engine for what it alone has.
+        resolved: what came of the destination already; None looks at the settings of the folder that `target`
+            names, else of the current one.
+    """
+    subject = find_image(session, target)
+    resolved = resolved or resolve(session, destination, subject.name, folder_of(target))
+    references = resolved.references(subject.name, subject.labels)
+    keychain = _keychain(session, resolved, references[0], target or "")
+    with explained(references[0], keychain):
+        keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
+    if is_dirty(subject.labels):
+        session.emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
+    for digest in (subject.digest, *(image.digest for image in subject.other_images)):
+        require_no_secrets(session.store, digest, subject.name)
+    with _pusher(session, subject, via, keychain) as pusher:
+        verdict = "not run, because it was asked to be pushed without"
+        if smoke:
+            verdict = require_smoke(subject, session.store, lambda: run(str(subject.digest)))
+        else:
+            session.emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
+        # An engine may reach registries that we do not: only a rule makes us ask for ourselves.
+        is_asked = pusher.name == "client" or resolved.is_immutable
+        before = _meanings(session, references, keychain) if is_asked else {}
+        if resolved.is_immutable:
+            refuse_to_move(before, subject.named_digest)
+        with session.store.damage_explained(subject.image) if subject.image else contextlib.nullcontext():
+            pushed = replace(pusher.push(subject, references, session.emit), smoke=verdict)
+    tell_moved(before, pushed.digest, session.emit)
+    if pushed.identity != "not checked":
+        # What passed under one digest has passed under the one that an engine gave it on the way: for promotions.
+        evidence.keep_as(session.store, subject.digest, pushed.digest)
+    return pushed
 
-    def push(
-        self,
-        target: str | None,
-        destination: Destination,
-        *,
-        smoke: bool = True,
-        via: Via = "auto",
-        resolved: ResolvedDestination | None = None,
-    ) -> Pushed:
-        """Push an image that has passed its smoke test, which is run now unless that was before.
 
-        Args:
-            target: as for `images.find_image`.
-            destination: where to.
-            smoke: False pushes it without.
-            via: what pushes: our own client, the user's engine, or ("auto") the engine for what it alone has.
-            resolved: what came of the destination already; None looks at the settings of the folder that `target`
-                names, else of the current one.
-        """
-        subject = find_image(self._session, target)
-        resolved = resolved or self.resolve(destination, subject.name, folder_of(target))
-        references = resolved.references(subject.name, subject.labels)
-        keychain = self._keychain(resolved, references[0], target or "")
-        with explained(references[0], keychain):
-            keychain.credentials(references[0])  # a broken file is an error before the first byte is sent
-        if is_dirty(subject.labels):
-            self._emit(Notice(f"{references[0]} holds changes that no commit has", "warning"))
-        for digest in (subject.digest, *(image.digest for image in subject.other_images)):
-            require_no_secrets(self._store, digest, subject.name)
-        with self._pusher(subject, via, keychain) as pusher:
-            verdict = "not run, because it was asked to be pushed without"
-            if smoke:
-                verdict = require_smoke(subject, self._store, lambda: self._run(str(subject.digest)))
-            else:
-                self._emit(Notice(f"{references[0]} is pushed without a smoke test", "warning"))
-            # An engine may reach registries that we do not: only a rule makes us ask for ourselves.
-            is_asked = pusher.name == "client" or resolved.is_immutable
-            before = self._meanings(references, keychain) if is_asked else {}
-            if resolved.is_immutable:
-                refuse_to_move(before, subject.named_digest)
-            with self._store.damage_explained(subject.image) if subject.image else contextlib.nullcontext():
-                pushed = replace(pusher.push(subject, references, self._emit), smoke=verdict)
-        tell_moved(before, pushed.digest, self._emit)
-        self._keep_evidence(subject, pushed)
-        return pushed
+def agree(session: Session, resolved: ResolvedDestination, first: Reference) -> ResolvedDestination:
+    """Settle, before anything is built or asked, that credentials can be read and may go to a destination.
 
-    def agree(self, resolved: ResolvedDestination, first: Reference) -> ResolvedDestination:
-        """Settle, before anything is built or asked, that credentials can be read and may go to a destination.
+    Raises:
+        NotAllowedError: only the settings name it, and nobody agreed.
+        ConfigurationError: a file with credentials is broken.
+    """
+    known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=session.azure.choose, emit=session.emit)
+    known.credentials(first)
+    return replace(resolved, is_agreed=True)
 
-        Raises:
-            NotAllowedError: only the settings name it, and nobody agreed.
-            ConfigurationError: a file with credentials is broken.
-        """
-        known = keychain_for(first.registry, is_typed=resolved.is_typed, ask=self._azure.choose, emit=self._emit)
-        known.credentials(first)
-        return replace(resolved, is_agreed=True)
 
-    def _keep_evidence(self, subject: FoundImage, pushed: Pushed) -> None:
-        """What passed under one digest has passed under the one that an engine gave it on the way: for promotions."""
-        if pushed.identity != "not checked":
-            evidence.keep_as(self._store, subject.digest, pushed.digest)
+def resolve(session: Session, destination: Destination, image: str, folder: Path) -> ResolvedDestination:
+    """Find out which registry is meant; Azure is asked where it was not named.
 
-    def resolve(self, destination: Destination, image: str, folder: Path) -> ResolvedDestination:
-        """Find out which registry is meant; Azure is asked where it was not named.
+    Args:
+        session: who we are to Azure.
+        destination: what was said.
+        image: the image's own name; "" for none.
+        folder: whose settings name registries.
+    """
+    destination = destination.with_tags_split()
+    if destination.reference:
+        return ResolvedDestination(destination, None)
+    if not destination.registry and image and has_registry(Reference.parse(image)):
+        return ResolvedDestination(destination, None)
+    settings = read_outline(folder).settings
+    session.azure.trust(*acr_hosts(settings, variables_host()))
+    if not destination.registry:
+        return ResolvedDestination(destination, only_registry(settings, destination.name))
+    if destination.registry == "acr" and "name" not in dict(dict(settings.registries).get("acr", ())):
+        destination = replace(destination, name=session.azure.login_server(destination.name))
+    return ResolvedDestination(destination, locate(destination.registry, settings, destination.name))
 
-        Args:
-            destination: what was said.
-            image: the image's own name; "" for none.
-            folder: whose settings name registries.
-        """
-        destination = destination.with_tags_split()
-        if destination.reference:
-            return ResolvedDestination(destination, None)
-        if not destination.registry and image and has_registry(Reference.parse(image)):
-            return ResolvedDestination(destination, None)
-        settings = read_outline(folder).settings
-        self._azure.trust(*acr_hosts(settings, variables_host()))
-        if not destination.registry:
-            return ResolvedDestination(destination, only_registry(settings, destination.name))
-        if destination.registry == "acr" and "name" not in dict(dict(settings.registries).get("acr", ())):
-            destination = replace(destination, name=self._azure.login_server(destination.name))
-        return ResolvedDestination(destination, locate(destination.registry, settings, destination.name))
 
-    @contextmanager
-    def _pusher(self, subject: FoundImage, via: Via, keychain: Keychain) -> Iterator[Pusher]:
-        """What pushes, chosen here alone."""
-        if via == "client" or (via == "auto" and subject.image is not None):
-            yield self._client_pusher(keychain)
-            return
-        try:
-            engine = docker_engine.connect()
-        except UnavailableError as error:
-            raise UnavailableError(
-                f"this image is pushed through the Docker Engine, and {error.message}",
-                hint="start it; what shipml itself has built goes without: --via client",
-            ) from error
-        with engine:
-            yield EnginePusher(engine, self._store, keychain.credentials)
+@contextmanager
+def _pusher(session: Session, subject: FoundImage, via: Via, keychain: Keychain) -> Iterator[Pusher]:
+    """What pushes, chosen here alone."""
+    if via == "client" or (via == "auto" and subject.image is not None):
+        yield _client_pusher(session, keychain)
+        return
+    try:
+        engine = docker_engine.connect()
+    except UnavailableError as error:
+        raise UnavailableError(
+            f"this image is pushed through the Docker Engine, and {error.message}",
+            hint="start it; what shipml itself has built goes without: --via client",
+        ) from error
+    with engine:
+        yield EnginePusher(engine, session.store, keychain.credentials)
 
-    def _client_pusher(self, keychain: Keychain) -> Pusher:
-        # Late: plans and builds do not pay for HTTP.
-        from shipml.publish.transfer import ClientPusher
-        from shipml.registry.remote import Registries
 
-        return ClientPusher(Registries(keychain, self._emit), keychain, self._store)
+def _client_pusher(session: Session, keychain: Keychain) -> Pusher:
+    # Late: plans and builds do not pay for HTTP.
+    from shipml.publish.transfer import ClientPusher
+    from shipml.registry.remote import Registries
 
-    def _keychain(self, resolved: ResolvedDestination, first: Reference, target: str) -> Keychain:
-        """What docker's files and the environment know, else Azure for its own registries."""
-        is_typed = resolved.is_typed or target.startswith(f"{first.registry}/")
-        known = keychain_for(first.registry, is_typed=is_typed, ask=self._azure.choose, emit=self._emit)
-        return ChainKeychain(known, self._azure.keychain())
+    return ClientPusher(Registries(keychain, session.emit), keychain, session.store)
 
-    def _meanings(self, references: Sequence[Reference], keychain: Keychain) -> dict[Reference, Digest | None]:
-        from shipml.registry.remote import Registries
 
-        with explained(references[0], keychain):
-            return meanings(references, Registries(keychain, self._emit))
+def _keychain(session: Session, resolved: ResolvedDestination, first: Reference, target: str) -> Keychain:
+    """What docker's files and the environment know, else Azure for its own registries."""
+    is_typed = resolved.is_typed or target.startswith(f"{first.registry}/")
+    known = keychain_for(first.registry, is_typed=is_typed, ask=session.azure.choose, emit=session.emit)
+    return ChainKeychain(known, session.azure.keychain())
+
+
+def _meanings(session: Session, references: Sequence[Reference], keychain: Keychain) -> dict[Reference, Digest | None]:
+    from shipml.registry.remote import Registries
+
+    with explained(references[0], keychain):
+        return meanings(references, Registries(keychain, session.emit))
 
 
 def folder_of(target: str | None) -> Path:

@@ -108,7 +108,7 @@ class BlobStream(io.RawIOBase):
         if response.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and self._gives_ranges:
             self._gives_ranges = False
             read_answer(response, url)
-            raise InterruptedRequestError(f"{self._client.address.registry} gives no rest of {redacted(url)}")
+            raise InterruptedRequestError(f"{self._client.address.registry} did not send the rest of {redacted(url)}")
         if response.status != HTTPStatus.OK:
             answer = read_answer(response, url)
             raise self._client.explain(answer, request)
@@ -120,7 +120,8 @@ class BlobStream(io.RawIOBase):
     def _something_else(self) -> UntrustedInputError:
         self._drop()
         return UntrustedInputError(
-            f"{self._client.address.registry} gives something else as {self._descriptor.digest}: size or digest differ",
+            f"{self._client.address.registry} returned different content for {self._descriptor.digest}: "
+            "size or digest differ",
             hint="the registry, or a proxy between, is broken: try another one",
         )
 

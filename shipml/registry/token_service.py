@@ -119,7 +119,7 @@ class TokenService:
         where = redacted(answer.url)
         if answer.status in _REFUSED:
             raise TokenRefusedError(
-                f"{where} gives out no token for {self._address.registry}: {answer.status}{words}", said=words
+                f"{where} did not issue a token for {self._address.registry}: {answer.status}{words}", said=words
             )
         if answer.status != HTTPStatus.OK:
             raise TryAgainError(f"{where} answered {answer.status} where a token was asked for")
@@ -134,11 +134,11 @@ class TokenService:
             OverflowError,
             RecursionError,
         ):  # their texts may quote the token
-            raise UntrustedInputError(f"{where} answers something else than a token") from None
+            raise UntrustedInputError(f"{where} did not answer with a token") from None
         if not isinstance(value, str) or not value or not value.isascii() or not value.isprintable():
-            raise UntrustedInputError(f"{where} answers something else than a token")
+            raise UntrustedInputError(f"{where} did not answer with a token")
         if not math.isfinite(lifetime_seconds):
-            raise UntrustedInputError(f"{where} answers something else than a token")
+            raise UntrustedInputError(f"{where} did not answer with a token")
         margin_seconds = min(lifetime_seconds * _MARGIN, _LONGEST_MARGIN_SECONDS)
         return Token(value, asked_at_seconds + max(lifetime_seconds, 0) - margin_seconds)
 

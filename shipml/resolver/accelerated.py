@@ -270,7 +270,7 @@ def _look_at_tensorflow(work: _Fitting) -> None:
         work.said.append(f"tensorflow {version} finds no CUDA in the base: {remedy}")
         return
     work.question = replace(work.question, declared=declared)
-    work.changes.append(Correction("name", asked.line, line, "its wheels bring CUDA only so", asked.source))
+    work.changes.append(Correction("name", asked.line, line, "only this form of its wheels brings CUDA", asked.source))
 
 
 def _replaced(declared: Requirements, old: DeclaredRequirement, new: DeclaredRequirement) -> Requirements:

@@ -138,7 +138,7 @@ def _refused(url: str) -> NotAllowedError:
 
 def _untrusted(url: str) -> ConfigurationError:
     return ConfigurationError(
-        f"the certificate of the package index {url} is signed by nobody that uv knows",
+        f"the certificate of the package index {url} is signed by an authority that uv does not trust",
         hint="name your authority's file: export SSL_CERT_FILE=/path/ca.pem; "
         "or, where this machine trusts it already: export UV_SYSTEM_CERTS=1",
     )
@@ -170,9 +170,12 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
 def _spelling(name: str) -> str:
     """What to do about a name that the index does not know: a resemblance is a suggestion, never more."""
     from shipml.project.corrections.names import nearest_name
+    from shipml.project.data import normalised, requirement_names
 
+    if place := requirement_names().elsewhere.get(normalised(name)):
+        return f"its authors publish it elsewhere; write: {name} @ {place}"
     near = nearest_name(name)
-    meant = f"did you mean {near}?" if near else f"check how {name} is spelled"
+    meant = f"did you mean {near}?" if near else f"check how {name} is spelled."
     return f"{meant} If it is in a private index: export UV_INDEX=https://…"
 
 

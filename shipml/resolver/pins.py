@@ -11,6 +11,7 @@ from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import MissingPin, Pin, Survey
 from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
+from shipml.lock.choosing import marker_holds
 from shipml.resolver.compatibility import is_near, upper_bound
 from shipml.resolver.release_lookup import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
@@ -99,7 +100,7 @@ def asked_on_linux(one: DeclaredRequirement) -> Requirement | None:
         return None
     if requirement.url:
         return None
-    if requirement.marker is not None and not any(requirement.marker.evaluate(linux) for linux in _LINUX):
+    if not any(marker_holds(requirement, linux) for linux in _LINUX):
         return None
     return requirement
 

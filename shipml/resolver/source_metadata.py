@@ -8,37 +8,16 @@ from __future__ import annotations
 
 import ast
 import configparser
-import io
-import lzma
-import posixpath
 import re
-import tarfile
-import tomllib
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
-from email.parser import HeaderParser
+from collections.abc import Iterator
 from pathlib import Path
 
-from shipml.errors import UntrustedInputError
+from shipml.formats import load_ini, load_toml
+from shipml.project.setup_call import setup_keywords
+from shipml.resolver.sdist import Sdist, read_sdist
 
-__all__ = ["BROKEN_ARCHIVE", "requirements_of_source"]
+__all__ = ["requirements_of_source"]
 
-BROKEN_ARCHIVE = (
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    EOFError,
-    OSError,
-    ValueError,
-    RuntimeError,
-)
-"""What the readers of archives raise for broken ones, and for passwords and methods that they do not know."""
-
-_LIMIT_BYTES = 4 << 20
-_MOST_MEMBERS = 200_000
-_WANTED = ("PKG-INFO", "requires.txt", "pyproject.toml", "setup.cfg", "setup.py")
 _SECTION = re.compile(r"\[(?P<extra>[^:\]]*)(?::(?P<marker>[^\]]*))?\]")
 
 
@@ -52,45 +31,12 @@ def requirements_of_source(path: Path, filename: str) -> tuple[str, ...]:
     Raises:
         UntrustedInputError: it is not an archive.
     """
-    try:
-        files = dict(_files_of_zip(path) if filename.endswith(".zip") else _files_of_tar(path))
-    except BROKEN_ARCHIVE as error:
-        raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
+    sdist = read_sdist(path, filename)
     for read in (_metadata, _requires, _pyproject, _setup_cfg, _setup_py):
-        found = tuple(_valid(read(files)))
+        found = tuple(_valid(read(sdist)))
         if found:
             return found
     return ()
-
-
-def _files_of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(path, "r:*") as archive:
-        for number, member in enumerate(archive):
-            if number > _MOST_MEMBERS:
-                return
-            name = _wanted(member.name)
-            if name and member.isfile() and member.size <= _LIMIT_BYTES:
-                stream = archive.extractfile(member)
-                if stream is not None:
-                    yield name, stream.read(_LIMIT_BYTES)
-
-
-def _files_of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist()[:_MOST_MEMBERS]:
-            name = _wanted(member.filename)
-            if name and member.file_size <= _LIMIT_BYTES:
-                with archive.open(member) as stream:
-                    yield name, stream.read(_LIMIT_BYTES)
-
-
-def _wanted(path: str) -> str:
-    """The name below the top folder, of the files that say what is needed; "" for all others."""
-    parts = posixpath.normpath(path).split("/")[1:]
-    if len(parts) == 1 and parts[0] in _WANTED:
-        return parts[0]
-    in_egg_info = len(parts) >= 2 and parts[-2].endswith(".egg-info")  # noqa: PLR2004 - a folder and a file
-    return "requires.txt" if in_egg_info and parts[-1] == "requires.txt" else ""
 
 
 def _valid(lines: Iterator[str]) -> Iterator[str]:
@@ -103,18 +49,16 @@ def _valid(lines: Iterator[str]) -> Iterator[str]:
             continue
 
 
-def _text(files: Mapping[str, bytes], name: str) -> str:
-    return files.get(name, b"").decode("utf-8", "replace")
+def _metadata(sdist: Sdist) -> Iterator[str]:
+    from packaging.metadata import parse_email
+
+    yield from parse_email(sdist.text("PKG-INFO"))[0].get("requires_dist", ())
 
 
-def _metadata(files: Mapping[str, bytes]) -> Iterator[str]:
-    yield from HeaderParser().parsestr(_text(files, "PKG-INFO")).get_all("Requires-Dist", ())
-
-
-def _requires(files: Mapping[str, bytes]) -> Iterator[str]:
+def _requires(sdist: Sdist) -> Iterator[str]:
     """Setuptools' requires.txt: sections `[extra]`, `[:marker]` and `[extra:marker]`."""
     condition = ""
-    for raw in _text(files, "requires.txt").splitlines():
+    for raw in sdist.text("requires.txt").splitlines():
         line = raw.strip()
         if section := _SECTION.fullmatch(line):
             parts = [f"({section['marker']})"] if section["marker"] else []
@@ -124,41 +68,26 @@ def _requires(files: Mapping[str, bytes]) -> Iterator[str]:
             yield f"{line} ; {condition}" if condition else line
 
 
-def _pyproject(files: Mapping[str, bytes]) -> Iterator[str]:
+def _pyproject(sdist: Sdist) -> Iterator[str]:
     try:
-        project = tomllib.loads(_text(files, "pyproject.toml")).get("project", {})
+        project = load_toml(sdist.text("pyproject.toml")).get("project", {})
     except ValueError:
         return
     if isinstance(project, dict) and isinstance(project.get("dependencies"), list):
         yield from (str(one) for one in project["dependencies"])
 
 
-def _setup_cfg(files: Mapping[str, bytes]) -> Iterator[str]:
+def _setup_cfg(sdist: Sdist) -> Iterator[str]:
     parser = configparser.RawConfigParser(strict=False)
     try:
-        parser.read_file(io.StringIO(_text(files, "setup.cfg")))
+        load_ini(parser, sdist.text("setup.cfg"))
     except configparser.Error:
         return
     yield from parser.get("options", "install_requires", fallback="").splitlines()
 
 
-def _setup_py(files: Mapping[str, bytes]) -> Iterator[str]:
+def _setup_py(sdist: Sdist) -> Iterator[str]:
     """The strings of install_requires: a list in the call of setup(), or a name that is given one above."""
-    try:
-        tree = ast.parse(files.get("setup.py", b""))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    lists = {
-        target.id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.keyword) and node.arg == "install_requires":
-            value = lists.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
-            if isinstance(value, ast.List | ast.Tuple):
-                yield from (
-                    one.value for one in value.elts if isinstance(one, ast.Constant) and isinstance(one.value, str)
-                )
+    value = setup_keywords(sdist.files.get("setup.py", b"")).get("install_requires")
+    if isinstance(value, ast.List | ast.Tuple):
+        yield from (one.value for one in value.elts if isinstance(one, ast.Constant) and isinstance(one.value, str))

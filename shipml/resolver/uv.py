@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,8 +20,10 @@ from typing import Any
 from shipml.errors import ResolutionError, UnavailableError
 from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Requirements
+from shipml.formats import load_toml
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.reading import read_regular
 from shipml.resolver.index_logins import asked_keyring
 from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
 from shipml.resolver.uv_building import is_from_index, refuse_building, without_building
@@ -143,6 +144,7 @@ class Uv:
             return self._compile(
                 declared.path if declared.as_it_stands else "-",
                 "" if declared.as_it_stands else declared.whole_text,
+                *(declared.uv_choices if declared.as_it_stands else ()),
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
                 *_prerelease_arguments(question),
@@ -153,7 +155,7 @@ class Uv:
             )
 
     def _compile(self, path: str, text: str, *arguments: str, pages: Sequence[str] = ()) -> bytes:
-        """Run `uv pip compile` once; `pages` may hold credentials, so they are no arguments."""
+        """Run `uv pip compile` once; `pages` may hold credentials, so they are not arguments."""
         refuse_building(self._folder, os.environ)
         done = subprocess.run(
             [
@@ -219,7 +221,7 @@ def _written(path: Path, text: str) -> str:
 
 def _document(output: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(output.decode())
+        return load_toml(output.decode())
     except (ValueError, UnicodeDecodeError) as error:
         raise ResolutionError(f"uv wrote a lock that is not TOML: {error}", hint="update uv") from error
 
@@ -255,9 +257,8 @@ def settings_of_uv(folder: Path, environment: Mapping[str, str] = os.environ) ->
     config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
     above = [parent / name for parent in folder.absolute().parents for name in ("uv.toml", "pyproject.toml")]
     for path in (config, Path("/etc/uv/uv.toml"), *above):
-        try:
-            data = path.read_bytes()
-        except OSError:
+        data = read_regular(path)
+        if data is None:
             continue
         if path.name == "uv.toml" or b"tool.uv" in data:
             yield [path.name, Digest.of(data).hex]

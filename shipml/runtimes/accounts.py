@@ -10,6 +10,7 @@ from shipml.errors import ConfigurationError
 __all__ = ["Account", "resolve_user"]
 
 _ID_LIMIT = 1 << 32
+_ID_DIGITS = 10
 _PASSWD_FIELDS = 7
 _GROUP_FIELDS = 4
 
@@ -36,7 +37,7 @@ def resolve_user(user: str, passwd: str, group: str) -> Account:
     row = next((row for row in _rows(passwd, _PASSWD_FIELDS) if name in (row[0], row[2])), None)
     if row is None and not name.isdecimal():
         raise ConfigurationError(
-            f"the image's user {name!r} is not in its /etc/passwd", hint="set `user` to a number, as 65532"
+            f"the image's user {name!r} is not in its /etc/passwd", hint="set `user` to a number, such as 65532"
         )
     user_id = _number(row[2] if row else name)
     group_id = _group_id(group_name, group) if group_name else _number(row[3]) if row else 0
@@ -52,7 +53,7 @@ def _group_id(name: str, table: str) -> int:
             return _number(row[2])
     if not name.isdecimal():
         raise ConfigurationError(
-            f"the image's group {name!r} is not in its /etc/group", hint="set `user` to numbers, as 65532:65532"
+            f"the image's group {name!r} is not in its /etc/group", hint="set `user` to numbers, such as 65532:65532"
         )
     return _number(name)
 
@@ -65,6 +66,6 @@ def _rows(table: str, fields: int) -> Iterator[list[str]]:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) >= _ID_LIMIT - 1:
+    if not text.isdecimal() or len(text) > _ID_DIGITS or int(text) >= _ID_LIMIT - 1:
         raise ConfigurationError(f"{text[:20]!r} is not a user or group number", hint="use a number such as 65532")
     return int(text)

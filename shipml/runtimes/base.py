@@ -68,5 +68,5 @@ class Runtime(Protocol):
         """Run the image's command (or the check's), stream its output as `OutputReceived`, and judge it.
 
         Raises:
-            ShipmlError: as its class says. A program that fails is no error but a result with `passed` false.
+            ShipmlError: as its class says. A program that fails is not an error but a result with `passed` false.
         """

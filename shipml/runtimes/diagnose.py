@@ -14,8 +14,8 @@ from shipml.text import listed
 __all__ = ["Failure", "FailureKind", "LeftOut", "SettingsPlace", "remedy"]
 
 FailureKind = str
-"""One of: "cannot-start", "did-nothing", "exit-code", "expected", "http-refused", "measure", "memory", "no-answer",
-"processes", "still-running", "unreachable"."""
+"""One of: "cannot-start", "did-nothing", "exit-code", "expected", "http-failed", "http-refused", "measure", "memory",
+"no-answer", "processes", "question", "still-running", "unanswered", "unreachable"."""
 
 _MISSING_FILE = re.compile(r"\[Errno 2\] No such file or directory: '(?P<path>[^'\n]{1,500})'")
 _NO_PERMISSION = re.compile(r"\[Errno 13\] Permission denied: '(?P<path>[^'\n]{1,500})'")

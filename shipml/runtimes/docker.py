@@ -16,11 +16,12 @@ from shipml.events import Emit, Notice, ignore
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
+from shipml.runtimes.asking.questions import questions
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.host_network import host_network
 from shipml.runtimes.reach import Published, Running
 from shipml.runtimes.server_probe import ServerProbe
-from shipml.runtimes.smoke import validate
+from shipml.runtimes.smoke import is_found, validate
 from shipml.runtimes.supervise import (
     attend,
     mib,
@@ -107,7 +108,7 @@ class DockerRuntime:
     ) -> SmokeResult:
         if not (options.check.command or config.get("Cmd") or config.get("Entrypoint")):
             raise ConfigurationError(
-                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+                "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
         if options.gpus and self._engine.is_podman:  # it would run the program without, and say nothing
             raise UnavailableError(
@@ -122,7 +123,7 @@ class DockerRuntime:
             probe = None
             if options.check.http:
                 reached = program.host_port(port) if prepared.ports else port
-                probe = ServerProbe(None, reached or port, options.check.http, any_answer=options.check.any_answer)
+                probe = _server_probe(reached or port, options)
             return attend(program, probe, options, emit, digest=digest, runtime=self.name)
 
     def _prepare(self, config: Mapping[str, Any], options: RunOptions, emit: Emit) -> tuple[ContainerOptions, int]:
@@ -183,6 +184,18 @@ class DockerRuntime:
                 )
             elif host_port := port.host_port or program.host_port(port.container_port):
                 emit(Notice(f"port {port.container_port} of the program is 127.0.0.1:{host_port} of {machine}"))
+
+
+def _server_probe(port: int, options: RunOptions) -> ServerProbe:
+    check = options.check
+    return ServerProbe(
+        None,
+        port,
+        check.http,
+        any_answer=check.any_answer,
+        questions=questions(check, options.environment, is_found),
+        timeout_seconds=check.timeout_seconds,
+    )
 
 
 def _all_ports(asked: int, options: RunOptions) -> tuple[PublishedPort, ...]:

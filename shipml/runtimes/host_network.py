@@ -1,4 +1,4 @@
-"""What a program needs of this machine to reach its network: names, proxies, and whom to trust.
+"""What a program needs of this machine to reach its network: names, proxies, and certificates.
 
 A private CA must work in the sandbox and must never end up in the image: it is written where only the run sees it.
 """

@@ -86,6 +86,8 @@ def _kept(session: Session, result: SmokeResult, check: SmokeCheck, digest: Dige
 
 def _completed(wanted: RunOptions, check: SmokeCheck) -> RunOptions:
     """With the check, and with the variables that it takes from our own environment."""
+    if check.requests and not check.http:  # somebody must answer before it can be asked
+        check = replace(check, http="/", any_answer=True)
     return replace(wanted, check=check, environment=complete(wanted.environment, check.env))
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from shipml.errors import ConfigurationError, UnavailableError
 from shipml.events import Emit, Notice, ignore
-from shipml.facts.plan import SmokeCheck
 from shipml.oci.image import Image, platform_of, read_config
 from shipml.oci.manifest import Platform
 from shipml.runtimes.accounts import resolve_user
+from shipml.runtimes.asking.questions import questions
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.host_network import HOSTS, host_network
 from shipml.runtimes.identity import identity_for
@@ -27,7 +27,7 @@ from shipml.runtimes.sandbox_errors import WAY_OUT
 from shipml.runtimes.sandbox_network import SandboxNetwork
 from shipml.runtimes.sandbox_process import Confined
 from shipml.runtimes.server_probe import ServerProbe
-from shipml.runtimes.smoke import validate
+from shipml.runtimes.smoke import is_found, validate
 from shipml.runtimes.supervise import (
     attend,
     mib,
@@ -74,7 +74,7 @@ class Sandbox:
         """
         validate(options.check)
         with self._started(image, options, emit) as (program, port, ran_out):
-            probe = _server_probe(program, port, options.check)
+            probe = _server_probe(program, port, options)
             return attend(program, probe, options, emit, digest=image.digest, runtime=self.name, ran_out=ran_out)
 
     @contextlib.contextmanager
@@ -123,7 +123,7 @@ class Sandbox:
         command = (*entrypoint, *(check.command or config.get("Cmd") or ()))
         if not command:
             raise ConfigurationError(
-                "the image has no command", hint="name one after `--`, as: shipml run IMAGE -- python app.py"
+                "the image has no command", hint="name one after `--`, such as: shipml run IMAGE -- python app.py"
             )
         with self._store.damage_explained(image):
             trees = layer_trees(image.layers, self._store, emit)
@@ -185,7 +185,8 @@ def _require_linux() -> None:
         )
 
 
-def _server_probe(program: Confined, port: int, check: SmokeCheck) -> ServerProbe | None:
+def _server_probe(program: Confined, port: int, options: RunOptions) -> ServerProbe | None:
+    check = options.check
     if not check.http:
         return None
     return ServerProbe(
@@ -194,6 +195,8 @@ def _server_probe(program: Confined, port: int, check: SmokeCheck) -> ServerProb
         check.http,
         is_port_fixed=check.port is not None,
         any_answer=check.any_answer,
+        questions=questions(check, options.environment, is_found),
+        timeout_seconds=check.timeout_seconds,
     )
 
 

@@ -7,13 +7,18 @@ import http.client
 import socket
 import threading
 import time
+from collections.abc import Sequence
 
+from shipml.runtimes.asking.client import Answer, Client, read_body
+from shipml.runtimes.asking.questions import Question, Questions
 from shipml.runtimes.sandbox_network import Listener, SandboxNetwork
 
 __all__ = ["ServerProbe"]
 
 _PAUSE_SECONDS = 0.1
 _ANSWER_SECONDS = 10.0
+_PAGE_BYTES = 1 << 20
+_PAGE_SECONDS = 5.0
 _EQUAL_ANSWERS = 5
 """As many refusals, over as many seconds as below, are the server's last word."""
 _REFUSED_SECONDS = 3.0
@@ -35,6 +40,8 @@ class ServerProbe:
         *,
         is_port_fixed: bool = False,
         any_answer: bool = False,
+        questions: Sequence[Question] = (),
+        timeout_seconds: float = 600.0,
     ) -> None:
         """Prepare to ask.
 
@@ -44,6 +51,8 @@ class ServerProbe:
             path: what is asked for.
             is_port_fixed: whether no other port counts, even if the program listens there and not here.
             any_answer: whether every answer below 500 is good: the path is a guess.
+            questions: what is asked once a good answer has come.
+            timeout_seconds: when all of that must be over.
         """
         self.status: int | None = None
         """The last answer."""
@@ -56,6 +65,9 @@ class ServerProbe:
         self._path = path
         self._is_port_fixed = is_port_fixed
         self._any_answer = any_answer
+        self.questions = Questions(questions)
+        self._timeout_seconds = timeout_seconds
+        self._answer: Answer | None = None
         self._answers: tuple[int, int, float] = (0, 0, 0.0)
         """The last answer, how often it came in a row, and since when (time.monotonic())."""
         self._unreachable_since: float | None = None
@@ -77,7 +89,7 @@ class ServerProbe:
     @property
     def is_final(self) -> bool:
         """Whether waiting longer changes nothing."""
-        return self.answered_well or self._final.is_set()
+        return (self.answered_well and self.questions.is_done) or self._final.is_set()
 
     def start(self) -> None:
         """Begin to ask."""
@@ -92,10 +104,14 @@ class ServerProbe:
             self._thread.join(_PAUSE_SECONDS)
 
     def _ask_until_final(self) -> None:
-        while not (self._stopped.is_set() or self.is_final):
+        deadline = time.monotonic() + self._timeout_seconds
+        while not (self._stopped.is_set() or self.answered_well or self._final.is_set()):
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
                 self._look_and_ask()
-            time.sleep(_PAUSE_SECONDS)
+            if not self.answered_well:
+                time.sleep(_PAUSE_SECONDS)
+        if self.answered_well and self._answer is not None:
+            self.questions.ask(Client(self._connected, deadline), self._answer, self._stopped)
 
     def _look_and_ask(self) -> None:
         if self._network is not None:
@@ -133,6 +149,17 @@ class ServerProbe:
                 return
         self._unreachable_since = None
 
+    def _connected(self) -> socket.socket:
+        """A connection to where the good answer came from."""
+        made = self._socket("127.0.0.1")
+        try:
+            made.settimeout(_ANSWER_SECONDS)
+            made.connect(("127.0.0.1", self._port))
+        except OSError:
+            made.close()
+            raise
+        return made
+
     def _ask(self, port: int, address: str = "127.0.0.1") -> int:
         connection = http.client.HTTPConnection(address, port, timeout=_ANSWER_SECONDS)
         with contextlib.closing(connection), self._socket(address) as connected:
@@ -140,7 +167,13 @@ class ServerProbe:
             connected.connect((address, port))
             connection.sock = connected
             connection.request("GET", self._path, headers={"User-Agent": "shipml", "Connection": "close"})
-            return connection.getresponse().status
+            response = connection.getresponse()
+            headers = {name.lower(): value for name, value in response.getheaders()}
+            body = b""
+            with contextlib.suppress(OSError, http.client.HTTPException):  # the status is an answer
+                body = read_body(response, _PAGE_BYTES, time.monotonic() + _PAGE_SECONDS)
+            self._answer = Answer(response.status, headers, body, self._path)
+            return response.status
 
     def _socket(self, address: str) -> socket.socket:
         if self._network is not None:

@@ -11,15 +11,26 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from shipml.errors import ConfigurationError
 from shipml.facts.plan import SmokeCheck
 from shipml.runtimes.diagnose import FailureKind
+from shipml.store.evidence import Finding
 
-__all__ = ["CauseKind", "Ending", "Judgement", "OutputLog", "exit_text", "judge", "normalised_measure", "validate"]
+__all__ = [
+    "CauseKind",
+    "Ending",
+    "Judgement",
+    "OutputLog",
+    "exit_text",
+    "is_found",
+    "judge",
+    "normalised_measure",
+    "validate",
+]
 
 _MEASURE = re.compile(
     r"\s*([^\W\d_][\w .@/()-]{0,99}?)\s*[:=]\s*"
@@ -32,6 +43,7 @@ _TAIL_BYTES = 64 << 10
 _SEARCHED_BYTES = 1 << 20
 _LAST_LINE_LIMIT = 300
 _SEARCH_SECONDS = 10.0
+_WORDS = re.compile(r"[A-Za-z]{3}")
 _EXCEPTION = re.compile(r"[A-Za-z_][\w.]*(?::\s.*)?$")
 _LOADER = re.compile(r"error while loading shared libraries: .*|exec format error.*", re.IGNORECASE)
 _EXIT_CODES: Mapping[int, str] = {
@@ -70,6 +82,10 @@ class Ending:
     """Whether the server's answer was final before its time was over."""
     unreachable: tuple[str, ...] = ()
     """Where it listens, if that is on loopback alone: `127.0.0.1:8080`."""
+    findings: tuple[Finding, ...] = ()
+    """What came of the questions that were asked once it answered."""
+    unanswered: str = ""
+    """What was being asked when its time was over, or when the program ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,16 +191,31 @@ def _ended_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[Fai
 
 def _answered_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
     if ending.http_status is not None and _is_good(ending.http_status, check):
-        return None
+        return _found_badly(check, ending, log)
     if ending.unreachable:
         return "unreachable", f"it listens at {ending.unreachable[0]} only, which nothing outside the container reaches"
     answered = f"answered {ending.http_status}" if ending.http_status else "did not answer"
+    refused = "http-failed" if (ending.http_status or 0) >= 500 else "http-refused"  # noqa: PLR2004
     if ending.is_final:
-        return "http-refused", f"{ending.http_url} {answered}"
+        return refused, f"{ending.http_url} {answered}"
     if ending.timed_out:
-        kind = "http-refused" if ending.http_status else "no-answer"
+        kind = refused if ending.http_status else "no-answer"
         return kind, f"{ending.http_url} {answered} within {check.timeout_seconds:g} s"
     return "exit-code", f"the program ended before {ending.http_url} answered, {exit_text(ending, log)}"
+
+
+def _found_badly(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[FailureKind, str] | None:
+    """What is wrong with a server that answers."""
+    failed = next((one for one in ending.findings if one.passed is False), None)
+    if failed is not None:
+        words = "" if failed.gives_reason else _last_words(log.tail)
+        said = f"; the program says: {words}" if words else ""
+        return "question", f"{failed.because}{said}"
+    if not ending.unanswered:
+        return None
+    if ending.timed_out:
+        return "unanswered", f"{ending.unanswered} was not over at the time limit of {check.timeout_seconds:g} s"
+    return "exit-code", f"the program ended during {ending.unanswered}, {exit_text(ending, log)}"
 
 
 def _is_good(status: int, check: SmokeCheck) -> bool:
@@ -207,11 +238,18 @@ def _last_words(text: str) -> str:
     """What the program itself gives as the reason: the last line of its last traceback, or the loader's complaint."""
     _, found, trace = text.rpartition("Traceback (most recent call last):\n")
     if found:
-        for line in trace.splitlines():
+        lines = trace.splitlines()
+        for number, line in enumerate(lines):
             if _EXCEPTION.match(line):
-                return line[:_LAST_LINE_LIMIT].rstrip(" .")
+                more = _telling(lines[number + 1 :]) if line.rstrip().endswith(":") else ""
+                return f"{line.rstrip()} {more}"[:_LAST_LINE_LIMIT].rstrip(" .")
     complaints = _LOADER.findall(text)
     return complaints[-1][:_LAST_LINE_LIMIT] if complaints else ""
+
+
+def _telling(lines: Sequence[str]) -> str:
+    """The first line with words: some messages begin with rows of asterisks, or with nothing."""
+    return next((line.strip() for line in lines if _WORDS.search(line)), "")
 
 
 def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:
@@ -222,7 +260,7 @@ def _lacks(check: SmokeCheck, log: OutputLog) -> tuple[FailureKind, str] | None:
             return "measure", f"no line `{name}: NUMBER` was printed (measures found: {found})"
         if not value >= least:  # so written that nan fails
             return "measure", f"{name} is {value:g}, less than {least:g}"
-    if check.expect and not _is_found(check.expect, log.text):
+    if check.expect and not is_found(check.expect, log.text):
         return "expected", f"the output does not contain {check.expect!r}"
     return None
 
@@ -234,11 +272,11 @@ def _did_nothing(check: SmokeCheck, ending: Ending, log: OutputLog) -> tuple[Fai
     return None
 
 
-def _is_found(pattern: str, text: str) -> bool:
+def is_found(pattern: str, text: str) -> bool:
     """Whether a user's regular expression is found, in a process of its own: Python's search cannot be stopped.
 
     Raises:
-        ConfigurationError: it takes too long, as `(a+)+$` does.
+        ConfigurationError: it takes too long, such as `(a+)+$`.
     """
     code = "import re, sys; pattern, text = eval(sys.stdin.read()); sys.exit(not re.search(pattern, text, re.M))"
     try:
@@ -260,7 +298,9 @@ def _is_found(pattern: str, text: str) -> bool:
 
 def _praise(check: SmokeCheck, ending: Ending, log: OutputLog) -> str:
     if check.http:
-        base = f"{ending.http_url} answered {ending.http_status}"
+        base = "; ".join(
+            [f"{ending.http_url} answered {ending.http_status}", *(one.because for one in ending.findings)]
+        )
     elif ending.timed_out:
         base = f"it was still running after {check.timeout_seconds:g} s, as it should"
     else:

@@ -6,6 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 from shipml.errors import UnavailableError
@@ -77,6 +78,7 @@ def attend(
         because=mask.text(judgement.because),
         demanded=tuple(normalised_measure(name) for name, _ in options.check.minimum),
         hint=mask.text(hint),
+        checks=tuple(replace(one, because=mask.text(one.because)) for one in ending.findings),
     )
 
 
@@ -115,7 +117,8 @@ class _Heartbeat:
         if now >= self._next:
             self._next = now + _BEAT_SECONDS
             waited = f"{now - self._begun:.0f} s of {self._limit}"
-            what = f"waiting for {self._probe.url}" if self._probe else "the program is running"
+            asked = self._probe.questions.current or self._probe.url if self._probe else ""
+            what = f"waiting for {asked}" if asked else "the program is running"
             self._emit(Notice(f"{what}, {waited}"))
 
 
@@ -135,6 +138,8 @@ def _ending(
     program: Program, probe: ServerProbe | None, options: RunOptions, *, ended: bool, ran_out: Callable[[], bool]
 ) -> Ending:
     status, url = (probe.status, probe.url) if probe else (None, "")
+    findings = tuple(probe.questions.findings) if probe else ()
+    unanswered = (probe.questions.current or "its first answer") if probe and not probe.questions.is_done else ""
     if not ended:
         unreachable = tuple(str(one) for one in probe.listeners if one.is_loopback) if probe else ()
         return Ending(
@@ -144,10 +149,20 @@ def _ending(
             http_url=url,
             is_final=bool(probe and probe.is_final),
             unreachable=unreachable if probe and (probe.is_unreachable or not status) else (),
+            findings=findings,
+            unanswered=unanswered,
         )
     program.require_ending()
     kind, cause = _cause(program, options, ran_out)
-    return Ending(program.exit_code, http_status=status, http_url=url, cause=cause, cause_kind=kind)
+    return Ending(
+        program.exit_code,
+        http_status=status,
+        http_url=url,
+        cause=cause,
+        cause_kind=kind,
+        findings=findings,
+        unanswered=unanswered,
+    )
 
 
 def _cause(program: Program, options: RunOptions, ran_out: Callable[[], bool]) -> tuple[CauseKind, str]:

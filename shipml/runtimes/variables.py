@@ -13,7 +13,7 @@ __all__ = ["MASKED", "Mask", "complete"]
 
 MASKED = "***"
 _LEAST_LENGTH = 4
-"""Shorter values, such as 1 or cpu, would be found in too much of what is no secret."""
+"""Shorter values, such as 1 or cpu, would be found in too much of what is not secret."""
 
 Stream = Literal["stdout", "stderr"]
 

@@ -48,6 +48,6 @@ def require_no_secrets(
     places = listed([f"{one.source} ({one.kind})" for one in secrets])
     raise SecretError(
         f"{name or digest.short} is not {verb}: it holds what looks like a secret: {places}",
-        hint="remove it, replace it at its service, and build again; if it is none, write at the top of shipml.toml: "
-        f'secrets.allow = ["{secrets[0].source}"], and build again',
+        hint="remove it, replace it at its service, and build again; if it is not a secret, write at the top of "
+        f'shipml.toml: secrets.allow = ["{secrets[0].source}"], and build again',
     )

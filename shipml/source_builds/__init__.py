@@ -74,12 +74,12 @@ def _require_here(sources: Sequence[LockedSource], platform: Platform) -> None:
     hint += " have wheels"
     if sys.platform != "linux":
         raise UnavailableError(
-            f"there is only source of {_names(sources)}, and building it takes Linux, for the sandbox", hint=hint
+            f"there is no wheel of {_names(sources)}, and building from source needs Linux, for the sandbox", hint=hint
         )
     here = Platform.of_this_machine()
     if platform != here:
         raise UnavailableError(
-            f"there is only source of {_names(sources)}, which can be built for {here} here, not for {platform}",
+            f"there is no wheel of {_names(sources)}, and this machine builds sources for {here}, not for {platform}",
             hint=hint,
         )
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shipml import bases, wheels
+from shipml import wheels
+from shipml.bases.layers import base_layers
+from shipml.debian.pin import pin_base
 from shipml.errors import UnavailableError
 from shipml.facts.plan import (
     BasePin,
@@ -56,7 +58,7 @@ class BuildRoots:
             raise UnavailableError(
                 f"{self.base.name if isinstance(self.base, Suite) else self.base.reference} is not Debian's,"
                 " so Debian's compilers do not fit it",
-                hint="choose a base of Debian, as --base debian:bookworm, or let an engine build: --builder docker",
+                hint="choose a base of Debian: --base debian:bookworm, or let an engine build: --builder docker",
             )
         return found
 
@@ -105,7 +107,7 @@ class BuildRoots:
         return layers
 
     def _pin(self, packages: frozenset[str]) -> BasePin:
-        return bases.pin_base(
+        return pin_base(
             self.suite,
             self.platform,
             extra=dict.fromkeys(sorted(packages), "needed to build wheels"),
@@ -113,7 +115,7 @@ class BuildRoots:
         )
 
     def _layers(self, pin: BasePin | ImageBasePin) -> list[LayerValue]:
-        return bases.base_layers(pin, session=self.session)
+        return base_layers(pin, session=self.session)
 
     def _environment(self, tools: Sequence[LockedWheel]) -> list[LayerValue]:
         """A layer for each tool, so that no other build has to unpack it again."""

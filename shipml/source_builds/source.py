@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import ast
 import posixpath
-import tarfile
-import tomllib
-import zipfile
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shipml.errors import UntrustedInputError
+from shipml.formats import load_toml
 from shipml.project.corrections.names import standard_library
 from shipml.project.data import module_names
-from shipml.resolver.source_metadata import BROKEN_ARCHIVE
+from shipml.resolver.sdist import read_sdist
 
 __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
-_LIMIT_BYTES = 4 << 20
-_MOST_MEMBERS = 200_000
-_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
+_CODE_LIMIT = 128 << 10
+"""Characters of setup.py that are looked at."""
+_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs", ".stan")
+_C = (".c", ".cc", ".cpp", ".cxx", ".pyx")
+_FORTRAN = (".f", ".f90", ".f77", ".for")
+_COMPILES = re.compile(r"\b(?:ext_modules|Extension\(|cffi_modules|CMakeExtension|pystan|pybind11|rust_extensions)")
+"""Words of a setup.py that compiles, whatever files it has."""
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
 _ONLY_NAMES = {"cython": "Cython", "skbuild": "scikit-build"}
 _DEFAULT = ("setuptools", "wheel")
@@ -41,6 +44,10 @@ class SourceFacts:
     needs_rust: bool
     text: str
     """setup.py and setup.cfg, for limits."""
+    tools: tuple[str, ...] = ()
+    """Debian's packages with programs that its files surely need."""
+    compiled_bytes: int = 0
+    """Of its C and C++."""
 
 
 def read_source(path: Path, filename: str) -> SourceFacts:
@@ -49,28 +56,38 @@ def read_source(path: Path, filename: str) -> SourceFacts:
     Raises:
         UntrustedInputError: it is not an archive, or has neither pyproject.toml nor setup.py.
     """
-    try:
-        members = dict(_of_zip(path) if filename.endswith(".zip") else _of_tar(path))
-    except BROKEN_ARCHIVE as error:
-        raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
-    setup = members.get("setup.py", b"").decode("utf-8", "replace")
-    text = setup + members.get("setup.cfg", b"").decode("utf-8", "replace")
-    system = _build_system(members.get("pyproject.toml", b""))
-    if system is None and not {"setup.py", "setup.cfg"} & members.keys():
-        if "pyproject.toml" not in members:
+    sdist = read_sdist(path, filename)
+    setup = sdist.text("setup.py")
+    text = setup + sdist.text("setup.cfg")
+    system = _build_system(sdist.text("pyproject.toml"))
+    if system is None and not {"setup.py", "setup.cfg"} & sdist.names:
+        if "pyproject.toml" not in sdist.names:
             raise UntrustedInputError(f"{filename} has neither pyproject.toml nor setup.py: it cannot be built")
         system = {"build-backend": "setuptools.build_meta"}  # PEP 517: what is meant where nothing is said
     backend = _string((system or {}).get("build-backend"))
     listed = _strings((system or {}).get("requires")) or _DEFAULT
-    imported = () if backend else tuple(_imported(setup, set(members)))
+    imported = () if backend else tuple(_imported(setup, sdist.names))
     return SourceFacts(
         requires=tuple(dict.fromkeys((*listed, *(() if backend else _DEFAULT), *imported))),
         backend=backend,
         backend_path=_strings((system or {}).get("backend-path")),
-        is_native=any(name.endswith(_COMPILED) for name in members),
-        needs_rust=any(posixpath.basename(name) == "Cargo.toml" for name in members),
+        is_native=any(name.endswith(_COMPILED) for name in sdist.names) or _COMPILES.search(setup) is not None,
+        needs_rust=any(posixpath.basename(name) == "Cargo.toml" for name in sdist.names),
         text=text,
+        tools=tuple(_tools(sdist.names, text)),
+        compiled_bytes=sum(size for name, size in sdist.sizes_bytes.items() if name.endswith(_C)),
     )
+
+
+def _tools(members: Collection[str], text: str) -> Iterator[str]:
+    """Debian's packages of the programs that a source calls for: CMake, Fortran, SWIG."""
+    names = {posixpath.basename(name) for name in members}
+    if "CMakeLists.txt" in members or ("CMakeLists.txt" in names and re.search(r"(?i)cmake", text)):
+        yield "cmake"
+    if any(name.lower().endswith(_FORTRAN) for name in members):
+        yield "gfortran"
+    if re.search(r"\bswig\b|swig_opts", text, re.IGNORECASE) or any(name.endswith(".i") for name in members):
+        yield "swig"
 
 
 def distribution_of(module: str) -> str:
@@ -80,37 +97,9 @@ def distribution_of(module: str) -> str:
     return _ONLY_NAMES.get(root.lower()) or (found[0] if found else root.replace("_", "-"))
 
 
-def _of_tar(path: Path) -> Iterator[tuple[str, bytes]]:
-    with tarfile.open(path, "r:*") as archive:
-        for number, member in enumerate(archive):
-            if number > _MOST_MEMBERS:
-                return
-            name = _below_top(member.name)
-            if not name or not member.isfile():
-                continue
-            stream = archive.extractfile(member) if _is_read(name, member.size) else None
-            yield name, stream.read(_LIMIT_BYTES) if stream else b""
-
-
-def _of_zip(path: Path) -> Iterator[tuple[str, bytes]]:
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist()[:_MOST_MEMBERS]:
-            name = _below_top(member.filename)
-            if name:
-                yield name, archive.read(member) if _is_read(name, member.file_size) else b""
-
-
-def _below_top(path: str) -> str:
-    return "/".join(posixpath.normpath(path).split("/")[1:])
-
-
-def _is_read(name: str, size_bytes: int) -> bool:
-    return name in ("setup.py", "setup.cfg", "pyproject.toml") and size_bytes <= _LIMIT_BYTES
-
-
-def _build_system(data: bytes) -> dict[str, Any] | None:
+def _build_system(text: str) -> dict[str, Any] | None:
     try:
-        system = tomllib.loads(data.decode("utf-8", "replace")).get("build-system")
+        system = load_toml(text).get("build-system")
     except ValueError:
         return None
     return system if isinstance(system, dict) else None
@@ -124,10 +113,10 @@ def _strings(value: object) -> tuple[str, ...]:
     return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list) else ()
 
 
-def _imported(setup: str, members: set[str]) -> Iterator[str]:
+def _imported(setup: str, members: Collection[str]) -> Iterator[str]:
     """The distributions of what setup.py imports where it would fail without: not in a function, not in a `try`."""
     try:
-        tree = ast.parse(setup)
+        tree = ast.parse(setup[:_CODE_LIMIT])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     # setup.py puts folders of its own on the path, wherever they are

@@ -11,9 +11,27 @@ from shipml.errors import UntrustedInputError
 from shipml.oci.digest import Digest
 from shipml.store.files import BlobStore
 
-__all__ = ["SmokeResult", "keep", "keep_as", "last", "passed"]
+__all__ = ["Finding", "SmokeResult", "keep", "keep_as", "last", "passed"]
 
 _FACT = "smoke"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at in a run."""
+
+    what: str
+    """Such as "POST /predict", or "a first visit of the Streamlit app"."""
+    passed: bool | None
+    """None where it could not be looked at."""
+    because: str
+    """Why: one clause."""
+    gives_reason: bool = False
+    """Whether that says what the program itself says of it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `shipml run --json` prints it."""
+        return {"what": self.what, "passed": self.passed, "because": self.because}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +55,8 @@ class SmokeResult:
     """What to do next, where it failed."""
     demanded: tuple[str, ...] = ()
     """Measures for which a least value was demanded: `because` tells of them."""
+    checks: tuple[Finding, ...] = ()
+    """What a server was asked beyond its first answer, in order."""
 
     def to_json(self) -> dict[str, Any]:
         """As `shipml run --json` prints it."""
@@ -50,6 +70,7 @@ class SmokeResult:
             "elapsed_seconds": round(self.elapsed_seconds, 3),
             "because": self.because,
             "hint": self.hint,
+            "checks": [check.to_json() for check in self.checks],
         }
 
     @classmethod
@@ -72,9 +93,17 @@ class SmokeResult:
                 elapsed_seconds=float(document.get("elapsed_seconds", 0.0)),
                 because=str(document.get("because", "")),
                 hint=str(document.get("hint", "")),
+                checks=tuple(map(_finding, document.get("checks") or ())),
             )
-        except (TypeError, ValueError, OverflowError, UntrustedInputError):
+        except (TypeError, ValueError, OverflowError, AttributeError, UntrustedInputError):
             return None
+
+
+def _finding(document: Any) -> Finding:  # noqa: ANN401 - whatever was kept
+    passed = document.get("passed")
+    return Finding(
+        str(document.get("what")), passed if isinstance(passed, bool) else None, str(document.get("because"))
+    )
 
 
 def keep(store: BlobStore, result: SmokeResult, digest: Digest | None = None) -> None:

@@ -104,5 +104,5 @@ def explained(home: Path) -> Iterator[None]:
                 raise
             raise StoreError(
                 f"cannot use the store {home}: {error.strerror}",
-                hint="make it a folder of yours on a disk with file locks, or point SHIPML_HOME to one that is",
+                hint="choose a writable folder on a local disk: export SHIPML_HOME=/path",
             ) from error

@@ -96,7 +96,7 @@ class Bytecode:
     modules: tuple[CompiledModule, ...]
     """In the pack's order, which is sorted by path."""
     skipped: int
-    """Files that are no valid Python of this version (templates, Python 2)."""
+    """Files that are not valid Python of this version (templates, Python 2)."""
 
 
 def bytecode_of(

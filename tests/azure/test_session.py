@@ -13,8 +13,8 @@ from shipml.azure.session import AzureOptions, AzureSession, _resolves
 from shipml.errors import NotAllowedError, UsageError
 from shipml.events import Event, Notice
 from shipml.publish.destination import Destination
-from shipml.publish.promote import Promoter
-from shipml.publish.push import Publisher
+from shipml.publish.promote import promote
+from shipml.publish.push import resolve
 from shipml.session import Session
 from shipml.store import Store
 from tests.azure_fixtures import ActAs
@@ -93,10 +93,10 @@ def test_what_the_settings_call_azures_is_azures(
     (tmp_path / "shipml.toml").write_text('[registries.own]\nkind = "acr"\nhost = "r.example.org"\n')
     never: Any = None
     pushing, promoting = AzureSession(PUBLIC), AzureSession(PUBLIC)
-    Publisher(Session(store, azure=pushing), never).resolve(Destination(), "iris", tmp_path)
+    resolve(Session(store, azure=pushing), Destination(), "iris", tmp_path)
     with pytest.raises(UsageError, match="nowhere"):
-        Promoter(Session(store, azure=promoting), never).promote(
-            "q.example.org/x:1", origin="", target="nowhere", folder=tmp_path
+        promote(
+            Session(store, azure=promoting), never, "q.example.org/x:1", origin="", target="nowhere", folder=tmp_path
         )
     assert [one.keychain().knows("r.example.org") for one in (pushing, promoting)] == [trusted, trusted]
 

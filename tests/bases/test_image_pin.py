@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from shipml import bases
 from shipml.bases.image_facts import facts_of_config
+from shipml.bases.image_pin import pin_image
+from shipml.bases.layers import base_layers
 from shipml.errors import PlanError, ShipmlError, UntrustedInputError
 from shipml.events import ignore
 from shipml.facts.plan import ImageBasePin
@@ -66,7 +67,7 @@ def pin(image: Image, store: Store, reference: str = "python:3.12-slim", **optio
         assert (asked, platform) == (Reference.parse(reference), AMD64)
         return image
 
-    return bases.pin_image(reference, AMD64, session=Session(store, open_image=open_image, **options))
+    return pin_image(reference, AMD64, session=Session(store, open_image=open_image, **options))
 
 
 def test_the_config_of_an_official_image_says_all(make_image: MakeImage, store: Store) -> None:
@@ -174,7 +175,7 @@ def test_layers_get_the_names_of_one_family(docker: str, oci: str, make_image: M
     """Docker's media types become OCI's, which mean the same bytes: no manifest mixes both."""
     found = pin(relabelled(with_config(make_image(), OFFICIAL, [DEBIAN]), media_type=docker), store)
     assert [layer.media_type for layer in found.layers] == [oci]
-    layers = bases.base_layers(found, session=Session(store, None, ignore))  # type: ignore[arg-type]
+    layers = base_layers(found, session=Session(store, None, ignore))  # type: ignore[arg-type]
     assert [layer.media_type for layer in layers] == [oci]
     assert store.remote_homes(layers[0].digest) == ["docker.io/library/python"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipml.bases import own_python
-from shipml.bases.interpreter import host_platform
+from shipml.bases.own_python import host_platform
 from shipml.errors import UnavailableError
 
 

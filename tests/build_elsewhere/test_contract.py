@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.build.builder import BuildContext, Builder
 from shipml.build.choose import DockerOptions
 from shipml.build.embedded import EmbeddedBuilder
@@ -24,7 +25,6 @@ from shipml.facts.plan import ApplicationFile, Plan
 from shipml.oci.image import Image, read_config
 from shipml.oci.reference import Reference
 from shipml.oci.validate import validate
-from shipml.pipeline import PlanRequest, Shipml
 from shipml.session import Session
 from tests.peers.engine import Engine
 from tests.peers.registry import Registry

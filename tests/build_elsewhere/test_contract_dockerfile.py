@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.errors import PlanError
 from shipml.oci.image import read_config
-from shipml.pipeline import PlanRequest, Shipml
 from tests.peers.engine import Engine
 from tests.peers.registry import Registry
 

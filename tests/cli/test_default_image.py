@@ -62,6 +62,27 @@ def test_folder_of_projects(shipml: Run, tmp_path: Path) -> None:
     assert "shipml build './two words'" in done.stderr
 
 
+def test_folder_of_programs(shipml: Run, tmp_path: Path) -> None:
+    """Folders with a program each are projects, too, though they say nothing of what they need; a package is none."""
+    for name in ("one", "two"):
+        fill(tmp_path / "work" / name, app__py="print(1)")
+    done = shipml("build")
+    assert done.returncode == 2
+    assert "shipml build ./two" in done.stderr
+    (tmp_path / "work" / "two" / "__init__.py").touch()
+    assert shipml("plan").returncode == 0
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("one/app.py", "./one"), ("on", "./one"), ("zzz", "")])
+def test_what_is_not_a_folder(shipml: Run, tmp_path: Path, typed: str, meant: str) -> None:
+    """A file, or a mistyped name: the hint has the folder that is meant."""
+    fill(tmp_path / "work" / "one", app__py="print(1)")
+    done = shipml("plan", typed)
+    assert done.returncode == 2
+    assert meant in done.stderr
+    assert not meant or shipml("plan", meant).returncode == 0
+
+
 @pytest.mark.parametrize("folder", ["/", "~"])
 def test_no_project_folder(shipml: Run, tmp_path: Path, folder: str) -> None:
     """The root and a home folder are refused as such, before their files are read."""

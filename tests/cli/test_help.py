@@ -96,7 +96,7 @@ def test_help_loads_nothing_heavy(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.partition("\nloaded ")[2].split())
     assert not loaded & {"docker", "azure", "urllib3", "packaging", "rich", "pydantic", "elftools", "isal", "asyncio"}
-    assert not loaded & {"shipml.pipeline", "shipml.store", "shipml.plan", "shipml.oci"}
+    assert not loaded & {"shipml.api", "shipml.pipeline", "shipml.store", "shipml.plan", "shipml.oci"}
 
 
 def test_version(shipml: Run) -> None:

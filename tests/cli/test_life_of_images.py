@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from shipml.api import Shipml
 from shipml.oci.image import Image
-from shipml.pipeline import Shipml
 from shipml.publish.destination import Destination
 from shipml.store import Store
 from tests.cli.conftest import Run

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shipml import PlanRequest
+from shipml.cli.checks import Checks
 from shipml.cli.options import (
     Planning,
     memory_bytes,
@@ -14,12 +16,10 @@ from shipml.cli.options import (
     parse_minimum,
     parse_ports,
 )
-from shipml.cli.run import Checks
 from shipml.cli.text import columns, printable
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UsageError
 from shipml.facts.plan import SmokeCheck
-from shipml.pipeline import PlanRequest
 from shipml.text import seconds_text, size_text
 
 

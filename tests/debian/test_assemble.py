@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from shipml import bases
 from shipml.debian import assemble
+from shipml.debian.pin import pin_base
 from shipml.errors import BuildError, UntrustedInputError
 from shipml.events import Event, StepProgressed, ignore
 from shipml.facts.plan import BasePin
@@ -34,7 +34,7 @@ def pin(store: Store, http: HttpClient) -> Callable[..., BasePin]:
     """Pins bookworm for amd64."""
 
     def make(**options: Any) -> BasePin:
-        return bases.pin_base(BOOKWORM, Platform("linux", "amd64"), session=Session(store, http, ignore), **options)
+        return pin_base(BOOKWORM, Platform("linux", "amd64"), session=Session(store, http, ignore), **options)
 
     return make
 

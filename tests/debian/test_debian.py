@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from shipml import bases
 from shipml.bases.interpreter import interpreter_of
+from shipml.bases.layers import base_layers
+from shipml.debian.pin import pin_base
 from shipml.events import ignore
 from shipml.facts.plan import BasePin
 from shipml.facts.pythons import Suite, suite_named
@@ -61,10 +62,10 @@ def base(store: Store) -> Base:
     def make(name: str, architecture: str, *extra: str) -> tuple[BasePin, list[LayerValue]]:
         http = HttpClient()
         target = Platform("linux", architecture)
-        pin = bases.pin_base(
+        pin = pin_base(
             _suite(name), target, extra=dict.fromkeys(extra, "asked for"), session=Session(store, http, ignore)
         )
-        return pin, bases.base_layers(pin, session=Session(store, http, ignore))
+        return pin, base_layers(pin, session=Session(store, http, ignore))
 
     return make
 
@@ -154,7 +155,7 @@ def test_a_second_store_makes_the_same_bytes(base: Base, tmp_path: Path) -> None
     """The layer of a suite is the same when another machine makes it from nothing."""
     pin, layers = base("trixie", "amd64")
     other = Store(tmp_path)
-    again = bases.base_layers(pin, session=Session(other, HttpClient(), ignore))
+    again = base_layers(pin, session=Session(other, HttpClient(), ignore))
     other.close()
     assert again == layers
 

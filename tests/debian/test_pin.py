@@ -10,7 +10,7 @@ from typing import Any
 import pysequoia
 import pytest
 
-from shipml import bases
+from shipml.debian.pin import pin_base
 from shipml.debian.recipe import roots
 from shipml.errors import (
     BuildError,
@@ -38,7 +38,7 @@ def pin(store: Store, http: HttpClient) -> Pin:
         *, upgrade: bool = False, allow_expired: bool = False, allow_older: bool = False, **options: Any
     ) -> BasePin:
         session = Session(store, http, upgrade=upgrade, allow_expired=allow_expired, allow_older=allow_older)
-        return bases.pin_base(BOOKWORM, AMD64, session=session, **options)
+        return pin_base(BOOKWORM, AMD64, session=session, **options)
 
     return make
 
@@ -240,7 +240,7 @@ def test_a_release_of_the_future_does_not_shut_out_those_of_today(archive: Archi
 def test_index_that_unpacks_to_another_is_refused(archive: Archive, mirror: Server, pin: Pin) -> None:
     """Packed and unpacked index must both be what the release names."""
     archive.publish_suite(lies=True)
-    with pytest.raises(UntrustedInputError, match="unpacks to something else"):
+    with pytest.raises(UntrustedInputError, match="unpacks to other bytes"):
         pin()
 
 

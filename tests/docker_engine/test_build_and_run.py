@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.docker_engine import Engine
 from shipml.docker_engine.loading import load_image
 from shipml.errors import UsageError
@@ -17,7 +18,6 @@ from shipml.events import (
     StepStarted,
 )
 from shipml.oci.reference import Reference
-from shipml.pipeline import PlanRequest, Shipml
 from tests.runtimes.images import shell_image
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import urllib3
 
+from shipml.api import Shipml
 from shipml.docker_engine import Engine
 from shipml.docker_engine.loading import load_image
 from shipml.errors import (
@@ -29,7 +30,6 @@ from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
-from shipml.pipeline import Shipml
 from shipml.publish.destination import Destination
 from tests.peers.engine import run
 from tests.peers.registry import Registry

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from shipml import PlanRequest, Shipml
 from shipml.azure.session import AzureSession
 from shipml.errors import ConfigurationError, NotAllowedError, ShipmlError
 from shipml.events import Event, Notice
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
-from shipml.pipeline import PlanRequest, Shipml
 from shipml.project.settings import load_settings
 from shipml.publish.consent import keychain_for
 from shipml.publish.destination import Destination

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml.api import Shipml
 from shipml.errors import (
     NotAllowedError,
     SmokeTestError,
@@ -21,7 +22,6 @@ from shipml.oci.archive import write_docker_archive
 from shipml.oci.image import Image
 from shipml.oci.layout import read_layout, write_layout
 from shipml.oci.reference import Reference
-from shipml.pipeline import Shipml
 from shipml.publish.destination import Destination
 from tests.peers.artifact_tools import cosign, oras
 from tests.peers.engine import Engine, run

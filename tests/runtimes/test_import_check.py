@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from shipml.build.import_check import ImportFailure, read_answers
+from shipml.build.import_demands import demand_of
 from shipml.facts.requirements import ImportedModule
 from shipml.runtimes.inside import import_probe
 
@@ -77,6 +78,31 @@ def test_an_import_that_does_not_come_back_is_named() -> None:
     (failure,) = read_answers(text, (module("m"), module("later")), "time")
     assert failure.sentence == "m.py:3 imports m, which did not come back in time"
     assert "there is no network" in failure.remedy
+
+
+@pytest.mark.parametrize(
+    ("raises", "wants"),
+    [
+        ("raise OSError('Could not find kaggle.json. Make sure it is in /root/.kaggle')", "a credential of Kaggle"),
+        ("raise LookupError('\\n' + '*' * 70 + '\\n  Resource stopwords not found.\\n  Please')", "NLTK's stopwords"),
+        ("raise OSError('[E050] Can\\'t find model \\'en_core_web_sm\\'.')", "spaCy's model en_core_web_sm"),
+        ("import os; os.environ['SERVICE_TOKEN_NAME']", "the variable SERVICE_TOKEN_NAME"),
+        ("raise ValueError('api_key client option must be set')", "a credential"),
+        ("raise ConnectionRefusedError(111, 'Connection refused')", "a service that answers while it is imported"),
+        ("open('/data/rates.csv')", "the file /data/rates.csv"),
+        ("raise ValueError('numpy.dtype size changed, may indicate binary incompatibility')", ""),
+        ("raise AttributeError('module numpy has no attribute float')", ""),
+        ("raise ImportError('cannot import name credentials')", ""),
+        ("{}['a']", ""),
+    ],
+)
+def test_demands_are_told_from_faults_of_versions(raises: str, wants: str, tmp_path: Path) -> None:
+    """Data, credentials, variables and services are wanted; no version of a package would help there."""
+    (tmp_path / "m.py").write_text(f"{raises}\n")
+    (failure,) = probe(tmp_path, module("m")).values()
+    demand = demand_of(failure.error, failure.text, "m")
+    assert (demand.wants if demand else "") == wants
+    assert "***" not in failure.sentence
 
 
 INSTALLED = {

@@ -10,7 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from shipml.dockerfile.pip_install import find_pip_installs
-from shipml.project.data import conda_names, module_names, normalised
+from shipml.project.corrections.conda_names import index_name, is_version
+from shipml.project.data import module_names, normalised
 
 __all__ = ["Repair", "has_odd_version", "is_requirement", "repair"]
 
@@ -135,14 +136,15 @@ def _conda(text: str) -> Repair | None:
     match = _CONDA.fullmatch(text) or _CONDA_URL.fullmatch(text)
     if match is None:
         return None
-    names = conda_names()
-    name = match["name"].lower()
+    pin = f"=={match['version']}"
     if match["build"].startswith("pypi"):
-        return Repair((f"{match['name']}=={match['version']}",), "that is how conda writes it")
-    if name in names.system or name.startswith(("lib", "_")):
-        return Repair((), f"it is a package of conda: {names.system.get(name, 'wheels bring their own')}")
-    renamed = names.renamed.get(name, match["name"])
-    return Repair((f"{renamed}=={match['version']}",) if renamed else (), "that is how conda writes it")
+        return Repair((f"{match['name']}{pin}",), "that is how conda writes it")
+    found = index_name(match["name"], match["build"])
+    if not found.name:
+        return Repair((), found.because)
+    pin = f"{pin}.*" if found.name == "opencv-python-headless" else pin
+    pin = pin if found.counts_alike and is_version(pin) else ""
+    return Repair((f"{found.name}{pin}",), "that is how conda writes it")
 
 
 def _operators(text: str) -> Repair | None:

@@ -62,7 +62,7 @@ def _editable(text: str) -> str:
 
 
 def settle(text: str, folder: Path) -> Place:
-    """Where the requirement `text` (by URL or path, with or without a name) is to be had.
+    """Where the requirement `text` (by URL or path, with or without a name) is found.
 
     Args:
         text: the requirement, without hashes.

@@ -108,7 +108,7 @@ def _tables(packages: object, path: str) -> list[Mapping[str, Any]]:
     )
     if odd is not None:
         raise ConfigurationError(
-            f"{path} is damaged: {odd!r:.60} stands where a table of a package belongs",
+            f"{path} is damaged: {odd!r:.60} is where the table of a package should be",
             hint=f"write {path} again with the tool that made it",
         )
     return list(cast("list[Mapping[str, Any]]", packages))

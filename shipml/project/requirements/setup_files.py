@@ -12,11 +12,16 @@ from pathlib import Path
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
 from shipml.folders import is_file
+from shipml.formats import load_ini
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
+from shipml.project.setup_call import setup_keywords
 from shipml.project.text import line_of, read_any_text
 
 __all__ = ["SetupCfg", "SetupPy", "setup_arguments"]
+
+_LONGEST = 128 << 10
+"""Characters of a setup.py that is read as code."""
 
 
 class SetupCfg:
@@ -47,7 +52,7 @@ def _options(folder: Folder) -> dict[str, str]:
     found = read_any_text(folder.path, "setup.cfg")
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(found[0] if found is not None else "")
+        load_ini(parser, found[0] if found is not None else "")
     except configparser.Error as error:
         raise ConfigurationError(f"setup.cfg cannot be read: {error.message}", hint="correct setup.cfg") from error
     return dict(parser["options"]) if parser.has_section("options") else {}
@@ -66,11 +71,7 @@ class SetupPy:
         """Its install_requires, as far as it is made of literals and of requirements files that it opens."""
         found = read_any_text(folder.path, path)
         text = found[0] if found is not None else ""
-        try:
-            tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
-            return Found(path, "it is what pip install . takes", texts=((path, text),))
-        reading = _SetupCall(folder, path, tree, text)
+        reading = _SetupCall(folder, path, text)
         return Found(
             path,
             "it is what pip install . takes",
@@ -83,47 +84,25 @@ class SetupPy:
 def setup_arguments(folder: Path) -> dict[str, object]:
     """What setup.py calls setup() with, as far as it is written as literals; nothing without such a file."""
     found = read_any_text(folder, "setup.py") if (folder / "setup.py").is_file() else None
-    try:
-        tree = ast.parse(found[0] if found is not None else "")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
-        return {}
-    names = {
-        node.targets[0].id: node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
-    }
     said: dict[str, object] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and _name(node.func) == "setup":
-            for keyword in node.keywords:
-                value = names.get(keyword.value.id) if isinstance(keyword.value, ast.Name) else keyword.value
-                with contextlib.suppress(ValueError, TypeError):
-                    said[keyword.arg or ""] = ast.literal_eval(value) if value is not None else None
+    for keyword, value in setup_keywords(found[0] if found is not None else "").items():
+        with contextlib.suppress(ValueError, TypeError):
+            said[keyword] = ast.literal_eval(value)
     return {name: value for name, value in said.items() if value is not None}
 
 
-def _name(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
-
-
 class _SetupCall:
-    """The call of setup() in a tree, and the names that its arguments go by."""
+    """The call of setup() in a setup.py."""
 
-    def __init__(self, folder: Folder, path: str, tree: ast.Module, text: str) -> None:
+    def __init__(self, folder: Folder, path: str, text: str) -> None:
         self._folder = folder
         self._path = path
-        self._names: dict[str, ast.expr] = {}
-        self._keywords: dict[str, ast.expr] = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                self._names[node.targets[0].id] = node.value
-            elif isinstance(node, ast.Call) and _name(node.func) == "setup":
-                self._keywords |= {one.arg: one.value for one in node.keywords if one.arg}
+        self._keywords = setup_keywords(text)
         self._text = text
 
     def requirements(self) -> Iterator[Line]:
         """The lines of install_requires."""
-        value = self._value(self._keywords.get("install_requires"))
+        value = self._keywords.get("install_requires")
         if value is None:
             return
         if isinstance(value, ast.List | ast.Tuple | ast.Set):
@@ -138,16 +117,9 @@ class _SetupCall:
 
     def python(self) -> Iterator[PythonEvidence]:
         """python_requires."""
-        value = self._value(self._keywords.get("python_requires"))
+        value = self._keywords.get("python_requires")
         if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value.strip():
             yield PythonEvidence(value.value.strip(), f"{self._path}:{value.lineno}", "range")
-
-    def _value(self, node: ast.expr | None) -> ast.expr | None:
-        for _ in range(len(self._names) + 1):
-            if not isinstance(node, ast.Name):
-                break
-            node = self._names.get(node.id)
-        return node
 
     def _file_that_is_read(self) -> str:
         """install_requires=open("requirements.txt").read().split(), and its many relatives: the file that is named."""

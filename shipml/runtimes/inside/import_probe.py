@@ -12,7 +12,7 @@ import os
 import re
 import sys
 
-__all__ = ["MARK", "check", "failure", "main", "say"]
+__all__ = ["MARK", "check", "failure", "main", "say", "telling_line"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +32,15 @@ def say(answer: dict[str, object]) -> None:
         stream.flush()
 
 
+def telling_line(text: str) -> str:
+    """The first line with words: some messages begin with rows of asterisks, or with nothing."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in lines if sum(char.isalpha() for char in line) > 2), "".join(lines[:1]))  # noqa: PLR2004
+
+
 def failure(error: BaseException, missing: str | None = None) -> dict[str, object]:
     """An exception as an answer's fields; `missing` is its own name unless it is given."""
-    first = (str(error).strip().splitlines() or [""])[0]
+    first = telling_line(str(error))
     missing = str(getattr(error, "name", None) or "") if missing is None else missing
     try:
         traces = [trace(one) for one in causes(error)]

@@ -67,7 +67,7 @@ def make_root(layers: tuple[str, ...], mount_point: str, *, shared_memory_bytes:
     _make_devices(f"{root}/dev", shared_memory_bytes)
     for name in _HIDDEN:
         _hide(f"{root}/proc/{name}", f"{root}/dev/null")
-    with contextlib.suppress(OSError):  # it goes with the network namespace: not to be had with the machine's network
+    with contextlib.suppress(OSError):  # it goes with the network namespace: not available with the machine's network
         mount("sysfs", f"{root}/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
     return root
 

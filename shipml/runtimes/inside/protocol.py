@@ -23,7 +23,7 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to run, where, as whom."""
+    """What to run, where, and as which user."""
 
     layers: tuple[str, ...] = ()
     """Absolute paths of the unpacked layers, topmost first; none only probes whether sandboxes work here."""

@@ -1,4 +1,4 @@
-"""System calls that a program in a container has no use for: refused, as Docker's default profile refuses them.
+"""System calls that a program in a container does not need: refused, as Docker's default profile refuses them.
 
 A filter for seccomp(2), written as classic BPF (linux/filter.h, linux/seccomp.h). It lists what is refused, not what is
 allowed: what a later kernel adds stays with that kernel's own checks.
