@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from pathlib import PurePosixPath
+from typing import IO
 
 from shipml.errors import UntrustedInputError
 from shipml.facts.data import HUB_HOME, DataFile, DataPin
@@ -61,13 +63,20 @@ def _write(writer: LayerWriter, file: DataFile, made: set[str], session: Session
     path = session.http.fetch_blob(file.url, file.digest, session.store, size_bytes=file.size_bytes)
     with path.open("rb") as stream:
         if file.unpacks:
-            with zipfile.ZipFile(stream) as archive:
-                _unpack(writer, archive, file, made)
+            _unpack(writer, stream, file, made)
         else:
             writer.stored_file(file.path.lstrip("/"), stream, file.size_bytes, mode=0o644, owner=0)
 
 
-def _unpack(writer: LayerWriter, archive: zipfile.ZipFile, file: DataFile, made: set[str]) -> None:
+def _unpack(writer: LayerWriter, stream: IO[bytes], file: DataFile, made: set[str]) -> None:
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            _write_members(writer, archive, file, made)
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
+        raise UntrustedInputError(f"{file.url} is not a zip that can be read: {error}") from error
+
+
+def _write_members(writer: LayerWriter, archive: zipfile.ZipFile, file: DataFile, made: set[str]) -> None:
     """The members, each below a folder of the archive's own name, as NLTK's downloader has them."""
     parent = file.path.rpartition("/")[0]
     members = sorted(archive.infolist(), key=lambda one: one.filename)

@@ -13,8 +13,11 @@ import io
 import json
 import lzma
 import shutil
+import socket
 import tarfile
 import tempfile
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,20 +30,26 @@ from shipml.build_elsewhere.build_log import BuildLog
 from shipml.build_elsewhere.buildkit_trace import decode_trace
 from shipml.build_elsewhere.buildx import _json, _trace
 from shipml.build_elsewhere.failures import explain_failure
+from shipml.data_files.hugging_face import _read as read_hub
+from shipml.data_files.layer import _unpack as unpack_data
+from shipml.data_files.spacy import _version as spacy_version
 from shipml.debian.contents import _paths
 from shipml.debian.contents import _read as read_contents
 from shipml.debian.index import _table_of, _unpacked, parse_installed
 from shipml.debian.loader_cache import cache_bytes, read_cache
 from shipml.docker_engine.endpoint import endpoints
 from shipml.errors import ShipmlError
+from shipml.facts.data import DataFile
 from shipml.facts.plan import LockedSource, LockedWheel
 from shipml.facts.project import Lock, Settings
 from shipml.facts.pythons import suite_named
-from shipml.facts.requirements import ImportedModule
+from shipml.facts.requirements import DeclaredRequirement, ImportedModule
 from shipml.facts.smoke_label import smoke_from_labels
+from shipml.facts.smoke_request import SmokeRequest
 from shipml.http.retry import retry_after_seconds
 from shipml.lock.choosing import locked_source, select_files
 from shipml.oci.digest import Digest
+from shipml.oci.layer_writer import LayerWriter
 from shipml.oci.manifest import Platform
 from shipml.project.organisation import organisation_defaults
 from shipml.project.revision import public_url, read_revision
@@ -48,6 +57,7 @@ from shipml.registry.client import _digest_of, _tags_in
 from shipml.registry.credential_helper import _read as read_helper
 from shipml.registry.errors import Response, error_codes, said
 from shipml.resolver.address_errors import explain_address
+from shipml.resolver.addresses import release_of_address
 from shipml.resolver.errors import explain
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.resolver.pip_settings import pip_indexes
@@ -56,6 +66,10 @@ from shipml.resolver.source_metadata import requirements_of_source
 from shipml.resolver.uv import _annotated, _document, settings_of_uv
 from shipml.resolver.uv_building import refuse_building
 from shipml.runtimes.accounts import resolve_user
+from shipml.runtimes.asking import dash, gradio, streamlit
+from shipml.runtimes.asking.client import Answer, Client
+from shipml.runtimes.asking.predict import predict
+from shipml.runtimes.asking.questions import Question, Questions
 from shipml.runtimes.diagnose import Failure, remedy
 from shipml.runtimes.inside.import_probe import MARK
 from shipml.runtimes.smoke import OutputLog
@@ -377,6 +391,70 @@ _PROBE = "".join(
 ).encode()
 _PEM = b"-----BEGIN OPENSSH " + b"PRIVATE KEY-----\n" + b"QUJD" * 30 + b"\n-----END OPENSSH " + b"PRIVATE KEY-----\n"
 
+
+def _asked(head: bytes, what: str) -> Read:
+    """What a program in the sandbox answers to each request of a visit, or of the user's own."""
+
+    def read(data: bytes, folder: Path) -> None:
+        open_sockets: list[socket.socket] = []
+
+        def connect() -> socket.socket:
+            ours, theirs = socket.socketpair()
+            open_sockets.extend((ours, theirs))
+            theirs.setblocking(False)
+            with contextlib.suppress(BlockingIOError):  # what the socket does not hold is not sent
+                theirs.sendall((head or b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n") + data)
+            theirs.shutdown(socket.SHUT_WR)
+            return ours
+
+        asked = (
+            Question("dash", lambda client, _: dash.visit(client, dash.prefix(client.get("/").text, "/") or ""), False),
+            Question("gradio", lambda client, _: gradio.visit(client, "/"), False),
+            Question("streamlit", lambda client, _: streamlit.visit(client, "/"), False),
+            Question("predict", lambda client, _: predict(client, _REQUEST, {}, lambda *_: True), True),
+        )
+        questions = Questions([one for one in asked if one.what == what])
+        stopped = threading.Event()
+        stopped.set()
+        questions.ask(Client(connect, time.monotonic() + 2), Answer(200, {}, b"", "/"), stopped)
+        for one in open_sockets:
+            one.close()
+
+    return read
+
+
+_REQUEST = SmokeRequest("/", expect_json='{"label": "a", "scores": [0.5]}')
+_SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\n\r\n"
+_DASH = (
+    b'<script id="_dash-config" type="application/json">{"requests_pathname_prefix": "/"}</script>',
+    b'[{"output": ".._pages_content.children...b.c..", "inputs": [{"id": "u", "property": "pathname"}], "state": []}]',
+)
+_GRADIO = (
+    b'{"protocol": "sse_v3", "components": [{"id": 1, "props": {"value": 2}}],"dependencies": []}',
+    b'{"protocol": "sse_v3", "dependencies": [{"id": 0, "backend_fn": true, "targets": [[1, "load"]], "inputs": [1]}]}',
+)
+
+
+def _read_data_zip(data: bytes, folder: Path) -> None:
+    file = DataFile("/opt/nltk_data/corpora/a.zip", "https://a/a.zip", Digest.of(data), len(data), unpacks=True)
+    with (folder / "layer").open("wb") as stream:
+        writer = LayerWriter(stream)
+        try:
+            unpack_data(writer, io.BytesIO(data), file, set())
+        finally:
+            writer.close()
+
+
+def _read_spacy(data: bytes, folder: Path) -> None:
+    with contextlib.suppress(ValueError, RecursionError):
+        spacy_version(json.loads(data), "3.7.2", "en_core_web_sm")
+
+
+def _read_address(text: str) -> None:
+    release_of_address(DeclaredRequirement(f"a @ https://github.com/a/b/{text}", "requirements.txt:1", "a"))
+    release_of_address(DeclaredRequirement(f"a @ https://a.example/{text}.whl", "requirements.txt:1", "a"))
+
+
 OUTSIDE: dict[str, tuple[Read, tuple[bytes, ...]]] = {
     **{name: (_git(path), (_git_seed(path),)) for name, path in _GIT.items()},
     "git-remote": (_text(public_url), (b"https://u:t@a.example/x.git", b"git@a.example:x/y", b"ssh://a.example:22/x")),
@@ -397,6 +475,21 @@ OUTSIDE: dict[str, tuple[Read, tuple[bytes, ...]]] = {
     "docker-context": (_read_context, (b'{"Endpoints": {"docker": {"Host": "tcp://a:1", "SkipTLSVerify": true}}}',)),
     "uv-answer": (_read_uv_lock, (_UV_LOCK,)),
     "uv-words": (_text(_read_uv_words), _UV_WORDS),
+    "address": (_text(_read_address), (b"archive/refs/tags/v1.2.zip", b"releases/download/1.0/b-1.0-py3-none-any")),
+    "dash-answer": (_asked(b"", "dash"), _DASH),
+    "gradio-answer": (_asked(b"", "gradio"), _GRADIO),
+    "streamlit-frames": (_asked(_SWITCHED, "streamlit"), (b"\x82\x04\x32\x02\x08\x01", b"\x82\x02\x50\x00")),
+    "predict-answer": (_asked(b"", "predict"), (b'{"label": "a", "scores": [0.5], "more": null}',)),
+    "http-answer": (
+        _asked(b"HTTP/1.1 ", "predict"),
+        (b"200 OK\r\nContent-Length: 2\r\n\r\n{}", b"302 F\r\nLocation: /\r\n\r\n"),
+    ),
+    "hub-answer": (
+        lambda data, _: read_hub(data, "a/b") and None,
+        (b'{"sha": "' + b"0" * 40 + b'", "siblings": [{"rfilename": "a.json", "size": 3, "lfs": {"sha256": "0"}}]}',),
+    ),
+    "spacy-list": (_read_spacy, (b'{"spacy": {"3.7": {"en_core_web_sm": ["3.7.1", "3.7.0"]}}}',)),
+    "data-zip": (_read_data_zip, (_zip({"a/b.txt": b"hello", "a/c/d": b"x" * 99}),)),
     "sdist-tar": (_read_sdist("demo-1.tar.gz"), (_tar_gz(_SDIST),)),
     "sdist-zip": (_read_sdist("demo-1.zip"), (_zip(_SDIST),)),
     **{

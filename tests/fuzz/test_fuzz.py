@@ -60,6 +60,7 @@ NOT_FROM_OUTSIDE = {
     "oci/layer_writer.py": "writes; what it inflates for that is in tests/oci/test_decompressors.py",
     "oci/validate.py": "for tests and make targets",
     "project/data/__init__.py": "shipml's own tables",
+    "facts/smoke_request.py": "the body of the user's own request; its label is read by smoke-label",
     "resolver/sources.py": "writes",
     "runtimes/inside": "what shipml wrote itself, inside of the sandbox",
     "runtimes/sandbox_network.py": "of shipml's own process in the sandbox",

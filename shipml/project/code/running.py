@@ -12,7 +12,8 @@ from shipml.reading import read_data
 __all__ = ["calls_nothing", "calls_shell", "is_python_notebook", "is_relative", "package_folder"]
 
 _SHELL_LINE = re.compile(
-    r"^\s*(?:\w+\s*=\s*)?!(?!\s*(?:\S*python\S*\s+-m\s+)?(?:uv\s+)?pip\d?\s)|^%%(?:bash|sh|script)\b|^\s*%sx\b",
+    r"^[ \t]*(?:\w+[ \t]*=[ \t]*)?!(?![ \t]*(?:\S*python\S*\s+-m\s+)?(?:uv\s+)?pip\d?\s)"
+    r"|^%%(?:bash|sh|script)\b|^[ \t]*%sx\b",
     re.MULTILINE,
 )
 

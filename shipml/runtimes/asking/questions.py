@@ -75,11 +75,19 @@ class Questions:
                 if isinstance(error, TimeoutError) or stopped.wait(_END_SECONDS):
                     return
                 finding = _broken(question, error)
+            except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, RecursionError):
+                # The program decides what it answers: a shape that its framework never has is no fault of shipml's.
+                finding = _unreadable(question)
             if finding is not None:
                 self.findings.append(finding)
                 if finding.passed is False:
                     break
         self.current, self.is_done = "", True
+
+
+def _unreadable(question: Question) -> Finding:
+    passed = False if question.is_demanded else None
+    return Finding(question.what, passed, f"{question.what}: the answer cannot be read")
 
 
 def _broken(question: Question, error: Exception) -> Finding:
