@@ -8,6 +8,9 @@ SHIPML := $(BIN)/shipml
 # (tests/long_first.py), not those with many tests.
 WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
 
+# Hundreds of commands and three test processes would else compile the same modules again and again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-acr test check fuzz lint format bench engines-table peers clean
 
@@ -65,12 +68,14 @@ $(VENV)/bin/python:
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	@echo 'installing shipml into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m compileall -q shipml
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	@echo 'installing shipml and its development tools into $(VENV)'
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'  # knows --group; yours may be older
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@$(BIN)/python -m compileall -q shipml tests/peers
 	@touch $@ $(VENV)/installed
 
 clean:

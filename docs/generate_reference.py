@@ -92,6 +92,9 @@ ENVIRONMENT = """\
 | `SHIPML_USERNAME`, `SHIPML_PASSWORD` | credentials for the registry that is pushed to, before those of docker and podman |
 | `SHIPML_REGISTRY` | the host that these two are for; without it the one that the command line names, never one that only settings name |
 | `SHIPML_HUB_MIRROR` | a registry that images of Docker Hub are pulled from in its place: a host, with port if any, after `http://` where it speaks no TLS; pushes to Docker Hub go to Docker Hub, and its credentials are not sent to the mirror |
+| `SHIPML_NLTK_DATA_URL` | where NLTK's data is fetched from: a copy of nltk_data's `gh-pages`, with `index.xml` and `packages/` |
+| `SHIPML_SPACY_MODELS_URL` | where spaCy's models are fetched from: `compatibility.json`, and `NAME-VERSION/NAME-VERSION-py3-none-any.whl` |
+| `HF_ENDPOINT` | where repositories of Hugging Face are fetched from, as its own libraries take it |
 | `SHIPML_INSECURE_REGISTRIES` | registries, separated by commas, that are spoken to without TLS; those on this machine always are |
 | `DOCKER_HOST`, `DOCKER_CONTEXT`, `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE` | the Docker Engine, and where docker's and podman's credentials lie |
 | `GITHUB_STEP_SUMMARY`, `GITHUB_OUTPUT` | set by GitHub Actions: where `build`, `push` and `ship` write a summary and outputs (`digest`, `reference`, `references`, `size_bytes`, `passed`, and each measure, as `accuracy`) |
@@ -152,7 +155,7 @@ def settings() -> Iterator[str]:
     yield ""
     yield "### Defaults of an organisation\n"
     yield "`/etc/shipml.toml`, or the file that `SHIPML_CONFIG` names (empty: none). A project's win, key by key,"
-    yield "except over `allowed-bases`; `strict = false` in a project ends the organisation's `strict`.\n"
+    yield "but what is forbidden stays so: no project widens `allowed-bases` or ends `strict`.\n"
     yield "| key | holds | meaning |"
     yield "|---|---|---|"
     yield from _rows(ORGANISATION, "")

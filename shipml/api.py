@@ -12,6 +12,7 @@ from typing import TypeAlias
 from shipml import pipeline
 from shipml.azure.session import AzureSession
 from shipml.build.last_image import Puller
+from shipml.build.locking import write_lock
 from shipml.docker_engine.ports import PublishedPort
 from shipml.errors import UnavailableError
 from shipml.events import Emit, ignore
@@ -21,7 +22,6 @@ from shipml.http import HttpClient
 from shipml.images import newest_on_engine, require_current
 from shipml.inspection import ImageDescription, ImageSummary
 from shipml.library import Removal, add_name, describe, fetch_if_remote, list_images, pull, remove
-from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import Platform
@@ -41,7 +41,7 @@ from shipml.registry.credentials import Credentials
 from shipml.report import BuildReport
 from shipml.runtimes.base import RunOptions, SmokeResult
 from shipml.runtimes.run import run, run_image
-from shipml.session import Session
+from shipml.session import Choose, Session
 from shipml.store import PruneReport, Store, StoreInfo, default_home, evidence
 
 __all__ = ["PlanRequest", "Shipml"]
@@ -54,12 +54,26 @@ Request: TypeAlias = PlanRequest | Folder
 class Shipml:
     """One session: a store, an HTTP client and a listener. Every method raises ShipmlError, as its class says."""
 
-    def __init__(self, home: Folder | None = None, emit: Emit = ignore, azure: AzureSession | None = None) -> None:
-        """`azure` is who we are to Azure, if that is asked, and closed with this; None is what azure-identity finds."""
+    def __init__(
+        self,
+        home: Folder | None = None,
+        emit: Emit = ignore,
+        azure: AzureSession | None = None,
+        choose: Choose | None = None,
+    ) -> None:
+        """A session.
+
+        Args:
+            home: of the store; None is what SHIPML_HOME says, else the user's cache folder.
+            emit: hears what happens.
+            azure: who we are to Azure, if that is asked, and closed with this; None is what azure-identity finds.
+            choose: asks which of several programs is run, each question once; None takes the likeliest.
+        """
         azure = azure or AzureSession(emit=emit)
         self._puller = Puller(emit, azure)
         self.store = Store(Path(home) if home else default_home(), self._puller.open_blob)
-        self.session = Session(self.store, HttpClient(), emit, azure, self._puller.open_image)
+        ask = functools.cache(choose) if choose is not None else None
+        self.session = Session(self.store, HttpClient(), emit, azure, self._puller.open_image, choose=ask)
 
     def __enter__(self) -> Shipml:
         return self
@@ -78,12 +92,8 @@ class Shipml:
         return tuple(map(self.plan, each_platform(_request(request))))
 
     def lock(self, request: Request) -> Path:
-        """Write the resolution and the base's packages to the project's pylock.toml; returns its path."""
-        request = _request(request)
-        prepared = prepare(self.session, replace(request, locked=False))
-        path = request.folder / "pylock.toml"
-        _write_atomically(path, dump_lock(prepared.resolved, prepared.base))
-        return path
+        """Write resolution, base and layers made here to the project's pylock.toml; returns its path."""
+        return write_lock(self.session, _request(request))
 
     def dockerfile(self, request: Request) -> str:
         """An equivalent Dockerfile."""
@@ -329,12 +339,3 @@ def _request(request: Request) -> PlanRequest:
 
 def _text(image: Folder | None) -> str | None:
     return None if image is None else os.fspath(image)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

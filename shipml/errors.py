@@ -24,6 +24,8 @@ from __future__ import annotations
 import copy
 from typing import ClassVar, Self
 
+from shipml.failed_imports import FailedImport
+
 __all__ = [
     "BuildError",
     "CancelledError",
@@ -96,15 +98,11 @@ class UntrustedInputError(BuildError):
 
 
 class ImportCheckError(BuildError):
-    """What the program imports cannot be imported in the image.
-
-    Attributes:
-        failures: (`FILE:LINE`, module, text of the exception, module that was not found) of each.
-    """
+    """What the program imports cannot be imported in the image: each of `failures`."""
 
     kind = "import-check"
 
-    def __init__(self, message: str, *, hint: str = "", failures: tuple[tuple[str, str, str, str], ...] = ()) -> None:
+    def __init__(self, message: str, *, hint: str = "", failures: tuple[FailedImport, ...] = ()) -> None:
         super().__init__(message, hint=hint)
         self.failures = failures
 

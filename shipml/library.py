@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from shipml import docker_engine
-from shipml.docker_engine.loading import load_image
+from shipml.docker_engine.offer import offer
 from shipml.errors import ShipmlError, StoreError, UsageError
 from shipml.events import Notice, step
 from shipml.images import find_image, stored_image, tell_choice
@@ -101,17 +101,7 @@ def add_name(session: Session, target: str | None, reference: str) -> tuple[Refe
 
 def load(session: Session, image: Image, names: Sequence[Reference], *, must: bool) -> None:
     """Put an image into the user's engine; unless it `must` be there, a failure is a notice."""
-    engine = docker_engine.connect() if must else docker_engine.find(emit=session.emit)
-    if engine is None:
-        return
-    try:
-        with engine:
-            known = docker_engine.manifests_in(session.store)
-            load_image(engine, image, names, session.emit, manifest_of=known)
-    except ShipmlError as error:
-        if must:
-            raise
-        session.emit(Notice(f"the image is built, but not in the Docker Engine: {error.message}", "warning"))
+    offer(session.store, image, names, session.emit, must=must)
 
 
 _MAX_SIZE_VARIABLE = "SHIPML_CACHE_MAX_SIZE"

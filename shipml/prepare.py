@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,9 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from shipml.bases.allowed import allowed, require_allowed
-from shipml.bases.choose import hub_python, named_image, obstacles, pin
-from shipml.errors import ConfigurationError, ImportCheckError, PlanError, UsageError
+from shipml.bases.choose import hub_python, named_image, obstacles, pin, with_available_base
+from shipml.data_files import find_data, with_wheels
+from shipml.doubts import read_with_answers, require_content, say_doubt, say_skipped
+from shipml.errors import ConfigurationError, ImportCheckError, UsageError
 from shipml.events import Notice
+from shipml.facts.data import DataOutcome
 from shipml.facts.plan import Base, Decision, ImageBasePin
 from shipml.facts.project import Settings
 from shipml.facts.pythons import ImagePython, Suite
@@ -31,27 +33,27 @@ from shipml.plan import (
     python_candidates,
 )
 from shipml.plan.accelerator import choose_accelerator, gpu_hint, without_gpu
-from shipml.plan.command import Command, choose_command, needs_shell
+from shipml.plan.command import choose_command, needs_shell
 from shipml.plan.completing import complete
 from shipml.plan.lessons import (
-    Failed,
     Lesson,
     heed,
 )
-from shipml.project import read_outline, read_project
+from shipml.project import read_outline
 from shipml.project.folder import require_project_folder
-from shipml.resolver import inputs_digest, resolve_first
+from shipml.resolver import UV_CACHE, inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
+from shipml.resolver.teaching import teach
+from shipml.resolver.uv import Uv
 from shipml.session import Session
-from shipml.text import counted, size_text
+from shipml.text import counted
 from shipml.wheels.facts import are_known
 
 __all__ = ["PlanRequest", "Prepared", "each_platform", "learn", "plan_of", "platforms_of", "prepare"]
 
 _READ_TO_LOOK_BYTES = 128 << 20
 """What a plan downloads at most to see which libraries wheels need; a build reads all."""
-_LESSON_FACT = "lesson-1"
-_SHOWN = 5
+_LESSON_FACT = "lesson-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class Prepared:
     base: Base
     resolved: Lock
     """As a lock file has it: with sources."""
+    data: DataOutcome = DataOutcome()
+    """That the code reads and no package brings."""
     lesson_key: str = ""
     """Under which it is kept what earlier builds taught."""
 
@@ -88,6 +92,7 @@ def plan_of(request: PlanRequest, prepared: Prepared) -> Plan:
         candidate=prepared.candidate,
         platform=prepared.platform,
         options=options,
+        data=prepared.data,
     )
 
 
@@ -104,9 +109,10 @@ def prepare(
     """
     session = session.asked(request)
     require_project_folder(request.folder)
-    project = read_project(request.folder, session.store, session.emit, dockerfile=request.dockerfile)
-    _require_content(session, project, request)
+    project = read_with_answers(session, request)
+    require_content(session, project, request)
     request = replace(request, strict=_is_strict(request, project))
+    say_skipped(session, project, request)
     project, all_added = complete(project)
     for added in all_added:
         session.emit(Notice(added.sentence, "warning"))
@@ -118,11 +124,10 @@ def prepare(
         session.emit(Notice(f"{hint.what}: {hint.value}: {hint.because}"))
     if request.strict and project.requirements is not None:
         _refuse_changes(project.requirements.changes, project.settings)
-    command = choose_command(project, with_shell=request.with_shell)  # nothing to run: said before any look-up
-    _say_doubt(session, command, request)
-    if needs_shell(project):
-        request = replace(request, with_shell=True)
+    request = replace(request, with_shell=request.with_shell or needs_shell(project))
+    say_doubt(session, choose_command(project, with_shell=request.with_shell), request)
     platform = _only_platform(request, project.settings)
+    project = with_available_base(session, request, project, platform)
     image = named_image(session, request, project, platform)
     candidates = python_candidates(project, request.python, request.base, ImagePython.of(image) if image else None)
     candidates = allowed(candidates, project.settings)
@@ -149,10 +154,12 @@ def prepare(
             accelerator=accelerator,
         )
         candidate, resolved, lock = _resolved(session, resolve, request, project, image, to_look=to_look)
+        data = find_data(project, lock, session=session, to_look=to_look)
+        lock = with_wheels(lock, data.wheels)
         if _pins_base(lock, project, request):
             base = lock.base
         else:
-            known = are_known(lock.wheels, session.store)
+            known = are_known(lock.wheels, session.store) or lock.layers
             with session.store.borrowing({} if known else last_facts(platform)):
                 extra = _system_packages(session, project, candidate, lock, image, to_look=to_look)
             base = likely.result() if likely and candidate is candidates[0] else None
@@ -161,40 +168,7 @@ def prepare(
     if base is None:
         raise ConfigurationError("the lock names no base", hint="write it again: shipml plan --lock")
     require_allowed(base.reference, project.settings)
-    return Prepared(project, platform, candidate, lock, base, resolved, lesson_key)
-
-
-def _require_content(session: Session, project: Project, request: PlanRequest) -> None:
-    """Say which files are pointers of Git LFS; an image is not made of them.
-
-    Raises:
-        PlanError: there are some, and an image is made.
-    """
-    if not project.lfs_pointers:
-        return
-    missing = [
-        f"{one.path} is a git-lfs pointer, {size_text(one.size_bytes)} are missing"
-        + (f" ({one.reader} names it)" if one.reader else "")
-        for one in project.lfs_pointers
-    ]
-    paths = ", ".join(json.dumps(one.path) for one in project.lfs_pointers[:_SHOWN])
-    hint = f"fetch the content: git lfs pull; or leave it out, in shipml.toml: exclude = [{paths}]"
-    message = f"{'; '.join(missing[:_SHOWN])}{f' and {len(missing) - _SHOWN} more' * (len(missing) > _SHOWN)}"
-    if request.must_follow:
-        raise PlanError(message, hint=hint)
-    session.emit(Notice(f"{message}: build refuses that; {hint}", "warning"))
-
-
-def _say_doubt(session: Session, command: Command, request: PlanRequest) -> None:
-    """Say that the program does nothing, or that another could be meant; `--strict` refuses that."""
-    if command.idle:
-        session.emit(Notice(f"{command.idle} only defines things: running it does nothing", "warning"))
-    if not command.doubt:
-        return
-    hint = 'say in shipml.toml what to run: command = "…"'
-    if request.strict:
-        raise PlanError(command.doubt, hint=hint)
-    session.emit(Notice(f"{command.doubt}; {hint}", "warning"))
+    return Prepared(project, platform, candidate, lock, base, resolved, data.outcome, lesson_key)
 
 
 def platforms_of(request: PlanRequest, settings: Settings) -> tuple[Platform, ...]:
@@ -230,19 +204,19 @@ def each_platform(request: PlanRequest) -> tuple[PlanRequest, ...]:
 
 def learn(session: Session, request: PlanRequest, prepared: Prepared, error: ImportCheckError) -> bool:
     """Whether a failed import check teaches how the next attempt goes otherwise; what it teaches is kept."""
+    project = prepared.project
+    if _is_strict(request, project) or request.upgrade or prepared.lock.source:
+        return False
     known = Lesson.from_json(session.store.fact(_LESSON_FACT, prepared.lesson_key))
-    lesson = lessons.learn((Failed(*failure) for failure in error.failures), known)
-    python_is_set = lesson is not None and lesson.below != known.below and not prepared.candidate.open
-    if (
-        lesson is None
-        or python_is_set
-        or _is_strict(request, prepared.project)
-        or request.upgrade
-        or prepared.lock.source
-    ):
+    lesson = lessons.learn(error.failures, known, is_open=prepared.candidate.open)
+    if lesson is None:
+        uv = Uv(project.folder, session.store.home / UV_CACHE)
+        lesson = teach(error.failures, known, project=project, lock=prepared.lock, uv=uv)
+    if lesson is None:
         return False
     session.store.keep_fact(_LESSON_FACT, prepared.lesson_key, lesson.to_json())
-    session.emit(Notice(f"{lesson.source}: {lesson.because}; the image is built again with a change", "warning"))
+    for source, because in lesson.news(known):
+        session.emit(Notice(f"{source}: {because}; the image is built again with a change", "warning"))
     return True
 
 
@@ -294,11 +268,17 @@ def _built(
 
 def _with_sources_named(lock: Lock) -> Lock:
     """The lock with a decision for each source, which a build makes a wheel of."""
-    named = (
-        Decision("source", f"{source.name}=={source.version}", "it has no wheel: `shipml build` builds it")
-        for source in lock.sources
-    )
+    named = (Decision("source", f"{source.name}=={source.version}", _how_built(source.name)) for source in lock.sources)
     return replace(lock, decisions=(*lock.decisions, *named))
+
+
+def _how_built(name: str) -> str:
+    from shipml.source_builds.effort import effort_text, expected_minutes, impossible
+
+    if why := impossible(name):
+        return f"it has no wheel, and `shipml build` cannot build it: {why}"
+    text = effort_text(expected_minutes(name, jobs=os.cpu_count() or 1))
+    return f"it has no wheel: `shipml build` builds it{f', {text}' if text else ''}"
 
 
 def _system_packages(
@@ -332,10 +312,13 @@ def _refuse_changes(changes: Sequence[Correction], settings: Settings) -> None:
     if changes:
         listed = "; ".join(change.sentence for change in changes)
         by = settings.strict_by and f" ({settings.strict_by})"
+        way = "or do without --strict"
+        if by:
+            is_own = settings.strict_by == settings.source
+            way = f"or set strict = false in {settings.source}" if is_own else "no project can end this rule"
         raise ConfigurationError(
             f"--strict{by} refuses {counted(len(changes), 'change')} of what the project asks for: {listed}",
-            hint="make the changes in the files that are named, or do without --strict"
-            f"{' (strict = false in shipml.toml)' if by else ''}",
+            hint=f"make the changes in the files that are named; {way}",
         )
 
 

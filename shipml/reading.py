@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-__all__ = ["read_data", "reading_once"]
+__all__ = ["read_data", "read_regular", "reading_once"]
 
 
 _LIMIT_BYTES = 16 << 20
@@ -62,3 +63,22 @@ def read_data(path: Path, limit_bytes: int = -1, *, follow_links: bool = True) -
     if known is not None and (limit_bytes < 0 or len(data) < limit_bytes):
         known.keep(path, data)
     return data
+
+
+def read_regular(path: Path, limit_bytes: int = 4 << 20) -> bytes | None:
+    """The bytes of a settings file that anybody may have put there; None: it is missing, too large, or not a file.
+
+    A named pipe would be waited for, and a device has no end.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (OSError, ValueError):
+        return None
+    with os.fdopen(descriptor, "rb") as stream:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > limit_bytes:
+            return None
+        try:
+            return stream.read(limit_bytes)
+        except OSError:
+            return None

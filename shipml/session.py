@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -17,10 +17,13 @@ from shipml.oci.reference import Reference
 from shipml.registry.keychain import ChainKeychain, DockerKeychain, Keychain
 from shipml.store import Store
 
-__all__ = ["OpenImage", "Session"]
+__all__ = ["Choose", "OpenImage", "Session"]
 
 OpenImage: TypeAlias = Callable[[Reference, Platform], Image]
 """Opens an image of a registry for a platform; its layers are fetched when they are opened."""
+
+Choose: TypeAlias = Callable[[str, Sequence[str]], int]
+"""Asks a question that has these answers, and returns the index of the one that was chosen."""
 
 
 def _no_registry(reference: Reference, _: Platform) -> Image:
@@ -42,6 +45,8 @@ class Session:
     """Whether Debian's package lists are accepted although they have expired."""
     allow_older: bool = False
     """Whether Debian's package lists are accepted although newer ones were seen before."""
+    choose: Choose | None = None
+    """Asks on the terminal which of several is meant; None where nobody can be asked."""
     upgrade: bool = False
     """Whether indexes and registries are asked again for what is known."""
 

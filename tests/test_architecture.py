@@ -21,7 +21,8 @@ MODULES = {
 """Every module by its name."""
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "events", "folders", "reading", "text"),
+    ("failed_imports",),
+    ("errors", "events", "folders", "formats", "reading", "text"),
     ("oci", "workers"),
     ("facts", "store"),
     ("docker_engine", "dockerfile", "http", "plan", "secrets"),
@@ -29,12 +30,12 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("azure",),
     ("session",),
     ("images", "wheels"),
-    ("debian", "lock", "runtimes"),
+    ("data_files", "debian", "lock", "runtimes"),
     ("bases", "publish", "resolver"),
-    ("report", "source_builds"),
+    ("doubts", "report", "source_builds"),
     ("inspection", "outcome", "prepare"),
     ("build", "library"),
-    ("build_elsewhere",),
+    ("build_elsewhere", "unchanged"),
     ("pipeline",),
     ("api",),
     ("live",),
@@ -50,6 +51,7 @@ PURE = (
     "shipml.oci.manifest",
     "shipml.oci.reference",
     "shipml.errors",
+    "shipml.failed_imports",
     "shipml.text",
 )
 """All of shipml that plan/ and facts/ may import."""

@@ -26,8 +26,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one large wheel, some small ones, weights and code."""
     folder = tmp_path_factory.mktemp("crash") / "project"
     folder.mkdir()
-    (folder / "requirements.txt").write_text("numpy==2.2.6\njoblib==1.5.2\n")
-    (folder / "app.py").write_text("import joblib, numpy\nprint('accuracy:', numpy.ones(1)[0])\n")
+    (folder / "requirements.txt").write_text("pillow==11.3.0\njoblib==1.5.2\n")
+    (folder / "app.py").write_text(
+        "import joblib\nfrom PIL import Image\nprint('accuracy:', Image.new('1', (1, 1), 1).size[0])\n"
+    )
     (folder / "weights.bin").write_bytes(os.urandom(8 << 20))
     return folder
 

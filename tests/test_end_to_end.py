@@ -1,10 +1,12 @@
 """What shipml builds, in the hands of programs that know nothing of shipml: engines, registries, other readers.
 
-Every test runs twice: with a small image that uses each way of writing a layer, and with the example project.
+Every test runs twice: with a small image that uses each way of writing a layer, and with the example project. The small
+one goes to every engine in every way; the example, with 110 MB, to two of them each way.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import re
@@ -47,11 +49,22 @@ class Built:
     archive: Path
 
 
-@pytest.fixture(scope="module", params=["small", pytest.param("example", marks=pytest.mark.network)])
-def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Built:
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory, shared_home: Path) -> Callable[[str], Built]:
+    """Builds an image by its name, once."""
+
+    @functools.cache
+    def make(name: str) -> Built:
+        folder = tmp_path_factory.mktemp(name)
+        return small_image(folder) if name == "small" else example_image(folder, shared_home)
+
+    return make
+
+
+@pytest.fixture(params=["small", pytest.param("example", marks=pytest.mark.network)])
+def built(request: pytest.FixtureRequest, build: Callable[[str], Built]) -> Built:
     """An image made by shipml that prints an accuracy."""
-    folder = tmp_path_factory.mktemp(request.param)
-    return small_image(folder) if request.param == "small" else example_image(folder, shared_home)
+    return build(request.param)
 
 
 def small_image(folder: Path) -> Built:
@@ -134,6 +147,14 @@ def test_skopeo_copies_every_blob(built: Built, tmp_path: Path) -> None:
         run(["skopeo", "copy", "--quiet", source, f"dir:{tmp_path / source.partition(':')[0]}"])
 
 
+def on_engines(*with_the_example: str) -> pytest.MarkDecorator:
+    """The small image on every engine, and the example on these."""
+    small = [("small", engine) for engine in ("docker_20", "docker_28_overlay2", "docker_28_containerd")]
+    example = [pytest.param("example", engine, marks=pytest.mark.network) for engine in with_the_example]
+    return pytest.mark.parametrize(("built", "docker_engine"), [*small, *example], indirect=True)
+
+
+@on_engines("docker_20", "docker_28_containerd")
 def test_a_loaded_archive_runs(built: Built, docker_engine: Engine) -> None:
     """`docker load` takes the archive, under its name and with our diff ids, and `docker run` prints the accuracy.
 
@@ -149,6 +170,7 @@ def test_a_loaded_archive_runs(built: Built, docker_engine: Engine) -> None:
         assert ACCURACY.search(printed), printed
 
 
+@on_engines("docker_28_overlay2", "docker_28_containerd")
 def test_a_pushed_image_keeps_its_digest_and_runs(built: Built, docker_engine: Engine, registry: Registry) -> None:
     """Copied to a registry by skopeo, the image is pulled by the digest that shipml reported, and runs."""
     repository = f"{registry.host}/end-to-end/{built.name.partition(':')[0]}"

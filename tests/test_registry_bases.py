@@ -12,7 +12,9 @@ from shipml import PlanRequest, Shipml
 from shipml.errors import TryAgainError
 from shipml.events import Event, Notice
 from shipml.oci.digest import Digest
-from shipml.oci.image import read_config
+from shipml.oci.image import LayerValue, assemble_image, read_config
+from shipml.oci.layer_writer import LayerWriter
+from shipml.oci.manifest import KIND, canonical_json
 from shipml.oci.validate import validate
 from shipml.registry.transport import RetryPolicy
 from shipml.report import BuildReport
@@ -192,6 +194,60 @@ def test_borrowed_layers_are_shown_and_can_be_refused(
     assert proxy.count("GET", "/team/borrowed/") == 0
     assert made.digest == taken.digest
     assert machines[2].session.inspect(name).borrowed is None
+
+
+def _poisoned(machine: Machine, name: str) -> None:
+    """Push an image that says of the layer of packages that it is other bytes, as whoever may write there can."""
+    store = machine.session.store
+    image = store.image(machine.session.inspect(name).digest)
+    layers = list(image.layers)
+    number = next(n for n, layer in enumerate(layers) if layer.annotations[KIND] == "packages")
+    with store.draft() as draft, LayerWriter(draft.stream) as writer:
+        writer.file("opt/venv/POISONED", b"")
+        written = writer.close()
+        store.adopt(draft, written.digest)
+    layers[number] = LayerValue(
+        written.digest,
+        written.diff_id,
+        written.size_bytes,
+        lambda: store.open_blob(written.digest),
+        annotations=layers[number].annotations,
+    )
+    config = read_config(image)
+    config["rootfs"]["diff_ids"] = [str(layer.diff_id) for layer in layers]
+    store.tag(name, store.keep_image(assemble_image(canonical_json(config), layers)))
+    machine.session.push(name, smoke=False)
+
+
+def test_a_lock_binds_what_a_last_image_gives(
+    folder: Path, hub_python: str, machines: list[Machine], proxy: FaultProxy
+) -> None:
+    """Layers that pylock.toml names are taken with its digests only, also where whoever writes to the registry lies."""
+    (folder / "shipml.toml").write_text(f'base = "{hub_python}"\n')
+    name, lock = f"{proxy.host}/team/bound:1", folder / "pylock.toml"
+    request = PlanRequest(folder=folder)
+    machines[0].session.lock(request)
+    assert "tool.shipml.layers" not in lock.read_text(), "nothing was made yet"
+    assert any("--no-cache-from" in text for text in machines[0].notices)
+    made = machines[0].build(folder, name, check=False)
+    machines[0].session.push(name, smoke=False)
+    unbound = lock.read_text()
+    machines[0].session.lock(request)
+    packages = next(layer for layer in made.layers if layer.kind == "packages")
+    assert f'digest = "{packages.digest}"' in lock.read_text()
+    taken = machines[1].build(folder, name, check=False)
+    assert (taken.digest, [layer.reused for layer in taken.layers]) == (made.digest, [True, True, True, True])
+    bound = lock.read_text()
+    machines[1].session.lock(request)
+    assert lock.read_text() == bound, "what another machine made stays in the lock"
+    _poisoned(machines[0], name)
+    safe = machines[2].build(folder, name, check=False)
+    assert safe.digest == made.digest
+    assert any("pylock.toml names" in text for text in machines[2].notices)
+    lock.write_text(unbound)
+    fooled = Machine(folder.parent / "home four")
+    assert fooled.build(folder, name, check=False).digest != made.digest, "without the lock's word it would be taken"
+    fooled.session.store.close()
 
 
 def test_without_a_lock_no_wheel_is_downloaded_either(

@@ -6,7 +6,6 @@ import json
 import os
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,18 +16,14 @@ import pytest
 from shipml.errors import ConfigurationError, StoreError, UntrustedInputError
 from shipml.oci.image import ImageValue
 from shipml.store import Store, tree_files, tree_manifest
+from tests.peers.forked import SHIPML, run_forked
 
 MakeImage = Callable[..., ImageValue]
 
 
 def _cli(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "shipml", *words, "--json"],
-        env={**os.environ, "SHIPML_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {**os.environ, "SHIPML_HOME": str(home)}
+    return run_forked([SHIPML, *words, "--json"], environment=environment, folder=Path.cwd())
 
 
 def _fill(folder: Path) -> None:

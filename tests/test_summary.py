@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from shipml.outcome import Outcome, output_file_text
 from shipml.publish.pushed import Pushed
 from shipml.report import BuildReport, LayerReport
 from tests.peers.engine import run
+from tests.peers.forked import SHIPML, run_forked
 from tests.peers.registry import Registry
 
 DIGEST = Digest.of(b"image")
@@ -178,10 +178,7 @@ def shipml(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         "GITHUB_OUTPUT": str(home / "output"),
         "GITHUB_STEP_SUMMARY": str(home / "page"),
     }
-    program = Path(sys.executable).with_name("shipml")
-    return subprocess.run(
-        [program, *words], capture_output=True, text=True, check=False, cwd=folder, env={**os.environ, **own}
-    )
+    return run_forked([SHIPML, *words], environment={**os.environ, **own}, folder=folder)
 
 
 @pytest.mark.engine

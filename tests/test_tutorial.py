@@ -29,6 +29,7 @@ ENGINES = ["docker_20", "docker_28_containerd", "podman_service"]
 ACCURACY = re.compile(r"^accuracy: (0\.9\d*|1\.0*)(?: 3\.7)?$", re.MULTILINE)
 DOCKERFILE = f"""\
 FROM {PYTHON_BASE}
+ENV PIP_NO_COMPILE=1
 WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt

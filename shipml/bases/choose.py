@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from shipml.bases.allowed import require_allowed
 from shipml.bases.image_pin import pin_image
@@ -17,7 +19,33 @@ from shipml.plan import Project, PythonCandidate
 from shipml.plan.python_version import base_image
 from shipml.session import Session
 
-__all__ = ["hub_python", "named_image", "obstacles", "pin"]
+__all__ = ["hub_python", "named_image", "obstacles", "pin", "with_available_base"]
+
+_PYTHON = re.compile(r"python:")
+"""The official images: of them the Python counts most."""
+
+
+def with_available_base(session: Session, request: PlanRequest, project: Project, platform: Platform) -> Project:
+    """The project; on any Debian with the same Python where the registry does not have the one that FROM means.
+
+    Raises:
+        ShipmlError: it is not available, and it is more than a Python, or `strict` is asked for.
+    """
+    followed = project.followed
+    wanted = followed.image if followed is not None else ""
+    is_meant = followed is not None and wanted == project.settings.base and request.base is None
+    if not is_meant or followed is None or not _PYTHON.match(wanted):
+        return project
+    try:
+        require_allowed(wanted, project.settings)
+        pin_image(wanted, platform, session=session)
+    except ShipmlError as error:
+        if request.strict or "@" in wanted:
+            raise
+        because = f"{followed.file} starts from {followed.base}, and {wanted} is not available ({error.message})"
+        session.emit(Notice(f"{because}: another base with Python {followed.python} takes its place", "warning"))
+        return replace(project, settings=replace(project.settings, base=None))
+    return project
 
 
 def named_image(session: Session, request: PlanRequest, project: Project, platform: Platform) -> ImageBasePin | None:

@@ -21,11 +21,10 @@ from shipml.facts.pythons import Suite, suite_named
 from shipml.oci.image import LayerValue
 from shipml.oci.layer_writer import LayerWriter
 from shipml.session import Session
-from shipml.store import Store
-from shipml.store.layers import LAYERS, cached_layer, layer_key
+from shipml.store.layers import cached_layer, layer_key
 from shipml.text import counted, listed
 
-__all__ = ["is_layer_known", "packages_layer", "suite_of", "with_packages"]
+__all__ = ["layer_key_of", "packages_layer", "suite_of", "with_packages"]
 
 _PIN_FACT = "image-packages-1"
 
@@ -80,15 +79,11 @@ def packages_layer(pin: ImageBasePin, *, session: Session) -> LayerValue:
             write_over(writer, pin, debs, below)
 
     names = [package.name for package in pin.extra_packages]
-    return cached_layer(session.store, write, key=_key(pin), kind="system", source=listed(names, most=4))
-
-
-def is_layer_known(pin: ImageBasePin, store: Store) -> bool:
-    """Whether `packages_layer` would neither fetch nor make anything."""
-    return not pin.extra_packages or LAYERS.last(store, _key(pin)) is not None
+    return cached_layer(session.store, write, key=layer_key_of(pin), kind="system", source=listed(names, most=4))
 
 
 @functools.lru_cache(maxsize=8)
-def _key(pin: ImageBasePin) -> str:
+def layer_key_of(pin: ImageBasePin) -> str:
+    """The key of what `packages_layer` makes."""
     packages = [f"{package.name} {package.digest}" for package in pin.extra_packages]
     return layer_key("debian-on-image", RECIPE, str(pin.digest), packages)

@@ -10,12 +10,11 @@ from shipml.facts.plan import Base, ImageBasePin
 from shipml.facts.pythons import suite_named
 from shipml.oci.image import LayerValue
 from shipml.session import Session
-from shipml.store import Store
 
 if TYPE_CHECKING:
     from shipml.wheels.interpreter import Interpreter  # it brings compressors along
 
-__all__ = ["are_layers_known", "base_layers"]
+__all__ = ["base_layers", "layer_keys"]
 
 
 def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
@@ -49,12 +48,12 @@ def base_layers(pin: Base, *, session: Session) -> list[LayerValue]:
     return assemble.base_layers(pin, interpreter=interpreter, session=session)
 
 
-def are_layers_known(pin: Base, *, store: Store) -> bool:
-    """Whether `base_layers` would neither fetch nor make anything."""
+def layer_keys(pin: Base) -> list[tuple[str, str]]:
+    """Kind and key of each layer that `base_layers` makes; those of an image have no key, but a digest in the pin."""
     if isinstance(pin, ImageBasePin):
         from shipml.bases import image_packages
 
-        return not pin.extra_packages or image_packages.is_layer_known(pin, store)
+        return [("system", image_packages.layer_key_of(pin))] if pin.extra_packages else []
     from shipml.debian import assemble
 
-    return assemble.are_known(pin, store)
+    return assemble.layer_keys(pin)

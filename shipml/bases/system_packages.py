@@ -15,8 +15,9 @@ from shipml.facts.plan import ImageBasePin, LockedWheel
 from shipml.facts.pythons import Suite
 from shipml.oci.manifest import Platform
 from shipml.plan import Lock, Project
-from shipml.plan.called_programs import called_packages
+from shipml.plan.called_programs import called_packages, uncalled
 from shipml.plan.native import MissingLibrary, missing_libraries
+from shipml.project.data import module_names, normalised
 from shipml.session import Session
 from shipml.text import listed, size_text
 from shipml.wheels.facts import native_facts, readable_now
@@ -75,7 +76,7 @@ def find_system_packages(
     needs = _Needs(
         settings=dict.fromkeys(project.settings.system_packages, "named in system-packages"),
         named=_named(project, session),
-        called=_called(project, lock, base),
+        called=_called(project, lock, base, session),
         missing=missing_libraries(found, on_image=isinstance(base, ImageBasePin)),
     )
     if isinstance(base, Suite):
@@ -95,14 +96,32 @@ def _named(project: Project, session: Session) -> Mapping[str, str]:
     return named
 
 
-def _called(project: Project, lock: Lock, base: Suite | ImageBasePin) -> Mapping[str, str]:
+def _called(project: Project, lock: Lock, base: Suite | ImageBasePin, session: Session) -> Mapping[str, str]:
+    """For what the program imports: what a package merely lists is loaded by nobody."""
     called: dict[str, str] = {}
+    names = {wheel.name for wheel in lock.wheels}
+    unused = uncalled(names, _imported(project))
+    left_out = sorted({package for package, _ in called_packages(unused)})
+    if left_out:
+        what = f"{listed(left_out)} {'is' if len(left_out) == 1 else 'are'} not installed: nothing that the program"
+        session.emit(
+            Notice(f"{what} imports calls {'it' if len(left_out) == 1 else 'them'} ({listed(sorted(unused))})")
+        )
     has_own_python = isinstance(base, ImageBasePin) and not base.interpreter.startswith("/usr/bin/")
-    for name, because in called_packages([wheel.name for wheel in lock.wheels], project.standard_modules):
+    for name, because in called_packages(names - unused, project.standard_modules):
         package = _OF_THE_INTERPRETER.get(name, name) if has_own_python else name
         if package:
             called.setdefault(package, because if package == name else "the module tkinter loads it")
     return called
+
+
+def _imported(project: Project) -> frozenset[str]:
+    """Normalised names of what the program imports; of what is asked for, where it has no code that could be read."""
+    names = {normalised(module.root) for module in project.imports}
+    for module in project.imports:
+        names.update(map(normalised, module_names().distributions(module.name, module.members) or ()))
+    asked = project.requirements.requirements if project.requirements is not None and not names else ()
+    return frozenset({*names, *(one.name for one in asked)})
 
 
 def _of_image(needs: _Needs, image: ImageBasePin, session: Session) -> SystemPackages:

@@ -57,7 +57,7 @@ def decide_builder(
     elif has_dockerfile(folder, options, no_dockerfile=no_dockerfile):
         decision = Decision("builder", DOCKER, "the project has a Dockerfile")
         if not options.given and is_understood(folder) and not engine_is_there():
-            because = "the project's Dockerfile is understood, and no Docker Engine runs here"
+            because = "the project's Dockerfile can be followed, and no Docker Engine runs here"
             decision = Decision("builder", EMBEDDED, because)
     else:
         decision = Decision("builder", EMBEDDED, "there is no Dockerfile, and wheels need no build step")

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Iterable
 
 from shipml.build.application import owner_of
+from shipml.facts.data import HUB_HOME, NLTK_HOME
 from shipml.facts.plan import (
     PREFIX,
     ImageBasePin,
@@ -40,6 +41,7 @@ def dockerfile(plan: Plan, *, ignored: Iterable[str] = ()) -> str:
         *_system_packages(plan),
         _user(plan),
         *_wheels(plan),
+        *_data(plan),
         *_environment(plan),
         *_labels(plan),
         f"WORKDIR {plan.working_dir}",
@@ -120,6 +122,21 @@ RUN {python} -m venv --without-pip /{PREFIX} \\
 def _pin(wheel: LockedWheel) -> str:
     what = f"{wheel.name} @ {wheel.url}" if wheel.direct else f"{wheel.name}=={wheel.version}"
     return f"{what} --hash={wheel.digest}"
+
+
+def _data(plan: Plan) -> list[str]:
+    """By the readers' own tools: NLTK's are not pinned, repositories are by their commit."""
+    blocks = []
+    python = f"/{PREFIX}/bin/python"
+    if names := sorted(pin.name for pin in plan.data if pin.kind == "nltk"):
+        blocks.append(f"RUN {python} -m nltk.downloader -d {NLTK_HOME} {' '.join(names)}")
+    for pin in plan.data:
+        if pin.kind == "huggingface":
+            paths = [file.path.partition(f"/snapshots/{pin.revision}/")[2] for file in pin.files if not file.text]
+            call = f"snapshot_download({pin.name!r}, revision={pin.revision!r}, allow_patterns={paths!r})"
+            code = f"from huggingface_hub import snapshot_download; {call}"
+            blocks.append(f"RUN HF_HOME={HUB_HOME} {python} -c {shlex.quote(code)} \\\n && chmod -R a+rwX {HUB_HOME}")
+    return blocks
 
 
 def _environment(plan: Plan) -> list[str]:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 from shipml import wheels
-from shipml.bases.layers import are_layers_known, base_layers
+from shipml.bases.layers import base_layers, layer_keys
 from shipml.build.application import application_layer
 from shipml.build.builder import BuildContext
 from shipml.build.compiling import Compiler, compiler_for
 from shipml.build.config import config_bytes
+from shipml.data_files.layer import data_layer
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, StepProgressed, ignore
 from shipml.facts.plan import (
     NONROOT_HOME,
     USER_ID,
     ImageBasePin,
+    LockedLayer,
     Plan,
 )
 from shipml.facts.pythons import suite_named
 from shipml.oci.image import Image, LayerValue, assemble_image
 from shipml.session import Session
+from shipml.store.borrowed import layer_made_here
 
 __all__ = ["EmbeddedBuilder"]
 
@@ -44,17 +48,35 @@ class EmbeddedBuilder:
 
     def knows(self, plan: Plan) -> bool:
         """Whether no layer would have to be downloaded or made for this plan, but for those of the application."""
-        if not are_layers_known(plan.base, store=self._session.store):
-            return False
+        return all(layer_made_here(self._session.store, key) is not None for _, key in self._keys(plan))
+
+    def locked_layers(self, plan: Plan, before: Sequence[LockedLayer]) -> tuple[tuple[LockedLayer, ...], int]:
+        """The layers that were made here, else those of the lock of `before`, and how many are neither.
+
+        Those of the application are not among them: they change with the code, and are made everywhere.
+        """
+        keys, layers = self._keys(plan), []
+        named = {one.key: one for one in before}
+        for kind, key in keys:
+            fact = layer_made_here(self._session.store, key)
+            if fact is not None:
+                layers.append(LockedLayer(key, kind, fact.digest, fact.diff_id, fact.size_bytes))
+            elif key in named:
+                layers.append(named[key])
+        return tuple(layers), len(keys) - len(layers)
+
+    def _keys(self, plan: Plan) -> list[tuple[str, str]]:
         compiler = self._compiler(plan, ignore)
-        return wheels.are_known(
-            _requests(plan),
-            python=plan.python,
-            compiled=compiler is not None,
-            python_version=compiler.version if compiler else plan.base.python,
-            store=self._session.store,
-            venv=_venv(plan),
-        )
+        return [
+            *layer_keys(plan.base),
+            *wheels.layer_keys(
+                _requests(plan),
+                python=plan.python,
+                compiled=compiler is not None,
+                python_version=compiler.version if compiler else plan.base.python,
+                venv=_venv(plan),
+            ),
+        ]
 
     def build(self, plan: Plan, context: BuildContext) -> Image:
         """The image, its layers in the store (or known by their facts, to be made again on demand)."""
@@ -63,6 +85,8 @@ class EmbeddedBuilder:
         with ThreadPoolExecutor(max_workers=2, thread_name_prefix="build") as pool:
             base = pool.submit(base_layers, plan.base, session=replace(self._session, emit=emit))
             packages = self._wheel_layers(plan, emit)
+            session = replace(self._session, emit=emit)
+            data = [data_layer(plan, layer, session=session) for layer in plan.layers if layer.kind == "data"]
             application = [
                 application_layer(plan, layer, context.folder, self._session.store)
                 for layer in plan.layers
@@ -70,7 +94,7 @@ class EmbeddedBuilder:
             ]
             if not base.done():
                 emit(StepProgressed("layers", 0, None, "items", "waiting for the base"))
-            layers = [*base.result(), *packages, *application]
+            layers = [*base.result(), *packages, *data, *application]
         return assemble_image(config_bytes(plan, layers), layers)
 
     def _wheel_layers(self, plan: Plan, emit: Emit) -> list[LayerValue]:

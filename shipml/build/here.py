@@ -26,8 +26,8 @@ from shipml.text import counted
 
 __all__ = ["Built", "build_here"]
 
-_ATTEMPTS = 3
-"""The first, and one for each lesson that there can be: another Python, another package."""
+_ATTEMPTS = 6
+"""The first, and one for each lesson that there can be: another Python, another package, three times other versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def _attempt(
     builder = EmbeddedBuilder(replace(session.asked(request), upgrade=session.upgrade), request.folder)
     builder.check(plan)
     known = session.store.blob_digests()
-    last = LastImage() if builder.knows(plan) else ask(plan.platform)
+    last = LastImage() if builder.knows(plan) else ask(plan.platform).bound_by(prepared.lock, session.emit)
     with session.store.borrowing(last.facts), step(session.emit, "layers") as running:
         image = builder.build(plan, BuildContext(request.folder, session.emit))
         running.detail = _counted_layers(image, known | last.digests)

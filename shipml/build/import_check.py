@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from typing import Any
 
 from shipml import runtimes
+from shipml.build.import_demands import demand_of
 from shipml.errors import ImportCheckError, UnavailableError
 from shipml.events import (
     Emit,
@@ -20,6 +22,7 @@ from shipml.events import (
 from shipml.facts.plan import SmokeCheck
 from shipml.facts.pythons import HUB_PYTHONS, SUITES
 from shipml.facts.requirements import ImportedModule
+from shipml.failed_imports import FailedImport, Trace
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import KIND, canonical_json
@@ -37,6 +40,7 @@ _STANDARD_FACT = "standard-import-1"
 _TIMEOUT_SECONDS = 600.0
 _APPLICATION_KINDS = ("weights", "application")
 _SHOWN = 6
+_SPACY_MODEL = re.compile(r"[a-z]{2,3}_(?:core|dep|ent|sent)_\w+_(?:sm|md|lg|trf)")
 _LIBRARY = re.compile(r"(?P<soname>[\w.+-]+\.so[\w.]*): cannot open shared object file")
 
 
@@ -52,6 +56,8 @@ class ImportFailure:
     """The module that was not found."""
     is_standard: bool = False
     """Whether it is the standard library's."""
+    traces: tuple[Trace, ...] = ()
+    """The exception, then those that led to it."""
 
     @property
     def sentence(self) -> str:
@@ -76,14 +82,19 @@ class ImportFailure:
             return f"add the Debian package that has {library['soname']} to the setting system-packages"
         if self.error == "time":
             return f"find out what {self.module.name} waits for when it is imported: there is no network"
-        root = self.missing.partition(".")[0]
-        if self.error == "ModuleNotFoundError" and root == self.module.root and root == self.missing:
-            return f"add the package that has {root} to the project's requirements"
         if self.error == "ModuleNotFoundError" and self.missing:
-            return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
+            return self._remedy_of_missing()
         if self.error in {"ImportError", "AttributeError", "ModuleNotFoundError"}:
             return f"pin a version of {self.module.root} that the code was written for"
         return f"pin versions of {self.module.root} and of what it needs that fit each other"
+
+    def _remedy_of_missing(self) -> str:
+        root = self.missing.partition(".")[0]
+        if _SPACY_MODEL.fullmatch(root):
+            return f"add spaCy's model to the requirements by the address of its wheel: {root.replace('_', '-')} @ URL"
+        if root == self.module.root and root == self.missing:
+            return f"add the package that has {root} to the project's requirements"
+        return f"add the package of {self.missing} to the requirements, or pin a {self.module.root} that has it"
 
     def _remedy_in_library(self) -> str:
         """Of what belongs to Python itself: another Python, or the package that Debian keeps it in."""
@@ -155,13 +166,26 @@ def check_imports(
                 hint="see what it prints: shipml run -- python -c 'import MODULE'; or build with --no-check",
             )
         running.detail = _summary(len(wanted), len(failures))
+    demands = [one for one in failures if demand_of(one.error, one.text, one.module.name) is not None]
+    _say_demands(demands, emit)
+    failures = [one for one in failures if one not in demands]
     if failures:
         raise _error([replace(one, is_standard=one.module in standard) for one in failures])
+    if demands:
+        return True
     if imports:
         store.keep_fact(_FACT, key, value=True)
     for tried in unknown:
         store.keep_fact(_STANDARD_FACT, tried, value=True)
     return True
+
+
+def _say_demands(failures: Sequence[ImportFailure], emit: Emit) -> None:
+    """Say what imports want that an image cannot bring by itself: no version of a package helps there."""
+    for one in failures:
+        if demand := demand_of(one.error, one.text, one.module.name):
+            what = f"{one.module.source} imports {one.module.name}, which wants {demand.wants}"
+            emit(Notice(f"{what} ({one.error}: {one.text}); {demand.remedy}", "warning"))
 
 
 def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:
@@ -172,16 +196,17 @@ def _key(below: Sequence[str], modules: Sequence[ImportedModule]) -> str:
 def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> Iterator[ImportFailure]:
     """The failures in what the probe printed; `ending` is what befell it where an answer is missing."""
     by_name = {module.name: module for module in imports}
-    answers = {}
+    answers: dict[str, dict[str, str]] = {}
+    traces: dict[str, tuple[Trace, ...]] = {}
     begun = ""
     for line in text.split("\n"):  # splitlines() would split at the mark
         mark, found, document = line.partition(MARK)
         if not found or mark:
             continue
-        answer = json.loads(document)
-        begun = answer.get("begin", begun)
-        if "end" in answer:
-            answers[answer["end"]] = answer
+        said, told = _answer(document)
+        begun = said.get("begin", begun)
+        if "end" in said:
+            answers[said["end"]], traces[said["end"]] = said, told
     for name, module in by_name.items():
         answer = answers.get(name)
         if answer is None:
@@ -189,7 +214,35 @@ def read_answers(text: str, imports: Sequence[ImportedModule], ending: str) -> I
                 error, _, why = ending.partition(" ")
                 yield ImportFailure(module, error, why)
         elif "error" in answer:
-            yield ImportFailure(module, answer["error"], answer["text"], answer["missing"])
+            yield ImportFailure(
+                module, answer["error"], answer.get("text", ""), answer.get("missing", ""), traces=traces.get(name, ())
+            )
+
+
+def _answer(document: str) -> tuple[dict[str, str], tuple[Trace, ...]]:
+    """One of the probe's answers; nothing for anything else: what is imported could print there, too."""
+    try:
+        answer = json.loads(document)
+    except (ValueError, RecursionError):
+        return {}, ()
+    if not isinstance(answer, dict):
+        return {}, ()
+    listed = answer.get("traces")
+    traces = [_trace(one) for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return _texts(answer), tuple(traces)
+
+
+def _trace(answer: Mapping[str, Any]) -> Trace:
+    said = _texts(answer)
+    packages, named = (
+        tuple(one for one in answer[key] if isinstance(one, str)) if isinstance(answer.get(key), list) else ()
+        for key in ("packages", "named")
+    )
+    return Trace(said.get("error", ""), said.get("text", ""), packages, named)
+
+
+def _texts(answer: Mapping[str, Any]) -> dict[str, str]:
+    return {name: said for name, said in answer.items() if isinstance(said, str)}
 
 
 def _below_application(image: Image) -> list[str]:
@@ -199,7 +252,9 @@ def _below_application(image: Image) -> list[str]:
 
 def _error(failures: Sequence[ImportFailure]) -> ImportCheckError:
     first, *others = failures
-    told = tuple((one.module.source, one.module.name, one.text, one.missing) for one in failures)
+    told = tuple(
+        FailedImport(one.module.source, one.module.name, one.text, one.missing, one.traces) for one in failures
+    )
     if not others:
         return ImportCheckError(first.sentence, hint=f"{first.remedy}; without this check: --no-check", failures=told)
     shown = [f"  {failure.sentence}" for failure in failures[:_SHOWN]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from shipml.azure.session import AzureSession
@@ -17,6 +17,7 @@ from shipml.errors import (
     TryAgainError,
 )
 from shipml.events import Emit, Notice
+from shipml.facts.project import Lock
 from shipml.oci.digest import Digest
 from shipml.oci.image import Image
 from shipml.oci.manifest import KEY, KIND, LAYER_GZIP_MEDIA_TYPE, NATIVE, Descriptor, Platform
@@ -50,6 +51,26 @@ class LastImage:
     """By kind of fact and key of the layer: digest, diff id and sizes."""
     digests: frozenset[Digest] = frozenset()
     """Of all its layers."""
+
+    def bound_by(self, lock: Lock, emit: Emit) -> LastImage:
+        """What `lock` lets it say: where the lock names layers, of these alone.
+
+        What it says of wheels stays, for the annotations that the image gets; such a lock's plan does not use it.
+        """
+        if not lock.layers:
+            return self
+        named = {one.key: one for one in lock.layers}
+        facts: dict[tuple[str, str], Mapping[str, Any]] = {}
+        for (kind, key), said in self.facts.items():
+            one = named.get(key)
+            if kind not in (LAYER_FACT, BASE_LAYER_FACT) or (
+                one is not None and said == _layer_fact(one.digest, one.diff_id, one.size_bytes)
+            ):
+                facts[kind, key] = said
+            elif one is not None:
+                text = f"{self.reference} has another {one.kind} layer than {lock.source} names, so it is made here"
+                emit(Notice(text, "warning"))
+        return replace(self, facts=facts)
 
     def is_here(self, image: Image, store: Store) -> bool:
         """Whether none of the layers that an image took from this one is in the registry alone."""
@@ -178,9 +199,11 @@ def _said_by(reference: Reference, image: Image, store: Store) -> LastImage:
         facts |= facts_of_text(layer.annotations.get(NATIVE, ""))
         key, kind = layer.annotations.get(KEY, ""), layer.annotations.get(KIND, "")
         if _HEX_64.fullmatch(key) and layer.media_type == LAYER_GZIP_MEDIA_TYPE:
-            facts[BASE_LAYER_FACT if kind in _DEBIAN_KINDS else LAYER_FACT, key] = {
-                "digest": str(layer.digest),
-                "diff_id": str(layer.diff_id),
-                "size_bytes": layer.size_bytes,
-            }
+            facts[BASE_LAYER_FACT if kind in _DEBIAN_KINDS else LAYER_FACT, key] = _layer_fact(
+                layer.digest, layer.diff_id, layer.size_bytes
+            )
     return LastImage(reference, facts, frozenset(layer.digest for layer in image.layers))
+
+
+def _layer_fact(digest: Digest, diff_id: Digest, size_bytes: int) -> Mapping[str, Any]:
+    return {"digest": str(digest), "diff_id": str(diff_id), "size_bytes": size_bytes}

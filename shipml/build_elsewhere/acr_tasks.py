@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from shipml.azure.runs import Run, RunLog, Runs
+from shipml.bases.allowed import require_allowed
 from shipml.build.builder import BuildContext
 from shipml.build.dockerfile import dockerfile
 from shipml.build_elsewhere.build_log import BuildLog
@@ -31,7 +32,8 @@ from shipml.build_elsewhere.context import (
     tell_secrets,
 )
 from shipml.build_elsewhere.failures import explain_failure
-from shipml.dockerfile.names import find_dockerfile
+from shipml.dockerfile.names import find_dockerfile, require_inside
+from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import (
     BuildError,
     ShipmlError,
@@ -51,6 +53,7 @@ from shipml.facts.request import DockerOptions
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
+from shipml.project import read_outline
 from shipml.store.logs import log_file
 
 __all__ = ["AcrTasksBuilder", "CloudBuild", "Patience", "cancel", "follow"]
@@ -160,10 +163,16 @@ class AcrTasksBuilder:
         """
         self.check()
         path = self._options.file or find_dockerfile(context.folder) or context.folder / "Dockerfile"
+        if not self._options.file:
+            require_inside(context.folder, path)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"cannot read {path}: {error}", hint="name the Dockerfile with --file") from error
+        settings = read_outline(context.folder).settings
+        arguments = dict(self._options.build_arguments)
+        for image in parse_dockerfile(text).images(arguments, self._options.target):
+            require_allowed(image.name, settings)
         rules = ignore_rules(context.folder, path)
         tell_secrets(secrets_in(folder_context(context.folder, rules)), context.emit, "are sent to Azure")
         source = _Source(

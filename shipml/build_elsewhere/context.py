@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.dockerfile.ignore import IgnorePatterns, parse_dockerignore
-from shipml.dockerfile.names import ignore_files
+from shipml.dockerfile.names import ignore_files, require_inside
 from shipml.errors import BuildError, ConfigurationError
 from shipml.events import Emit, Notice
 from shipml.facts.plan import Plan
@@ -67,6 +67,7 @@ def ignore_rules(folder: Path, dockerfile: Path) -> IgnorePatterns:
     """
     for path in ignore_files(folder, dockerfile):
         if path.is_file():
+            require_inside(folder, path)
             try:
                 text = path.read_text(encoding="utf-8", errors="surrogateescape")
             except OSError as error:

@@ -38,7 +38,7 @@ from shipml.build_elsewhere.failures import explain_failure
 from shipml.build_elsewhere.host_access import host_access, host_image, with_host_access
 from shipml.docker_engine import Engine
 from shipml.docker_engine.explain import EngineGoneError
-from shipml.dockerfile.names import find_dockerfile
+from shipml.dockerfile.names import find_dockerfile, require_inside
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import (
     BuildError,
@@ -122,6 +122,8 @@ class DockerBuilder:
             ShipmlError: as `build`.
         """
         path = self._options.file or find_dockerfile(context.folder) or context.folder / "Dockerfile"
+        if not self._options.file:
+            require_inside(context.folder, path)
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

@@ -23,7 +23,7 @@ from shipml.events import Event, OutputReceived
 from shipml.text import counted, listed, seconds_text, size_text
 
 if TYPE_CHECKING:
-    from shipml.build.choose import DockerOptions
+    from shipml.facts.request import DockerOptions
     from shipml.report import BuildReport
 
 __all__ = ["DockerBuild", "build"]
@@ -79,7 +79,7 @@ class DockerBuild:
 
     def options(self) -> DockerOptions:
         """As the library takes them."""
-        from shipml.build.choose import DockerOptions
+        from shipml.facts.request import DockerOptions
 
         return DockerOptions(
             file=self.file,
@@ -163,14 +163,32 @@ def build(
         raise UsageError("--cache-from and --no-cache-from exclude each other", hint="omit one of them")
 
     def make(outputs: Sequence[str]) -> BuildReport:
-        from shipml.api import Shipml
         from shipml.cli.command import keep_flat
+        from shipml.unchanged.answer import answer
+        from shipml.unchanged.known import Asked
 
         keep_flat()
-        request = planning.request(folder)
+        request, emit = planning.request(folder), partial(_emit, console)
+        asked = Asked(
+            request,
+            tuple(tag or ()),
+            builder,
+            load=load,
+            check=not no_check,
+            trust_last=not no_cache_from,
+            more=bool(outputs or cache_from or docker.options().given),
+        )
+        if (answered := answer(asked, emit)) is not None:
+            return answered
+        from shipml.api import Shipml
+        from shipml.unchanged.memory import remembering
+
         to_azure = open_azure(console, azure.options())
-        with Shipml(emit=partial(_emit, console), azure=to_azure) as session:
-            return session.build(
+        with (
+            remembering(asked, emit) as memory,
+            Shipml(emit=memory.emit, azure=to_azure, choose=memory.listening(console.chooser)) as session,
+        ):
+            report = session.build(
                 request,
                 references=tag or (),
                 builder=builder,
@@ -181,6 +199,8 @@ def build(
                 cache_from=cache_from or (),
                 trust_last=not no_cache_from,
             )
+            memory.keep(session.store, report)
+            return report
 
     to_stdout = [target for target in output or () if target in _TO_STDOUT]
     others = [target for target in output or () if target not in _TO_STDOUT]

@@ -14,7 +14,7 @@ import shutil
 import sys
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TextIO
 
@@ -135,6 +135,12 @@ class Console:
     def can_ask(self) -> bool:
         """Whether somebody sits there who can be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def chooser(self) -> Callable[[str, Sequence[str]], int] | None:
+        """Asks which of several is meant; None where a script reads the output, or nobody sits there."""
+        is_script = self.as_json or self.quiet or os.environ.get("CI", "").lower() in {"true", "1"}
+        return self.choose if self.can_ask and not is_script else None
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
         """Ask on the terminal which of several is meant, until one of them is; returns its index.

@@ -171,6 +171,14 @@ class Choices:
             help="CPU or GPU builds of packages such as torch", show_default="cpu, unless the project says GPU"
         ),
     ] = None
+    extra: Annotated[
+        list[str] | None,
+        typer.Option("--extra", metavar="NAME", help="Also install this extra of pyproject.toml (may be repeated)"),
+    ] = None
+    group: Annotated[
+        list[str] | None,
+        typer.Option("--group", metavar="NAME", help="Also install this dependency group (may be repeated)"),
+    ] = None
     locked: Annotated[
         bool, typer.Option("--locked", help="Fail unless the lock file is there and up to date", rich_help_panel="Lock")
     ] = False
@@ -198,7 +206,9 @@ class Choices:
         from shipml.facts.request import PlanRequest
 
         given = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
-        return PlanRequest(folder=folder, **given | {"platform": ",".join(self.platform or ()) or None})
+        given |= {"platform": ",".join(self.platform or ()) or None}
+        given |= {"extra": tuple(self.extra or ()), "group": tuple(self.group or ())}
+        return PlanRequest(folder=folder, **given)
 
 
 @dataclass(frozen=True, slots=True)

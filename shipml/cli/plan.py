@@ -31,13 +31,14 @@ def plan(
     Examples:
       shipml plan                     the current folder
       shipml plan ./churn --python 3.11
-      shipml plan --lock              write pylock.toml, so that every machine builds the same
+      shipml plan --lock              write pylock.toml, so that every machine builds the same; after a build,
+                                      with the digests of its layers
       shipml plan --json | jq .decisions
     """
     from shipml.api import Shipml
 
     request = planning.request(folder)
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit, choose=console.chooser) as session:
         written = session.lock(request) if lock else None
         planned = session.plans(request)
     if console.as_json:
@@ -65,7 +66,7 @@ def dockerfile(console: Console, *, planning: Planning, folder: Folder = Path())
     """
     from shipml.api import Shipml
 
-    with Shipml(emit=console.emit) as session:
+    with Shipml(emit=console.emit, choose=console.chooser) as session:
         text = session.dockerfile(planning.request(folder))
     if console.as_json:
         console.document({"dockerfile": text})

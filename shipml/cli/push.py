@@ -78,7 +78,7 @@ def push(
         reference or "", registry, repository, tuple(tag or ()), account.given(console), no_overwrite
     )
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
-    with Shipml(emit=console.emit_aside, azure=to_azure) as session:
+    with Shipml(emit=console.emit_aside, azure=to_azure, choose=console.chooser) as session:
         pushed = session.push(image, destination, smoke=not no_smoke, via=via, environment=variables.environment())
         smoke = session.last_run(pushed.digest)
         tell_github(Outcome(smoke=smoke.to_json() if smoke else None, pushed=pushed), console)

@@ -63,7 +63,7 @@ def serve(
         console.say("serving; Ctrl-C ends it")
 
     options = ServeOptions(port, runtime, variables.environment(), network)
-    with Shipml(emit=console.emit_aside) as session:
+    with Shipml(emit=console.emit_aside, choose=console.chooser) as session:
         try:
             if watch:
                 serve_and_watch(session, _folder(image), options, ready)

@@ -73,7 +73,7 @@ def ship(
     request = choices.request(folder)
     destination = Destination("", registry, repository, tuple(tag or ()), account.given(console), no_overwrite)
     to_azure = open_azure(console, azure_to_push(azure, new, registry))
-    with Shipml(emit=console.emit_aside, azure=to_azure) as session:
+    with Shipml(emit=console.emit_aside, azure=to_azure, choose=console.chooser) as session:
         outcome = session.ship(
             request,
             destination,

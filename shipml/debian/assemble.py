@@ -51,7 +51,7 @@ from shipml.store.layers import BASE_LAYERS, LayerFact, fetched
 from shipml.text import counted, size_text
 from shipml.wheels.interpreter import Interpreter
 
-__all__ = ["are_known", "base_layers", "fetch_packages", "write_base"]
+__all__ = ["base_layers", "fetch_packages", "layer_keys", "write_base"]
 
 _CONTENT_FACT = "debian-content-1"
 
@@ -93,11 +93,10 @@ def base_layers(pin: BasePin, *, session: Session, interpreter: Callable[[], Int
     return layers
 
 
-def are_known(pin: BasePin, store: Store) -> bool:
-    """Whether `base_layers` would neither fetch nor make anything."""
+def layer_keys(pin: BasePin) -> list[tuple[str, str]]:
+    """Kind and key of each layer that `base_layers` would give."""
     base_key = _key(pin.packages, pin.python)
-    keys = [base_key, *([_key(pin.extra_packages, base_key)] if pin.extra_packages else [])]
-    return all(BASE_LAYERS.last(store, key) is not None for key in keys)
+    return [("base", base_key), *([("system", _key(pin.extra_packages, base_key))] if pin.extra_packages else [])]
 
 
 def _key(packages: Sequence[DebianPackagePin], below: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -50,18 +50,32 @@ def close(
     package before one that provides the name. Names in `excluded` (to the reason why) are left out, with all that only
     they need; roots are never left out. What is `given` is there already and is not part of the result, unless it
     `may_upgrade` and something needs a newer version of it; then what was given and needs the old one is newer, too.
+    Where two that were chosen conflict (Policy 7.4), another alternative is taken for one of them if there is any.
 
     Raises:
         PlanError: a root is unknown, or a dependency cannot be met; the message shows the chain to it.
     """
-    closure = _Closure(packages, given or {}, excluded or {}, may_upgrade=may_upgrade)
+    records, avoided, needed = _roots(packages, roots), set[str](), set[str]()
+    while True:
+        closure = _Closure(packages, given or {}, excluded or {}, avoided, may_upgrade=may_upgrade)
+        for record in records:
+            closure.take(record, ())
+        closure.follow()
+        needed |= avoided & closure.chosen.keys()  # nothing else has their names
+        rival = closure.rival(tried=avoided | needed)
+        if not rival:
+            return closure.chosen
+        avoided = (avoided - needed) | {rival}
+
+
+def _roots(packages: Packages, roots: Iterable[str]) -> list[PackageRecord]:
+    records = []
     for root in roots:
         found = packages.find(root)
         if not found:
             raise PlanError(f"Debian has no package {root}", hint=_suggestion(root, packages))
-        closure.take(found[0], ())
-    closure.follow()
-    return closure.chosen
+        records.append(found[0])
+    return records
 
 
 class _Closure:
@@ -72,6 +86,7 @@ class _Closure:
         packages: Packages,
         given: Mapping[str, PackageRecord],
         excluded: Mapping[str, str],
+        avoided: Collection[str],
         *,
         may_upgrade: bool,
     ) -> None:
@@ -79,6 +94,7 @@ class _Closure:
         self._packages = packages
         self._given = given
         self._excluded = excluded
+        self._avoided = avoided
         self._may_upgrade = may_upgrade
         self._provided: dict[str, list[PackageRecord]] = {}
         self._todo: deque[Chosen] = deque()
@@ -103,6 +119,18 @@ class _Closure:
                 if not _met(group, self._provided):
                     self._add_one_of(group, current)
 
+    def rival(self, tried: Collection[str]) -> str:
+        """A package that conflicts with another and that it was not tried to avoid; "" where there is none."""
+        for chosen in self.chosen.values():
+            for unwanted in chosen.record.conflicts:
+                for other in self._provided.get(unwanted.name, ()):
+                    if other.name != chosen.record.name and _answers(other, unwanted):
+                        pair = (other.name, chosen.record.name)
+                        free = [name for name in pair if name in self.chosen and name not in tried]
+                        if free:
+                            return free[0]
+        return ""
+
     def _replace(self, old: PackageRecord) -> None:
         """Forget what is given for a newer version of it, and take newer ones of what needs this very version."""
         for name in {old.name, *(item.name for item in old.provides)}:
@@ -116,7 +144,7 @@ class _Closure:
                 self.take(found[0], (user.name,))
 
     def _add_one_of(self, group: tuple[Alternative, ...], current: Chosen) -> None:
-        match = _first_possible(group, self._packages, self._excluded)
+        match = _first_possible(group, self._packages, self._excluded, self._avoided)
         if match is None:
             raise PlanError(
                 f"{' → '.join(current.chain)} needs {' | '.join(map(str, group))}, which the suite does not have",
@@ -147,16 +175,22 @@ def _answers(record: PackageRecord, wanted: Alternative) -> bool:
 
 
 def _first_possible(
-    group: tuple[Alternative, ...], packages: Packages, excluded: Mapping[str, str]
+    group: tuple[Alternative, ...], packages: Packages, excluded: Mapping[str, str], avoided: Collection[str]
 ) -> PackageRecord | str | None:
-    """The package to take; the reason, where the first that is available is excluded; None where there is none."""
+    """The package to take; the reason, where the first that is available is excluded; None where there is none.
+
+    One that is to be avoided is taken where there is no other.
+    """
+    last_resort = None
     for wanted in group:
         if wanted.name in excluded:
-            return excluded[wanted.name]
+            return last_resort or excluded[wanted.name]
         for record in packages.find(wanted.name):
             if _answers(record, wanted):
-                return excluded.get(record.name, record)
-    return None
+                if record.name not in avoided:
+                    return excluded.get(record.name, record)
+                last_resort = last_resort or record
+    return last_resort
 
 
 def _suggestion(name: str, packages: Packages) -> str:

@@ -30,6 +30,11 @@ __all__ = ["packages_with", "packages_with_paths"]
 _FACT = "debian-libraries-1"
 _CURRENT_FACT = "debian-contents-1"
 _PATHS_FACT = "debian-paths-1"
+_DESCRIPTIONS = {
+    "pkgconfig": rb"^(usr/(?:lib/(?:[^/\s]+/)?|share/)pkgconfig/%s)\s+(\S+)$",
+    "cmake": rb"^(usr/(?:lib|share)/(?:\S+/)?%s)\s+(\S+)$",
+}
+"""Where pkg-config and CMake look for what describes a library."""
 _LINE = re.compile(rb"^(?:usr/)?lib/(?:%s/)?(lib[^/\s]+\.so(?:\.[^/\s]*)?)\s+(\S+)$", re.MULTILINE)
 
 
@@ -102,16 +107,26 @@ def _paths(pieces: Iterator[bytes], endings: Collection[str]) -> dict[str, list[
         rest = text[end:]
         for ending, line in lines.items():
             for match in line.finditer(text, 0, end):
-                owners = match[2].decode().split(",")
-                found[ending] += [[match[1].decode(), owner.rpartition("/")[2]] for owner in owners]
+                path, owners = (part.decode(errors="replace") for part in match.groups())
+                found[ending] += [[path, owner.rpartition("/")[2]] for owner in owners.split(",")]
     return found
 
 
 def _line_of(ending: str) -> re.Pattern[bytes]:
     folder, _, name = ending.removeprefix("/").partition("/")
+    if folder in _DESCRIPTIONS:
+        return re.compile(_DESCRIPTIONS[folder] % _names_of(name), re.MULTILINE)
     below = rb"(?:\S+/)?" if folder == "include" else rb""
     path = rb"usr/%s/%s%s" % (re.escape(folder.encode()), below, re.escape(name.encode()))
     return re.compile(rb"^(%s)\s+(\S+)$" % path, re.MULTILINE)
+
+
+def _names_of(name: str) -> bytes:
+    """The names that a file has: CMake takes `FooConfig.cmake` and `foo-config.cmake`, whatever the case of Foo."""
+    stem = name.removesuffix("Config.cmake")
+    if stem == name:
+        return re.escape(name.encode())
+    return rb"(?i:%s(?:Config|-config))\.cmake" % re.escape(stem.encode())
 
 
 def _nearest_first(ending: str, rows: list[list[str]]) -> tuple[str, ...]:
@@ -177,7 +192,7 @@ def _read(pieces: Iterator[bytes], multiarch: str) -> dict[str, list[str]]:
         end = text.rfind(b"\n") + 1
         rest = text[end:]
         for match in line.finditer(text, 0, end):
-            table[match[1].decode()] = match[2].decode().split(",")
+            table[match[1].decode(errors="replace")] = match[2].decode(errors="replace").split(",")
     return table
 
 

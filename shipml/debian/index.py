@@ -10,7 +10,7 @@ import hashlib
 import io
 import mmap
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,8 @@ class PackageRecord:
     depends: tuple[tuple[Alternative, ...], ...] = field(default=(), repr=False)
     """Pre-Depends and Depends: each group needs one of its alternatives."""
     provides: tuple[Alternative, ...] = field(default=(), repr=False)
+    conflicts: tuple[Alternative, ...] = field(default=(), repr=False)
+    """What may not be installed beside it; a name that it provides itself means the others that provide it."""
 
 
 class Index:
@@ -266,7 +268,8 @@ def parse_stanza(text: str, *, archive: Archive) -> PackageRecord:
             size_bytes=int(fields["Size"]),
             digest=Digest(fields["SHA256"]),
             depends=parse_relations(fields.get("Pre-Depends", "")) + parse_relations(fields.get("Depends", "")),
-            provides=tuple(group[0] for group in parse_relations(fields.get("Provides", ""))),
+            provides=_singles(fields, "Provides"),
+            conflicts=_singles(fields, "Conflicts"),
         )
     except (KeyError, ValueError) as error:
         raise UntrustedInputError(f"the package index has a broken entry ({error}): {text[:60]!r}") from error
@@ -282,14 +285,28 @@ def parse_installed(text: str) -> PackageRecord | None:
         return None
     try:
         depends = parse_relations(fields.get("Pre-Depends", "")) + parse_relations(fields.get("Depends", ""))
-        provides = tuple(group[0] for group in parse_relations(fields.get("Provides", "")))
+        provides, conflicts = _singles(fields, "Provides"), _singles(fields, "Conflicts")
     except UntrustedInputError:
         return None
     architecture = fields.get("Architecture", "all")
     nothing = Digest.of(b"")
     return PackageRecord(
-        fields["Package"], fields["Version"], architecture, "", "debian", 0, nothing, depends=depends, provides=provides
+        fields["Package"],
+        fields["Version"],
+        architecture,
+        "",
+        "debian",
+        0,
+        nothing,
+        depends=depends,
+        provides=provides,
+        conflicts=conflicts,
     )
+
+
+def _singles(fields: Mapping[str, str], name: str) -> tuple[Alternative, ...]:
+    """A field whose groups have one alternative each."""
+    return tuple(group[0] for group in parse_relations(fields.get(name, "")))
 
 
 def parse_relations(text: str) -> tuple[tuple[Alternative, ...], ...]:

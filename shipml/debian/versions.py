@@ -9,11 +9,12 @@ from functools import total_ordering
 
 __all__ = ["DebianVersion", "satisfies"]
 
-_Part = tuple[tuple[int, ...], int]
+_Number = tuple[int, str]
+_Part = tuple[tuple[int, ...], _Number]
 _Key = tuple[_Part, ...]
 
 _PARTS = re.compile(r"([^0-9]*)([0-9]*)")
-_END: _Part = ((0,), 0)
+_END: _Part = ((0,), (0, ""))
 _RELATIONS: dict[str, Callable[[DebianVersion, DebianVersion], bool]] = {
     "<<": operator.lt,
     "<=": operator.le,
@@ -40,7 +41,7 @@ class DebianVersion:
         upstream, dash, revision = rest.rpartition("-")
         if not dash:
             upstream, revision = rest, ""
-        self._key = (int(epoch) if epoch.isdigit() else 0, _key(upstream), _key(revision))
+        self._key = (_number(epoch if epoch.isdecimal() else ""), _key(upstream), _key(revision))
 
     @property
     def upstream(self) -> str:
@@ -72,9 +73,15 @@ def _key(text: str) -> _Key:
     The end of a text part is a weight of its own (0), so that tuples compare as dpkg compares strings; parts that are
     missing at the end count as empty text and 0.
     """
-    parts = [((*map(_weight, match[1]), 0), int(match[2] or 0)) for match in _PARTS.finditer(text) if match[0]]
+    parts = [((*map(_weight, match[1]), 0), _number(match[2] or "")) for match in _PARTS.finditer(text) if match[0]]
     # Only the first part can equal _END (a bare 0). Two of them, so that "" and "0" still sort after "0~".
     return (*(parts if parts != [_END] else ()), _END, _END)
+
+
+def _number(digits: str) -> _Number:
+    """Sorts as the number does; Python refuses to read numbers of thousands of digits."""
+    stripped = digits.lstrip("0")
+    return len(stripped), stripped
 
 
 def _weight(character: str) -> int:

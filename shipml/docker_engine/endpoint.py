@@ -81,8 +81,10 @@ def _from_environment(host: str, environment: Mapping[str, str], home: Path) -> 
 def _from_context(name: str, config_folder: Path) -> Endpoint:
     identifier = hashlib.sha256(name.encode()).hexdigest()
     meta = config_folder / "contexts" / "meta" / identifier / "meta.json"
-    described = (_json(meta).get("Endpoints") or {}).get("docker") or {}
-    if not described.get("Host"):
+    described: object = _json(meta)
+    for key in ("Endpoints", "docker"):
+        described = described.get(key) if isinstance(described, dict) else None
+    if not isinstance(described, dict) or not described.get("Host"):
         raise ConfigurationError(
             f"the docker context {name!r} does not exist",
             hint="list the contexts with `docker context ls`, or go back: docker context use default",

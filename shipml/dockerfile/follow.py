@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from shipml.dockerfile.tools import without_runner
 from shipml.errors import PlanError
 from shipml.facts.dockerfile import Copied, FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import ApplicationFile
@@ -18,7 +19,7 @@ from shipml.facts.project import (
     SystemPackage,
 )
 
-__all__ = ["Placed", "follow_dockerfile", "place_files"]
+__all__ = ["Placed", "follow_dockerfile", "place_files", "process_of"]
 
 
 _ROOT = "0"
@@ -48,17 +49,18 @@ def follow_dockerfile(project: Project) -> Project:
         project,
         followed=dockerfile,
         places=placed.places,
-        files=placed.files,
+        files=_executable(placed, dockerfile),
         python_evidence=evidence,
         settings=replace(
             settings,
+            base=settings.base or dockerfile.image or None,
             environment=tuple(
                 sorted((_variables(dockerfile, with_home=not settings.user) | dict(settings.environment)).items())
             ),
             user=settings.user or dockerfile.user or _ROOT,
         ),
         user_reason="" if settings.user else _user_reason(dockerfile),
-        processes=_process(dockerfile) or project.processes,
+        processes=process_of(dockerfile) or project.processes,
         system_packages=(
             *(SystemPackage(name, f"{dockerfile.file}:{line}") for name, line in dockerfile.system_packages),
             *project.system_packages,
@@ -76,17 +78,60 @@ def _user_reason(dockerfile: FollowedDockerfile) -> str:
     return f"{dockerfile.file} says so" if dockerfile.user else f"{dockerfile.file} does not switch to another user"
 
 
-def _process(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
-    """The command as a line; what follows an ENTRYPOINT is one line with it."""
+def process_of(dockerfile: FollowedDockerfile) -> tuple[ProcessLine, ...]:
+    """The command as a line; what follows an ENTRYPOINT is one line with it.
+
+    The environments that a Dockerfile makes are the image's only one here: what runs a program in one is left out.
+    """
     command = dockerfile.command
     if command is None:
         return ()
-    text = command.text or shlex.join((*command.entrypoint, *command.arguments))
+    entrypoint = _here(command.entrypoint, dockerfile)
+    arguments = _here(command.arguments, dockerfile) if not command.entrypoint else list(command.arguments)
+    text = _text_here(command.text, dockerfile) or shlex.join((*entrypoint, *arguments))
     if not text:
         return ()
-    words = len(shlex.split(text)) if command.is_entrypoint else len(command.entrypoint)
+    words = len(shlex.split(text)) if command.is_entrypoint else len(entrypoint)
     is_exact = not command.text
     return (ProcessLine("web", text, command.line, dockerfile.file, is_exact=is_exact, entrypoint_words=words),)
+
+
+def _text_here(text: str, dockerfile: FollowedDockerfile) -> str:
+    """A command for a shell, changed only where its program is one of an environment."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return text
+    found = _here(words, dockerfile)
+    return text if found == words else shlex.join(found)
+
+
+def _here(words: Sequence[str], dockerfile: FollowedDockerfile) -> list[str]:
+    """`poetry run gunicorn …`, `/opt/venv/bin/gunicorn …` → `gunicorn …`."""
+    found = without_runner(words)
+    if found and "/bin/" in found[0]:
+        home, _, name = found[0].rpartition("/bin/")
+        environments = {*dockerfile.environments, f"{dockerfile.working_dir.rstrip('/')}/.venv"}
+        if home in environments or home.endswith("/.venv") or home.startswith("/opt/conda"):
+            found[0] = name
+    return found
+
+
+def _executable(placed: Placed, dockerfile: FollowedDockerfile) -> tuple[ApplicationFile, ...]:
+    """The files, executable where `chmod` makes them so."""
+    if not dockerfile.executables:
+        return placed.files
+    elsewhere: dict[str, list[str]] = {}
+    for path, place in placed.places:
+        elsewhere.setdefault(path, []).append(place)
+    root = dockerfile.working_dir.rstrip("/")
+    patterns = [pattern.rstrip("/") for pattern in dockerfile.executables]
+    found = []
+    for file in placed.files:
+        places = elsewhere.get(file.path, [f"{root}/{file.path}"])
+        is_meant = any(fnmatch.fnmatchcase(at, one) or at.startswith(f"{one}/") for at in places for one in patterns)
+        found.append(replace(file, executable=True) if is_meant and file.kind == "file" else file)
+    return tuple(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from shipml.errors import ConfigurationError
 
 __all__ = ["IgnorePatterns", "numbered_patterns", "parse_dockerignore"]
 
+_LONGEST = 16 << 10
+"""Characters of a pattern."""
 _BLANKS = " \t\n\v\f\r\x85\xa0"
 
 
@@ -128,6 +130,8 @@ def _compile(pattern: str, source: str) -> _Pattern:
         raise ConfigurationError(
             f'{source}: "!" alone is not a pattern', hint="write what is to be taken in again after it"
         )
+    if len(body) > _LONGEST:
+        raise ConfigurationError(f"{source}: a pattern has {len(body)} characters", hint="no path is as long")
     try:
         return _Pattern(body, pattern.startswith("!"), compile_glob(body))
     except (re.error, IndexError) as error:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-__all__ = ["find_dockerfile", "ignore_files"]
+from shipml.errors import ConfigurationError
+
+__all__ = ["find_dockerfile", "ignore_files", "require_inside"]
 
 _NAMES = ("Dockerfile", "dockerfile", "Containerfile")
 """In the order in which docker looks; podman alone knows the last one."""
@@ -28,3 +31,17 @@ def ignore_files(folder: Path, dockerfile: Path | None) -> tuple[Path, ...]:
     if dockerfile.name == "Containerfile":
         general.insert(0, folder / ".containerignore")
     return dockerfile.with_name(f"{dockerfile.name}.dockerignore"), *general
+
+
+def require_inside(folder: Path, path: Path) -> None:
+    """Raise ConfigurationError where a file of the project is a link out of it: messages quote what is read of it.
+
+    Args:
+        folder: the project.
+        path: of a file below it; one that lies elsewhere is the user's own choice.
+    """
+    top = os.path.realpath(folder)
+    if path.absolute().is_relative_to(folder.absolute()) and not Path(os.path.realpath(path)).is_relative_to(top):
+        raise ConfigurationError(
+            f"{path.name} is a link that leads out of the project", hint="put the file itself in its place"
+        )

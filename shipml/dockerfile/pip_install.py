@@ -5,6 +5,7 @@ Also `uv pip install`, `uv add`, `conda install` and `mamba install`. Nothing is
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Sequence
@@ -107,7 +108,7 @@ def without_redirections(text: str) -> str:
 def read_pip_install(words: Sequence[str], *, text: str = "") -> PipInstall:
     """What the words after `pip install` say."""
     parts: dict[str, list[str]] = {}
-    queue = [word for word in words if word != "\\"]
+    queue = [word for word in _without_repetition(words) if word != "\\"]
     lacking = ""
     while queue:
         word = queue.pop(0)
@@ -181,3 +182,14 @@ def _installed_words(words: Sequence[str]) -> list[str] | None:
     if not action or rest[action].lower() not in {"install", "add"}:
         return None
     return [*rest[1:action], *rest[action + 1 :]]
+
+
+def _without_repetition(words: Sequence[str]) -> list[str]:
+    """The words without a second `pip install` among them, which pip would take for two packages."""
+    repeated = {
+        at + offset
+        for at, (word, following) in enumerate(itertools.pairwise(words))
+        if _PIP.fullmatch(word) and following == "install"
+        for offset in (0, 1)
+    }
+    return [word for at, word in enumerate(words) if at not in repeated]

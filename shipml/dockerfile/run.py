@@ -1,135 +1,178 @@
-"""Understands the commands of RUN that ML Dockerfiles are made of: pip, uv and apt-get install, mkdir, useradd."""
+"""Understands the commands of RUN that ML Dockerfiles are made of: pip, uv, poetry, conda, apt-get, mkdir, useradd."""
 
 from __future__ import annotations
 
 import functools
+import posixpath
 import re
-import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 
-from shipml.dockerfile.pip_install import read_pip_install, without_redirections
+from shipml.dockerfile import tools
+from shipml.dockerfile.accounts import add_group, add_user
+from shipml.dockerfile.pip_install import read_pip_install
+from shipml.dockerfile.ran import GROUPS, Ran, RunError
+from shipml.dockerfile.shell_words import ShellCommand, split_commands
 from shipml.facts.dockerfile import DockerfileUser
 
 __all__ = ["Ran", "RunError", "understand_run"]
 
-_FIRST_USER_ID = 1000
-_NOGROUP = 65534
-_GROUPS = {"root": 0, "www-data": 33, "staff": 50, "users": 100, "nogroup": _NOGROUP}
-"""Those of Debian's images that Dockerfiles name."""
-_USER_VALUES = frozenset(
-    {"--uid", "--gid", "--groups", "--shell", "--home", "--home-dir", "--comment", "--gecos", "--ingroup"}
-    | {"--base-dir", "--expiredate", "--inactive", "--skel", "--key", "--password", "--firstuid", "--lastuid"}
-)
 _INSTALLERS = frozenset({"pip", "wheel"})
 """What a program does not need: it was there to install others."""
-_HARMLESS = frozenset({"true", ":", "echo", "set", "ldconfig"})
+_TOOLS = frozenset({"poetry", "pipenv", "pdm", "virtualenv", "pipx", "poetry-plugin-export"})
+"""The same, where they install the project."""
+_HARMLESS = frozenset(
+    {"true", ":", "echo", "set", "ldconfig", "ls", "cat", "env", "printenv", "which", "id", "whoami", "pwd", "date"}
+    | {"sleep", "sync", "source", ".", "shopt", "hash", "type", "command", "virtualenv", "printf", "test", "uname"}
+)
+"""What leaves nothing behind, or what an image of Debian's packages has anyway."""
+_LIGHT: Mapping[str, str] = {
+    **dict.fromkeys(("apk", "yum", "dnf", "microdnf", "zypper"), "it installs packages of another system"),
+    **dict.fromkeys(
+        ("locale-gen", "update-locale", "dpkg-reconfigure", "update-ca-certificates", "update-alternatives"),
+        "it sets up the system",
+    ),
+    **dict.fromkeys(("apt-key", "add-apt-repository", "gpg", "apt-mark"), "Debian's own packages are taken"),
+    **dict.fromkeys(("touch", "ln", "find", "strip", "umask", "git-lfs", "dvc", "pre-commit"), "it is not understood"),
+    **dict.fromkeys(("pytest", "ruff", "mypy", "flake8", "black", "tox"), "it tests the project"),
+}
+"""What the image can do without, and why."""
+_LIGHT_FILES = re.compile(r"/etc/|~/|/root/|\$HOME/|\$\{HOME\}/|/var/log/")
+"""Files that set up the system or a shell of it."""
+_INSTALLER_ADDRESSES = re.compile(
+    r"install\.python-poetry\.org|get-poetry\.py|astral\.sh/uv|get-pip\.py|bootstrap\.pypa"
+)
+_ADDRESS = re.compile(r"https?://[^\s'\"]+")
+_ASSIGNED = re.compile(r"[A-Za-z_]\w*=\S*")
+_DATA = re.compile(r"nltk|spacy|download|transformers|huggingface|torch|sentence|whisper|from_pretrained|import ")
 _CLEANS = re.compile(
     r"/var/lib/apt/lists.*|/var/cache/.*|/tmp/.*|/root/\.cache.*|~/\.cache.*|/var/tmp/.*|/usr/share/(?:doc|man).*"
 )
-
-
-class RunError(Exception):
-    """Why a RUN is not understood: a clause."""
-
-
-@dataclass(slots=True)
-class Ran:
-    """What a RUN does."""
-
-    system_packages: list[str] = field(default_factory=list)
-    requirement_files: list[str] = field(default_factory=list)
-    """As written: relative to the working directory, or absolute."""
-    requirements: list[str] = field(default_factory=list)
-    index_options: list[str] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
-    users: list[DockerfileUser] = field(default_factory=list)
-    """Those of earlier RUNs are not among them."""
-    known_users: tuple[DockerfileUser, ...] = ()
-    groups: dict[str, int] = field(default_factory=dict)
-    """All that there are, by name."""
 
 
 def understand_run(text: str, users: Sequence[DockerfileUser] = (), groups: Mapping[str, int] | None = None) -> Ran:
     """What the commands of a RUN do.
 
     Args:
-        text: the commands.
+        text: the commands, lines parted by newlines.
         users: those that earlier RUNs made.
         groups: their groups, by name.
 
     Raises:
-        RunError: one of them is not known.
+        RunError: one of them is not known, and the image cannot do without it.
     """
-    ran = Ran(known_users=tuple(users), groups={**_GROUPS, **(groups or {})})
-    for words in _commands(without_redirections(text)):
-        _understand(words, ran)
+    ran = Ran(known_users=tuple(users), groups={**GROUPS, **(groups or {})})
+    for command in split_commands(text):
+        try:
+            _understand(command, ran)
+        except RunError as error:
+            if not error.is_light:
+                raise
+            ran.skipped.append((command.text, str(error)))
     return ran
 
 
-def _commands(text: str) -> Iterator[list[str]]:
-    """The simple commands of `a && b; c`, as words."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()`")
-    lexer.whitespace_split = True
-    lexer.commenters = ""  # it sees them within words, too: the rest would be lost after git+https://…#egg=NAME
-    try:
-        tokens = list(lexer)
-    except ValueError as error:
-        raise RunError(f"it cannot be split into words ({str(error).lower()})") from error
-    command: list[str] = []
-    for token in tokens:
-        if token.startswith("#"):
-            break
-        if token in {"&&", ";"}:
-            if command:
-                yield command
-            command = []
-        elif (token and set(token) <= set(";&|<>()`")) or "`" in token or "$(" in token:
-            raise RunError(f"{token} needs a shell")
-        else:
-            command.append(token)
-    if command:
-        yield command
-
-
-def _understand(words: list[str], ran: Ran) -> None:
-    if words[0] == "sudo":
-        words = words[1:]
-    while words and re.fullmatch(r"DEBIAN_FRONTEND=\w+|PIP_\w+=\S+|UV_\w+=\S+", words[0]):
-        words = words[1:]
+def _understand(command: ShellCommand, ran: Ran) -> None:
+    words = list(command.words)
+    while words and (words[0] in {"sudo", "exec", "time", "export", "-E"} or _ASSIGNED.fullmatch(words[0])):
+        words.pop(0)
     if not words:
+        if command.needs_shell:
+            raise RunError(f"{command.needs_shell} needs a shell", is_light=True)
         return
-    program = words[0].rpartition("/")[2]
-    if re.fullmatch(r"python[\d.]*", program) and words[1:3] == ["-m", "pip"]:
-        program, words = "pip", words[2:]
-    elif program == "uv" and words[1:2] == ["pip"]:
-        program, words = "pip", words[1:]
-    elif re.fullmatch(r"pip[\d.]*", program):
-        program = "pip"
+    program, words = _program(words)
+    if command.needs_shell and program in {"curl", "wget", "yes", "echo"} and _INSTALLER_ADDRESSES.search(command.text):
+        return
+    if program in _LIGHT:
+        raise RunError(_LIGHT[program], is_light=True)
+    written = [path for path in command.written if not _LIGHT_FILES.match(path)]
+    if program in {"pipenv", "poetry", "uv"} and len(written) == 1:
+        ran.exported.append(written.pop())
+    if written:
+        raise RunError(f"it writes {written[0]}")
+    if command.needs_shell and program not in {*_HARMLESS, "curl", "wget"}:
+        raise RunError(f"{command.needs_shell} needs a shell")
     understand = _PROGRAMS.get(program)
     if understand is None:
         raise RunError(f"{program} is not understood")
     understand(words[1:], ran)
 
 
+def _program(words: list[str]) -> tuple[str, list[str]]:
+    """The program, by its usual name, and the words from there on: `python -m pip` and `uv pip` are pip."""
+    program = words[0].rpartition("/")[2]
+    if program in tools.RUNNERS and words[1:2] == ["run"]:
+        words = tools.without_runner(words)
+        program = words[0].rpartition("/")[2] if words else ":"
+    is_python = re.fullmatch(r"python[\d.]*", program) is not None
+    if is_python and words[1:2] == ["-m"] and len(words) > 2:  # noqa: PLR2004  (python -m MODULE)
+        modules = {"pip": "pip", "poetry": "poetry", "pipenv": "pipenv", "uv": "uv", "venv": "venv"}
+        if words[2] in modules:
+            program, words = modules[words[2]], words[2:]
+    elif program == "uv" and words[1:2] == ["pip"]:
+        program, words = "pip", words[1:]
+    if re.fullmatch(r"pip[\d.]*", program):
+        program = "pip"
+    return "python" if re.fullmatch(r"python[\d.]*", program) else program, words
+
+
+def _python(words: Sequence[str], ran: Ran) -> None:
+    """`python -m spacy download`, `python -c "import nltk; …"`: data that is fetched; a script makes what it makes."""
+    if words[:3] == ["-m", "spacy", "download"]:
+        ran.requirements += [word.replace("_", "-") for word in words[3:4] if not word.startswith("-")]
+        return
+    if words[:1] in (["--version"], ["-V"]):
+        return
+    text = " ".join(words)
+    if words[:1] == ["-c"] or (words[:1] == ["-m"] and _DATA.search(text)):
+        raise RunError("it fetches data, or tries something out", is_light=True)
+    if words[:2] == ["manage.py", "collectstatic"]:
+        raise RunError("it gathers files that Django serves itself in development", is_light=True)
+    raise RunError(f"python {' '.join(words[:2])} makes what only an engine keeps")
+
+
+def _download(words: Sequence[str], ran: Ran) -> None:
+    del ran
+    address = _ADDRESS.search(" ".join(words))
+    if _INSTALLER_ADDRESSES.search(" ".join(words)):
+        return
+    what = address[0] if address else "a file"
+    raise RunError(f"it downloads {what}: keep the file in the project, and COPY it")
+
+
 def _pip(words: Sequence[str], ran: Ran) -> None:
     action, rest = next(((word, at) for at, word in enumerate(words) if not word.startswith("-")), ("", 0))
-    if action in {"cache", "check", "list", "config", "--version"}:
+    if action in {"cache", "check", "list", "config", "--version", "freeze", "show", "debug", ""}:
         return
-    if action != "install":
+    if action in {"uninstall", "download", "compile", "sync"}:
+        raise RunError(f"pip {action} is not understood", is_light=action == "uninstall")
+    if action not in {"install", "wheel"}:
         raise RunError(f"pip {action} is not understood")
     asked = read_pip_install([*words[:rest], *words[rest + 1 :]])
     if asked.lacking:
-        raise RunError(f"pip install {asked.lacking} lacks its value")
-    for one in (*asked.others, *(f"-c {path}" for path in asked.constraints)):
-        raise RunError(f"pip install {one} is not understood")
-    for one in (*asked.places, *(f"-e {place}" for place in asked.editable)):
-        raise RunError(f"pip install {one}: what lies in the project is not understood")
-    ran.requirement_files += asked.files
+        raise RunError(f"pip {action} {asked.lacking} lacks its value")
+    folders = {"--prefix", "--target", "-t", "--wheel-dir", "-w", "--no-index", "--require-hashes"}
+    for one in asked.others:
+        if one not in folders:
+            raise RunError(f"pip {action} {one} is not understood")
+    _own(asked.places, asked.editable, ran)
+    ran.requirement_files += [posixpath.join(ran.folder, path) for path in asked.files]
+    ran.constraint_files += [posixpath.join(ran.folder, path) for path in asked.constraints]
     ran.index_options += asked.index_options
     ran.requirements += [
         one for one in asked.requirements if re.split(r"[<>=!~\[ ]", one)[0].lower() not in _INSTALLERS
     ]
+
+
+def _own(places: Sequence[str], editable: Sequence[str], ran: Ran) -> None:
+    """`pip install .`, `pip install -e .[all]`: the project itself; wheels that an earlier stage made."""
+    for one in (*places, *editable):
+        place = one.partition("[")[0].rstrip("/") or "/"
+        if place in {".", "./"}:
+            ran.installs_itself = True
+            ran.extras += re.findall(r"[\w.-]+", one.partition("[")[2])
+            ran.project_files.append("pyproject.toml")
+        elif not one.endswith((".whl", "/*", "/wheels", "/wheelhouse")):
+            raise RunError(f"pip install {one}: what lies in the project is not understood")
 
 
 def _apt(words: Sequence[str], ran: Ran) -> None:
@@ -145,86 +188,44 @@ def _apt(words: Sequence[str], ran: Ran) -> None:
         ran.system_packages.append(word.partition("=")[0])
 
 
+def _cd(words: Sequence[str], ran: Ran) -> None:
+    ran.folder = posixpath.normpath(posixpath.join(ran.folder, words[0])) if words else ""
+
+
 def _mkdir(words: Sequence[str], ran: Ran) -> None:
-    ran.folders += [word for word in words if not word.startswith("-")]
+    ran.folders += [posixpath.join(ran.folder, word) for word in words if not word.startswith("-")]
+
+
+def _chmod(words: Sequence[str], ran: Ran) -> None:
+    """What becomes executable counts; the files are readable anyway."""
+    mode, *paths = [word for word in words if not re.fullmatch(r"-[Rfvc]+|--\w+", word)] or [""]
+    octal = mode if re.fullmatch(r"[0-7]{3,4}", mode) else ""
+    if "x" in mode.partition("-")[0] or "X" in mode or (octal and int(octal[-3]) & 1):
+        ran.executables += [posixpath.join(ran.folder, path) for path in paths]
+
+
+def _venv(words: Sequence[str], ran: Ran) -> None:
+    ran.environments += [posixpath.join(ran.folder, word) for word in words if not word.startswith("-")]
 
 
 def _rm(words: Sequence[str], ran: Ran) -> None:
     del ran
     for word in words:
         if not word.startswith("-") and not _CLEANS.fullmatch(word):
-            raise RunError(f"rm of {word} is not understood")
+            raise RunError(f"rm of {word} is not understood", is_light=True)
 
 
-def _user(words: Sequence[str], ran: Ran, *, is_adduser: bool) -> None:
-    """`useradd` of shadow, `adduser` of Debian: ids, group and home as they give them."""
-    options, names = _options(words, "ugGsdcbekKp" if not is_adduser else "ugGsdch", _USER_VALUES)
-    if len(names) == 2:  # noqa: PLR2004  (`adduser USER GROUP` adds to a group)
-        return
-    if len(names) != 1:
-        raise RunError("it is not clear which user is made")
-    name = names[0]
-    is_system = bool(options.keys() & {"-r", "--system"})
-    taken = {one.user_id for one in (*ran.known_users, *ran.users)}
-    user_id = _free(taken, is_system=is_system, is_adduser=is_adduser)
-    if given := options.get("-u", options.get("--uid", "")):
-        if not given.isdecimal():
-            raise RunError(f"the user id {given} is not a number")
-        user_id = int(given)
-    group = next((options[one] for one in ("-g", "--gid", "--ingroup") if one in options), "")
-    own_group = _NOGROUP if is_adduser and is_system and "--group" not in options else ran.groups.get(name, user_id)
-    if group and not group.isdecimal() and group not in ran.groups:
-        raise RunError(f"nothing makes the group {group}")
-    group_id = int(group) if group.isdecimal() else ran.groups.get(group, own_group)
-    home = next((options[one] for one in ("-d", "--home", "--home-dir", "-h") if one in options), f"/home/{name}")
-    without_home = options.keys() & {"-M", "--no-create-home", "-H"}
-    if options.keys() & {"-m", "--create-home"} or (is_adduser and not is_system and not without_home):
-        ran.folders.append(home)
-    ran.users.append(DockerfileUser(name, user_id, group_id, home))
+def _sed(words: Sequence[str], ran: Ran) -> None:
+    del ran
+    files = [word for word in words[1:] if not word.startswith("-") and "/" in word]
+    is_light = bool(files) and all(_LIGHT_FILES.match(word) or word.startswith("s") for word in files)
+    raise RunError("it changes files", is_light=is_light)
 
 
-def _free(taken: set[int], *, is_system: bool, is_adduser: bool) -> int:
-    """The id that is given where none is asked for: shadow counts a system's down, adduser up."""
-    numbers: Sequence[int] = range(_FIRST_USER_ID, 60000)
-    if is_system:
-        numbers = range(100, 1000) if is_adduser else range(999, 99, -1)
-    return next(number for number in numbers if number not in taken)
-
-
-def _group(words: Sequence[str], ran: Ran) -> None:
-    options, names = _options(words, "gKp", frozenset({"--gid"}))
-    given = options.get("-g", options.get("--gid", ""))
-    if len(names) == 1:
-        is_system = bool(options.keys() & {"-r", "--system"})
-        taken = set(ran.groups.values())
-        ran.groups[names[0]] = int(given) if given.isdecimal() else _free(taken, is_system=is_system, is_adduser=False)
-
-
-def _options(words: Sequence[str], letters: str, long: frozenset[str]) -> tuple[dict[str, str], list[str]]:
-    """Options with their values, and the other words.
-
-    Args:
-        words: after the program's name.
-        letters: the short options that take a value; others may stand before one in the same word: `-ms /bin/sh`.
-        long: the long options that take a value.
-    """
-    options: dict[str, str] = {}
-    others: list[str] = []
-    queue = list(words)
-    while queue:
-        word = queue.pop(0)
-        if word.startswith("--"):
-            name, has_value, value = word.partition("=")
-            options[name] = value if has_value or name not in long or not queue else queue.pop(0)
-        elif word.startswith("-") and len(word) > 1:
-            for at, letter in enumerate(word[1:], start=2):
-                options[f"-{letter}"] = ""
-                if letter in letters:
-                    options[f"-{letter}"] = word[at:] or (queue.pop(0) if queue else "")
-                    break
-        else:
-            others.append(word)
-    return options, others
+def _git(words: Sequence[str], ran: Ran) -> None:
+    del ran
+    if words[:1] != ["config"]:
+        raise RunError(f"git {' '.join(words[:1])} is not understood")
 
 
 def _nothing(words: Sequence[str], ran: Ran) -> None:
@@ -234,14 +235,31 @@ def _nothing(words: Sequence[str], ran: Ran) -> None:
 
 _PROGRAMS: Mapping[str, Callable[[Sequence[str], Ran], None]] = {
     "pip": _pip,
+    "pipx": _nothing,
+    "uv": tools.uv,
+    "poetry": tools.poetry,
+    "pipenv": tools.pipenv,
+    "conda": tools.conda,
+    "mamba": tools.conda,
+    "micromamba": tools.conda,
+    "venv": _venv,
+    "python": _python,
     "apt-get": _apt,
     "apt": _apt,
+    "cd": _cd,
     "mkdir": _mkdir,
+    "chmod": _chmod,
     "rm": _rm,
-    "useradd": functools.partial(_user, is_adduser=False),
-    "adduser": functools.partial(_user, is_adduser=True),
-    "groupadd": _group,
-    "addgroup": _group,
+    "sed": _sed,
+    "git": _git,
+    "curl": _download,
+    "wget": _download,
+    "useradd": functools.partial(add_user, is_adduser=False),
+    "adduser": functools.partial(add_user, is_adduser=True),
+    "usermod": _nothing,
+    "groupadd": add_group,
+    "addgroup": add_group,
     "chown": _nothing,
+    "chgrp": _nothing,
     **dict.fromkeys(_HARMLESS, _nothing),
 }

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = ["Dockerfile", "ImageUse", "Instruction", "Stage", "expanded", "parse_dockerfile"]
 
@@ -32,6 +32,8 @@ class Instruction:
     """Counted from 0."""
     last_line: int
     """Its last line, here-documents included."""
+    documents: tuple[tuple[str, bool], ...] = ()
+    """The here-documents below it, and whether variables in them are left alone."""
 
     def values(self, flag: str) -> list[str]:
         """The values of a flag."""
@@ -157,17 +159,23 @@ def _instructions(lines: Sequence[str], escape: str) -> Iterator[Instruction]:
                 break
         keyword, rest = (*text.split(maxsplit=1), "", "")[:2]
         keyword = keyword.upper()
-        if keyword in _HAS_HEREDOC:
-            at = _after_heredocs(lines, at, rest)
-        yield _instruction(keyword, rest, first, at - 1)
+        documents: list[tuple[str, bool]] = []
+        for tabs, quote, word in _HEREDOC.findall(rest) if keyword in _HAS_HEREDOC else ():
+            body, at = _here_document(lines, at, word, without_tabs=bool(tabs))
+            documents.append((body, bool(quote)))
+        yield replace(_instruction(keyword, rest, first, min(at, len(lines)) - 1), documents=tuple(documents))
 
 
-def _after_heredocs(lines: Sequence[str], at: int, rest: str) -> int:
-    for tabs, _, word in _HEREDOC.findall(rest):
-        while at < len(lines) and (lines[at].lstrip("\t") if tabs else lines[at]) != word:
-            at += 1
+def _here_document(lines: Sequence[str], at: int, word: str, *, without_tabs: bool) -> tuple[str, int]:
+    """The text that begins at line `at` and ends before a line of `word`, and where it goes on after that."""
+    body = []
+    while at < len(lines):
+        line = lines[at].lstrip("\t") if without_tabs else lines[at]
         at += 1
-    return min(at, len(lines))
+        if line == word:
+            break
+        body.append(f"{line}\n")
+    return "".join(body), at
 
 
 def _instruction(keyword: str, rest: str, first: int, last: int) -> Instruction:

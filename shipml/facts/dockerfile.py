@@ -63,7 +63,7 @@ class DockerfileUser:
 
 @dataclass(frozen=True, slots=True)
 class FollowedDockerfile:
-    """A Dockerfile of which every instruction can be carried out without an engine."""
+    """A Dockerfile of which every instruction that matters can be carried out without an engine."""
 
     base: str
     """What FROM names, arguments replaced."""
@@ -91,6 +91,28 @@ class FollowedDockerfile:
     """Requirements given to pip themselves, and their lines."""
     index_options: tuple[str, ...] = ()
     """As a requirements file takes them: `--extra-index-url URL`."""
+    constraint_files: tuple[tuple[str, int], ...] = ()
+    """After -c: relative to the project's folder, and the lines that name them."""
+    project_files: tuple[str, ...] = ()
+    """What a tool such as poetry or uv installs from: "pyproject.toml", "Pipfile", "environment.yml"; relative."""
+    extras: tuple[str, ...] = ()
+    """Extras of the project that a tool installs."""
+    groups: tuple[str, ...] = ()
+    """The same of dependency groups."""
+    conda_packages: tuple[tuple[str, int], ...] = ()
+    """What conda installs by name ("numpy=1.21"), and the lines."""
+    installs_itself: bool = False
+    """Whether the project is installed as well: `pip install .`, `poetry install`."""
+    environments: tuple[str, ...] = ()
+    """Folders of virtual environments that it makes: absolute."""
+    executables: tuple[str, ...] = ()
+    """Files that `chmod` makes executable, as they lie in the image: absolute, or patterns."""
+    written: tuple[tuple[str, str], ...] = ()
+    """(absolute path, text) of files that the Dockerfile holds itself."""
+    skipped: tuple[UnsupportedInstruction, ...] = ()
+    """What only an engine would carry out, and the image can do without."""
+    image: str = ""
+    """What the image stands on where it is more than a Python: "debian:bookworm", or an image of a registry."""
     health_path: str = ""
     """Of HEALTHCHECK, where it asks an URL of this machine."""
     file: str = "Dockerfile"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, TypeAlias
 
+from shipml.facts.data import DataPin
 from shipml.facts.smoke_request import SmokeRequest
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -23,6 +24,7 @@ __all__ = [
     "GeneratedFile",
     "ImageBasePin",
     "LayerPlan",
+    "LockedLayer",
     "LockedSource",
     "LockedWheel",
     "Plan",
@@ -39,7 +41,7 @@ NONROOT_HOME = "/home/nonroot"
 """That user's home in the image."""
 
 
-DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "tried", "warning"]
+DecisionKind: TypeAlias = Literal["", "accelerator", "added", "change", "index", "source", "tried", "warning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,20 @@ class LockedSource:
     """As the index names it: `NAME-VERSION.tar.gz` or `.zip`."""
     uploaded_at: str = ""
     """RFC 3339, where it is known: build tools are taken as they were then."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LockedLayer:
+    """A layer as the machine that wrote the lock made it: no other bytes are taken for it from a last image."""
+
+    key: str
+    """SHA-256 (hex) of all that its bytes depend on."""
+    kind: str
+    """"base", "system", "wheel" or "packages"."""
+    digest: Digest
+    diff_id: Digest
+    size_bytes: int
+    """Compressed."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -206,9 +222,9 @@ class GeneratedFile:
 class LayerPlan:
     """One layer: what goes into it. Layers are planned oldest first."""
 
-    kind: Literal["base", "system", "wheel", "packages", "weights", "application"]
+    kind: Literal["base", "system", "wheel", "packages", "data", "weights", "application"]
     members: tuple[str, ...]
-    """Wheels: `name==version`; files: their paths; Debian packages: `name=version`."""
+    """Wheels: `name==version`; files: their paths; Debian packages: `name=version`; data: `kind name`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +297,8 @@ class Plan:
     """The user's home folder, to be made where the base does not have it; anybody may write there."""
     generated: tuple[GeneratedFile, ...] = ()
     """Files beside the application's, sorted by path: the project's metadata and commands, what starts programs."""
+    data: tuple[DataPin, ...] = ()
+    """That the code reads and no package brings; sorted."""
     created_at: str = "1970-01-01T00:00:00Z"
     """RFC 3339, for config and label; SOURCE_DATE_EPOCH or the commit time."""
     modified_at_seconds: int = 0

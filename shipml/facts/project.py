@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
 
+from shipml.facts.data import DataUse
 from shipml.facts.dockerfile import FollowedDockerfile, UnsupportedInstruction
 from shipml.facts.plan import (
     ApplicationFile,
     Base,
     Decision,
+    LockedLayer,
     LockedSource,
     LockedWheel,
     SmokeCheck,
 )
+from shipml.facts.programs import Program, RunEvidence
 from shipml.facts.requirements import Correction, ImportedModule, Requirements
 from shipml.facts.secrets import FoundSecret
 from shipml.oci.digest import Digest
@@ -30,10 +32,9 @@ __all__ = [
     "LfsPointer",
     "Lock",
     "LockFile",
+    "MissingFile",
     "ModelFile",
     "ProcessLine",
-    "Program",
-    "ProgramKind",
     "Project",
     "PythonEvidence",
     "RefusedPython",
@@ -57,6 +58,10 @@ class Settings:
     accelerator: str | None = None
     platforms: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    """Of pyproject.toml, that the image gets besides."""
+    groups: tuple[str, ...] = ()
+    """The same of dependency groups."""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
@@ -155,6 +160,20 @@ class LfsPointer:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingFile:
+    """A file that the code reads by a literal name, and that the image lacks."""
+
+    path: str
+    """As the code names it."""
+    reader: str
+    """`FILE:LINE`."""
+    because: str
+    """Why it is not there: a clause."""
+    at_start: bool = True
+    """Whether it is read when its file is imported: not only in functions."""
+
+
+@dataclass(frozen=True, slots=True)
 class GpuUse:
     """A place in the project that speaks of a GPU."""
 
@@ -215,6 +234,10 @@ class Project:
     """Of third parties, by the project's own code without its tests; sorted by name."""
     programs: tuple[Program, ...] = ()
     """What could be run, those nearest to the root first."""
+    run_evidence: tuple[RunEvidence, ...] = ()
+    """What the project's own texts say is run, the strongest first."""
+    chosen_program: str = ""
+    """The path of the program that the user chose of several; "" where nobody was asked."""
     python_evidence: tuple[PythonEvidence, ...] = ()
     """Strongest first."""
     files: tuple[ApplicationFile, ...] = ()
@@ -227,10 +250,14 @@ class Project:
     """(path, `FILE:LINE`) of files that the code writes, where a literal names them, in the order of the code."""
     secrets: tuple[FoundSecret, ...] = ()
     """In the files that the image gets and in the settings, but for those that the settings allow; sorted."""
+    data: tuple[DataUse, ...] = ()
+    """That the code reads and no package brings; sorted."""
     models: tuple[ModelFile, ...] = ()
     """The trained models that say what made them, sorted by path."""
     lfs_pointers: tuple[LfsPointer, ...] = ()
     """Among the files that the image gets; sorted by path."""
+    missing_files: tuple[MissingFile, ...] = ()
+    """That the code reads, sorted by path."""
     processes: tuple[ProcessLine, ...] = ()
     system_packages: tuple[SystemPackage, ...] = ()
     """Of apt.txt, Aptfile and packages.txt."""
@@ -309,59 +336,5 @@ class Lock:
     """What was decided while it was resolved: as of when, what was held back, what was tried before."""
     changes: tuple[Correction, ...] = ()
     """What was taken otherwise than the project says it: `--strict` refuses it."""
-
-
-ProgramKind: TypeAlias = Literal["flask", "fastapi", "streamlit", "gradio", "dash", "django", "script", "notebook"]
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Program:
-    """A file that can be run."""
-
-    path: str
-    """Relative to the project, with `/`."""
-    kind: ProgramKind
-    line: int = 0
-    """Where the object is made that shows what it is; 0 where the whole file does."""
-    object: str = ""
-    """What a server is told to serve: `app`, `create_app()`; "" where it is not an object of a module."""
-    port: int | None = None
-    """Where it listens when it is run itself, as the code says."""
-    host: str = ""
-    """The address that it listens on then, as the code says; "" where it does not."""
-    routes: tuple[str, ...] = ()
-    """Paths without parameters that answer GET, in the order of the code."""
-    runs_itself: bool = False
-    """Whether it starts its own server, or has an `if __name__ == "__main__"`."""
-    prepares_itself: bool = False
-    """Whether that block binds what functions of the module read: a server that imports it would miss that."""
-    needs_its_folder: bool = False
-    """Whether it imports what lies beside it as if its own folder were on the path."""
-    is_imported: bool = False
-    """Whether another program imports it."""
-    calls_shell: bool = False
-    """Whether it is a notebook with commands for a shell, other than pip's."""
-    as_module: bool = False
-    """Whether it lies in a package and is run as `python -m`: it imports its neighbours relatively."""
-    package_folder: str = ""
-    """Where the package lies then, relative to the project: "src"; "" for its top."""
-    calls_nothing: bool = False
-    """Whether running the file does nothing: it only defines and imports."""
-
-    @property
-    def folder(self) -> str:
-        """The folder of the file; "" for the project's own."""
-        return self.path.rpartition("/")[0]
-
-    @property
-    def module(self) -> str:
-        """The module's name for an import from the project's folder, or from its own where it needs that."""
-        path = self.path.rpartition("/")[2] if self.needs_its_folder else self.path
-        if self.as_module and self.package_folder:
-            path = path.removeprefix(f"{self.package_folder}/")
-        return path.removesuffix(".py").removesuffix("/__init__").removesuffix("/__main__").replace("/", ".")
-
-    @property
-    def source(self) -> str:
-        """`FILE:LINE`."""
-        return f"{self.path}:{self.line}" if self.line else self.path
+    layers: tuple[LockedLayer, ...] = ()
+    """Of a lock file: with some, a last image gives these and no others; () binds nothing."""

@@ -70,18 +70,31 @@ class Survey:
     floors: tuple[tuple[Pin, datetime], ...] = ()
     """The oldest releases that requirements without a fixed version allow, and when they were uploaded: the project
     cannot be older than that."""
+    ceilings: tuple[tuple[Pin, datetime], ...] = ()
+    """The newest releases that ranges with an upper end allow, where newer ones are left out by it; looked up where
+    nothing is pinned."""
 
     @property
     def newest_upload(self) -> tuple[Pin, datetime] | None:
-        """The pin that was uploaded last, or the oldest allowed release that is newer still, and when."""
-        dated = [
+        """The pin that was uploaded last, or the oldest allowed release that is newer still, and when.
+
+        Where nothing is pinned, the newest releases that ranges with an upper end allow stand for pins.
+        """
+        dated = self._dated_pins or self.ceilings
+        return max((*dated, *self.floors), key=lambda one: one[1]) if dated else None
+
+    @property
+    def has_dated_pins(self) -> bool:
+        """Whether a pin's upload is known: ranges alone say less."""
+        return bool(self._dated_pins)
+
+    @property
+    def _dated_pins(self) -> tuple[tuple[Pin, datetime], ...]:
+        return tuple(
             (pin, release.uploaded_at)
             for pin in self.pins
             if (release := self.releases.get(pin.name)) is not None and release.uploaded_at is not None
-        ]
-        if not dated:
-            return None
-        return max((*dated, *self.floors), key=lambda one: one[1])
+        )
 
 
 def cutoff(uploaded_at: datetime) -> datetime:

@@ -24,6 +24,10 @@ class PlanRequest:
     platform: str | None = None
     """As `--platform` takes it: one, or several with commas between them."""
     accelerator: str | None = None
+    extra: tuple[str, ...] = ()
+    """Extras of pyproject.toml that are wanted besides those of the settings."""
+    group: tuple[str, ...] = ()
+    """The same of dependency groups."""
     locked: bool = False
     strict: bool = False
     upgrade: bool = False
@@ -52,6 +56,8 @@ class PlanRequest:
             "--python": self.python,
             "--base": self.base,
             "--accelerator": self.accelerator,
+            "--extra": self.extra,
+            "--group": self.group,
             "--locked": self.locked,
             "--strict": self.strict,
             "--upgrade": self.upgrade,

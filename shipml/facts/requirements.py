@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -12,6 +13,7 @@ __all__ = [
     "FileHash",
     "IgnoredFile",
     "ImportedModule",
+    "Learned",
     "Requirements",
     "StatedHashes",
 ]
@@ -97,6 +99,23 @@ class IgnoredFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Learned:
+    """What a failed import taught about one package."""
+
+    line: str
+    """A requirement: `setuptools<81`, `werkzeug<=2.1.2`."""
+    because: str
+    """A clause without full stop."""
+    source: str
+    """`FILE:LINE` of the import."""
+
+    @property
+    def name(self) -> str:
+        """Normalised (PEP 503)."""
+        return re.split(r"[<>=!~ ]", self.line, maxsplit=1)[0]
+
+
+@dataclass(frozen=True, slots=True)
 class Requirements:
     """All that the project asks for, and where it says so."""
 
@@ -117,6 +136,8 @@ class Requirements:
     """The lock file that the constraints are from; "" where there is none."""
     as_it_stands: bool = False
     """Whether uv must be handed the file `path` itself: it holds what lines cannot say ([tool.uv.sources], dynamic)."""
+    uv_choices: tuple[str, ...] = ()
+    """Options that name the extras and groups that are wanted, where uv reads the file itself."""
     texts: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """(path, text) of the files that were read, in the order in which they were met."""
     inputs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -130,8 +151,15 @@ class Requirements:
     """Folders, relative to the project, in which its own packages lie, other than its top: "src"."""
     stated_hashes: tuple[StatedHashes, ...] = ()
     """Of lock files; those of requirements files stand in their lines (`--hash=…`)."""
+    for_running: tuple[str, ...] = ()
+    """Names that shipml added to run the program (a server, a kernel): they may be younger than the project."""
     learned: tuple[DeclaredRequirement, ...] = ()
     """What builds on this machine showed to be missing: asked for besides, but nothing that the project says."""
+    learned_bounds: tuple[Learned, ...] = ()
+    """What they showed to be too new for what needs it."""
+    is_of_its_commit: bool = False
+    """Whether they showed that packages of today are too new for the code: then those of the last commit's day count
+    first."""
 
     @property
     def text(self) -> str:

@@ -53,5 +53,5 @@ def smoke_from_labels(labels: Mapping[str, str]) -> SmokeCheck:
             requests=tuple(map(request_from_json, said.get("requests", ()))),
             visit=bool(said.get("visit", True)),
         )
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as error:
         raise UntrustedInputError(f"the image's label {SMOKE_LABEL} cannot be read: {text[:200]}") from error

@@ -118,6 +118,37 @@ class HttpClient:
                     )
                 return store.adopt(draft, digest)
 
+    def fetch_new(self, url: str, store: Store, *, limit_bytes: int) -> tuple[Digest, int]:
+        """The file at `url`, of which nothing is known, as a blob of the store: its digest and size in bytes.
+
+        Raises:
+            UntrustedInputError: it is larger than `limit_bytes`.
+            TryAgainError, UnavailableError, NotAllowedError, BuildError: as in `read`.
+        """
+        with store.draft() as draft:
+            hasher, received_bytes = hashlib.sha256(), 0
+            room = Room(store.home, redacted(url), stated_bytes=None)
+
+            def take(chunk: bytes) -> None:
+                nonlocal received_bytes
+                received_bytes += len(chunk)
+                if received_bytes > limit_bytes:
+                    raise UntrustedInputError(f"{redacted(url)} is larger than the {limit_bytes} bytes allowed")
+                room.check(received_bytes)
+                hasher.update(chunk)
+                draft.stream.write(chunk)
+
+            def start_over() -> None:
+                nonlocal hasher, received_bytes
+                hasher, received_bytes = hashlib.sha256(), 0
+                draft.stream.seek(0)
+                draft.stream.truncate()
+
+            self._fetch(url, take, start_over, expect=room.expect)
+            digest = Digest(hasher.hexdigest())
+            store.adopt(draft, digest)
+            return digest, received_bytes
+
     def _fetch(
         self,
         url: str,

@@ -14,6 +14,8 @@ from shipml.http.settings import netrc_credentials, split_credentials
 __all__ = ["Answer", "head"]
 
 _LONGEST = 160
+_LONGEST_NUMBER = 18
+"""Digits of a size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ def head(pools: Pools, url: str, logins: Logins) -> Answer:
 
 def _length(headers: Mapping[str, str]) -> int | None:
     length = headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+    return int(length) if length.isdecimal() and len(length) <= _LONGEST_NUMBER else None
 
 
 def _cause(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from shipml.errors import ResolutionError
@@ -13,10 +13,20 @@ from shipml.facts.pythons import PythonBase
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 
-__all__ = ["MACHINES", "fits", "locked_source", "marker_environment", "select_files", "select_wheels", "wheel_tags"]
+__all__ = [
+    "MACHINES",
+    "fits",
+    "locked_source",
+    "marker_environment",
+    "marker_holds",
+    "select_files",
+    "select_wheels",
+    "wheel_tags",
+]
 
 if TYPE_CHECKING:
     from packaging.markers import Environment
+    from packaging.requirements import Requirement
 
 
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -155,6 +165,16 @@ def marker_environment(suite: PythonBase, platform: Platform) -> Environment:
         "python_version": suite.python,
         "sys_platform": "linux",
     }
+
+
+def marker_holds(requirement: Requirement, environment: Mapping[str, str]) -> bool:
+    """Whether a requirement counts there (PEP 508); a marker that compares what has no order counts, and uv decides."""
+    from packaging.markers import InvalidMarker, UndefinedComparison, UndefinedEnvironmentName
+
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(cast("dict[str, str]", environment))
+    except (InvalidMarker, UndefinedComparison, UndefinedEnvironmentName):
+        return True
 
 
 def wheel_tags(suite: PythonBase, platform: Platform) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from shipml.facts.plan import (
     BasePin,
     DebianPackagePin,
     ImageBasePin,
+    LockedLayer,
 )
 from shipml.facts.project import Lock
 from shipml.facts.pythons import ImagePython, PythonBase, suite_named
@@ -56,6 +57,7 @@ def load_lock(text: str, folder: Path, source: str = "pylock.toml") -> Lock | No
             inputs=Digest.parse(str(table["inputs"])),
             base=base,
             source=source,
+            layers=tuple(_load_made_layer(item) for item in table.get("layers", ())),
         )
     except (KeyError, TypeError, AttributeError, ValueError, ShipmlError) as error:
         raise PlanError(f"{source} is damaged: {error}", hint="write it again: shipml plan --lock") from error
@@ -109,6 +111,16 @@ def _load_image(table: Mapping[str, Any], platform: Platform) -> ImageBasePin:
 def _load_layer(table: Mapping[str, Any]) -> BaseLayerPin:
     return BaseLayerPin(
         str(table["media-type"]),
+        Digest.parse(str(table["digest"])),
+        Digest.parse(str(table["diff-id"])),
+        _size_bytes(table["size"], f"the layer {table['digest']}"),
+    )
+
+
+def _load_made_layer(table: Mapping[str, Any]) -> LockedLayer:
+    return LockedLayer(
+        str(table["key"]),
+        str(table["kind"]),
         Digest.parse(str(table["digest"])),
         Digest.parse(str(table["diff-id"])),
         _size_bytes(table["size"], f"the layer {table['digest']}"),

@@ -42,6 +42,7 @@ def dump_lock(lock: Lock, base: Base | None) -> str:
         f"suite = {_string(lock.suite)}",
         f"platform = {_string(str(lock.platform))}",
         *(_dump_base(base) if base is not None else ()),
+        *_dump_layers(lock),
     ]
     return "\n".join(lines) + "\n"
 
@@ -80,6 +81,17 @@ def _dump_base(base: Base) -> Iterator[str]:
             yield from (f"{name} = {_string(value)}" for name, value in fields.items())
             yield f"root = {str(package.root).lower()}"
             yield f"size = {package.size_bytes}"
+
+
+def _dump_layers(lock: Lock) -> Iterator[str]:
+    for layer in lock.layers:
+        yield ""
+        yield "[[tool.shipml.layers]]"
+        yield f"kind = {_string(layer.kind)}"
+        yield f"key = {_string(layer.key)}"
+        yield f"digest = {_string(str(layer.digest))}"
+        yield f"diff-id = {_string(str(layer.diff_id))}"
+        yield f"size = {layer.size_bytes}"
 
 
 def _dump_image(base: ImageBasePin) -> Iterator[str]:

@@ -26,6 +26,9 @@ _NAME_LIMIT = 255
 _TAG_LIMIT = 128
 _PROJECT_NAME_LIMIT = 128
 
+_SLASHED_TAG = re.compile(r"(?P<name>(?:[^/:]+(?::\d+)?/)?[^:]*):(?P<tag>[A-Za-z_][^:/]*/[^:]*)")
+"""A branch as a tag: `app:feature/x`; what follows the colon is not a port."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
@@ -50,6 +53,9 @@ class Reference:
         name, tag = _split_tag(name)
         registry, repository = _split_registry(name)
         wrong = _what_is_wrong(registry, repository, tag)
+        if wrong and (meant := _misread(text.strip())):
+            because, near = meant
+            raise UsageError(f"{text!r} is not a valid image name: {because}", hint=f"write {near}")
         if wrong:
             raise UsageError(
                 f"{text!r} is not a valid image name: {wrong}", hint=_corrected(registry, repository, tag, digest)
@@ -131,6 +137,22 @@ def _split_registry(name: str) -> tuple[str, str]:
     if slash and (first == "localhost" or "." in first or ":" in first):
         return _ALIASES.get(first, first), rest
     return DOCKER_HUB, name
+
+
+def _misread(text: str) -> tuple[str, str] | None:
+    """What is wrong with an address in place of a name, or a branch in place of a tag, and what is meant."""
+    without_scheme = re.sub(r"^[a-z]+://", "", text)
+    slashed = _SLASHED_TAG.fullmatch(without_scheme)
+    near, because = without_scheme, "it begins as an address does"
+    if slashed is not None:
+        tag = re.sub(r"[^A-Za-z0-9_.-]+", "-", slashed["tag"])
+        near, because = f"{slashed['name']}:{tag}", f"the tag {slashed['tag']!r} may not have a slash"
+    if near == text:
+        return None
+    try:
+        return because, str(Reference.parse(near))
+    except UsageError:
+        return None
 
 
 def _what_is_wrong(registry: str, repository: str, tag: str | None) -> str:

@@ -19,6 +19,7 @@ from shipml.oci.index import ImageIndex
 from shipml.oci.layout import CONTAINERD_NAME, read_whole_layout, write_layout
 from shipml.oci.manifest import Platform
 from shipml.oci.reference import Reference
+from shipml.reading import read_regular
 
 __all__ = ["Output", "Source", "write_outputs"]
 
@@ -84,7 +85,7 @@ class Source:
     def _document(self, name: str) -> Any:  # noqa: ANN401  (JSON has no narrower type)
         if self.kind == "oci":
             path = self.path / name
-            return json.loads(path.read_bytes()[:DOCUMENT_LIMIT_BYTES]) if path.is_file() else None
+            return json.loads(read_regular(path, DOCUMENT_LIMIT_BYTES) or b"null")
         with tarfile.open(self.path, "r:") as archive:
             try:
                 stream = archive.extractfile(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 
-__all__ = ["called_packages"]
+__all__ = ["called_packages", "uncalled"]
 
 _CALLED: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
@@ -76,7 +76,47 @@ _STANDARD_LIBRARY: Mapping[str, tuple[str, str]] = MappingProxyType(
 )
 """Modules of Python that Debian splits off."""
 
+_USED_BY: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "audioread": frozenset({"librosa", "resampy", "essentia", "pyacoustid"}),
+        "cairocffi": frozenset({"cairosvg", "weasyprint", "xcffib", "qtile", "igraph"}),
+        "ffmpeg-python": frozenset({"openai-whisper", "spleeter", "demucs", "auto-editor"}),
+        "gitpython": frozenset({"dagshub", "dvc", "pydriller", "scmrepo", "nbdime", "copier"}),
+        "graphviz": frozenset(
+            {"torchviz", "diagrams", "dtreeviz", "eralchemy", "causalnex", "lolviz", "dowhy", "pm4py"}
+        ),
+        "jpype1": frozenset({"konlpy", "jaydebeapi", "pyterrier", "python-terrier"}),
+        "openai-whisper": frozenset({"whisper-timestamped", "whisperx", "stable-ts"}),
+        "pdf2image": frozenset({"unstructured", "layoutparser", "pdfplumber", "doctr"}),
+        "pydot": frozenset({"pgmpy", "eralchemy", "causal-learn"}),
+        "pyglet": frozenset({"gym", "pyrender", "trimesh"}),
+        "pyopengl": frozenset({"pyrender", "vispy", "pyqtgraph"}),
+        "pypandoc": frozenset({"unstructured"}),
+        "pyspark": frozenset(
+            {"spark-nlp", "koalas", "pydeequ", "graphframes", "delta-spark", "h2o-pysparkling", "sparkdl"}
+        ),
+        "pytesseract": frozenset({"unstructured", "layoutparser", "img2table"}),
+        "python-magic": frozenset({"unstructured"}),
+        "sounddevice": frozenset({"python-sounddevice", "realtimestt"}),
+        "vtk": frozenset({"pyvista", "mayavi", "vedo", "itkwidgets"}),
+        "yt-dlp": frozenset({"spotdl"}),
+    }
+)
+"""Those whose import, or use, runs what the distribution calls, though the program does not import it itself."""
+
 _TK_BY_PACKAGE = {"pysimplegui": "PySimpleGUI", "customtkinter": "customtkinter", "python-tk": "python-tk"}
+
+
+def uncalled(distributions: Collection[str], imported: Collection[str]) -> frozenset[str]:
+    """Those of the distributions that call something by name, and that nothing runs: some package lists them.
+
+    Args:
+        distributions: normalised names of what is installed.
+        imported: normalised names of what the program imports, in functions, too.
+    """
+    there = set(imported)
+    calling = {name for name in distributions if name in _CALLED or name in _TK_BY_PACKAGE}
+    return frozenset(name for name in calling if name not in there and not _USED_BY.get(name, frozenset()) & there)
 
 
 def called_packages(distributions: Collection[str], modules: Collection[str] = ()) -> Iterator[tuple[str, str]]:

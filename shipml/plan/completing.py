@@ -9,9 +9,10 @@ from dataclasses import replace
 from shipml.errors import PlanError
 from shipml.facts.project import Project
 from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
-from shipml.plan.command import choose_program, named_line
+from shipml.plan.command import named_line
 from shipml.plan.server_line import read_server_line
 from shipml.plan.serving import needed_packages
+from shipml.plan.which import choose_program
 
 __all__ = ["complete"]
 
@@ -34,7 +35,12 @@ def complete(project: Project) -> tuple[Project, tuple[Correction, ...]]:
     if not changes:
         return project, ()
     added = tuple(DeclaredRequirement(one.after, one.source, one.after) for one in changes)
-    completed = replace(declared, requirements=(*declared.requirements, *added), changes=(*declared.changes, *changes))
+    completed = replace(
+        declared,
+        requirements=(*declared.requirements, *added),
+        changes=(*declared.changes, *changes),
+        for_running=tuple(one.name for one in added),
+    )
     return replace(project, requirements=completed), changes
 
 
@@ -54,7 +60,7 @@ def _needed(project: Project, listed: set[str]) -> Iterator[tuple[str, str, str]
     if project.settings.command:
         return
     try:
-        program, _ = choose_program(project)
+        program = choose_program(project).program
     except PlanError:
         return  # it is said where the command is chosen
     yield from ((name, because, program.source) for name, because in needed_packages(program, listed))

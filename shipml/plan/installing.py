@@ -30,29 +30,30 @@ runpy.run_module("{module}", run_name="__main__", alter_sys=True)
 """
 
 
-def installed_files(one: Distribution, python: str) -> tuple[GeneratedFile, ...]:
+def installed_files(one: Distribution, python: str, root: str = WORKING_DIR) -> tuple[GeneratedFile, ...]:
     """The files of the distribution in the image: metadata, commands, a path to its sources, its version files.
 
     Args:
-        one: what to install; its sources lie below the working folder as they are.
+        one: what to install; its sources lie below `root` as they are.
         python: the minor version.
+        root: where the project lies in the image.
     """
     site_packages = f"/{PREFIX}/lib/python{python}/site-packages"
     stem = re.sub(r"[-_.]+", "_", one.name).lower()
     info = f"{site_packages}/{stem}-{one.version}.dist-info"
-    sources = WORKING_DIR if one.source_folder == "." else f"{WORKING_DIR}/{one.source_folder}"
+    sources = root if one.source_folder == "." else f"{root.rstrip('/')}/{one.source_folder}"
     files = [
         GeneratedFile(f"{site_packages}/__editable__.{stem}-{one.version}.pth", f"{sources}\n"),
         GeneratedFile(f"{info}/INSTALLER", "shipml\n"),
         GeneratedFile(f"{info}/METADATA", _metadata(one)),
-        GeneratedFile(f"{info}/direct_url.json", _direct_url(one)),
+        GeneratedFile(f"{info}/direct_url.json", _direct_url(one, root)),
         *([GeneratedFile(f"{info}/entry_points.txt", _entry_points(one))] if one.entry_points else []),
         *(GeneratedFile(f"/{PREFIX}/bin/{name}", _script(target), executable=True) for name, target in one.scripts),
     ]
     record = "".join(_record_line(file, site_packages) for file in sorted(files))
     inside = f"{info}/RECORD".removeprefix(f"{site_packages}/")
     files.append(GeneratedFile(f"{info}/RECORD", f"{record}{inside},,\n"))
-    files += [GeneratedFile(f"{WORKING_DIR}/{path}", _version_file(one.version)) for path in one.version_files]
+    files += [GeneratedFile(f"{root.rstrip('/')}/{path}", _version_file(one.version)) for path in one.version_files]
     return tuple(sorted(files))
 
 
@@ -65,10 +66,10 @@ def _metadata(one: Distribution) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _direct_url(one: Distribution) -> str:
+def _direct_url(one: Distribution, root: str) -> str:
     """PEP 610."""
     folder = one.source.rpartition("/")[0]
-    url = f"file://{WORKING_DIR}/{folder}".rstrip("/")
+    url = f"file://{root.rstrip('/')}/{folder}".rstrip("/")
     return json.dumps({"dir_info": {"editable": True}, "url": url}, sort_keys=True) + "\n"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from shipml.facts.plan import GeneratedFile
 
-__all__ = ["EXPANDED", "NOTEBOOK", "launchers", "with_variables"]
+__all__ = ["EXPANDED", "NOTEBOOK", "launchers", "started_in", "with_variables"]
 
 _VARIABLE = re.compile(r"\$(?:\{[A-Za-z_]\w*\}|[A-Za-z_]\w*)")
 EXPANDED = "/opt/shipml/expand.py"
@@ -17,12 +17,17 @@ NOTEBOOK = "/opt/shipml/notebook.py"
 
 _TEXTS = {
     EXPANDED: '''\
-"""Run a command with $NAME and ${NAME} filled in from the environment, after NAME=VALUE words: without a shell."""
+"""Run a command with $NAME and ${NAME} filled in from the environment, after NAME=VALUE words: without a shell.
+
+--chdir=FOLDER as the first word starts it there.
+"""
 
 import os
 import sys
 
 words = [os.path.expandvars(word) for word in sys.argv[1:]]
+if words[0].startswith("--chdir="):
+    os.chdir(words.pop(0).partition("=")[2])
 while "=" in words[0]:
     name, _, value = words.pop(0).partition("=")
     os.environ[name] = value
@@ -80,6 +85,14 @@ finally:
 def with_variables(words: Sequence[str]) -> tuple[str, ...]:
     """The command that runs `words`: by a launcher that fills in their variables when it starts, if they have any."""
     return ("python", EXPANDED, *words) if any(_VARIABLE.search(word) for word in words) else tuple(words)
+
+
+def started_in(folder: str, words: Sequence[str]) -> tuple[str, ...]:
+    """The command `words` started in a folder of the project: by the same launcher; "" is where it starts anyway."""
+    if not folder:
+        return tuple(words)
+    rest = words[2:] if tuple(words[:2]) == ("python", EXPANDED) else words
+    return ("python", EXPANDED, f"--chdir={folder}", *rest)
 
 
 def launchers(command: Sequence[str]) -> tuple[GeneratedFile, ...]:

@@ -1,13 +1,15 @@
 """Which layer holds what. The order is the same for all projects, so that they share layers and their places.
 
-Base, what the project needs beyond it, large wheels (larger class first, then name, then hash), the small rest, large
-files of the application, its code. A snapshot is keyed by all that lies beneath, so what is large and common lies low.
+Base, what the project needs beyond it, large wheels (larger class first, then name, then hash), the small rest, data,
+large files of the application, its code. A snapshot is keyed by all that lies beneath, so what is large and common
+lies low.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from shipml.facts.data import DataPin
 from shipml.facts.plan import (
     ApplicationFile,
     Base,
@@ -28,22 +30,29 @@ _WEIGHTS = (
     ".bin", ".ckpt", ".gguf", ".h5", ".hdf5", ".joblib", ".keras", ".model", ".npy", ".npz", ".onnx", ".pb", ".pickle",
     ".pkl", ".pt", ".pth", ".safetensors", ".tflite", ".ubj", ".cbm",
 )  # fmt: skip
+_DATA_LAYERS = 6
 _SHARED_LAYERS = 4
 """Base (of one layer), system, packages and application: always kept free."""
 
 
 def plan_layers(
-    base: Base, wheels: Sequence[LockedWheel], files: Sequence[ApplicationFile], *, has_generated: bool = False
+    base: Base,
+    wheels: Sequence[LockedWheel],
+    files: Sequence[ApplicationFile],
+    *,
+    data: Sequence[DataPin] = (),
+    has_generated: bool = False,
 ) -> tuple[LayerPlan, ...]:
     """All layers, oldest first, at most MOST_LAYERS: the smallest of too many go with the small rest.
 
     `has_generated` says that files are written besides the project's: they lie in the application's layer.
     """
     beneath = len(base.layers) - 1 if isinstance(base, ImageBasePin) else 0
+    of_data = _data_layers(data)
     own_wheels, own_files = _largest(
         [wheel for wheel in wheels if _deserves_layer(wheel)],
         [file for file in files if _is_large(file)],
-        room=max(0, MOST_LAYERS - _SHARED_LAYERS - beneath),
+        room=max(0, MOST_LAYERS - _SHARED_LAYERS - beneath - len(of_data)),
     )
     if isinstance(base, ImageBasePin):
         layers = [LayerPlan("base", (str(layer.digest),)) for layer in base.layers]
@@ -54,11 +63,21 @@ def plan_layers(
     layers += [LayerPlan("wheel", (_name(wheel),)) for wheel in sorted(own_wheels, key=_wheel_order)]
     rest = sorted(set(wheels) - set(own_wheels))
     layers.append(LayerPlan("packages", tuple(map(_name, rest))))  # even empty: it makes the virtual environment
+    layers += of_data
     layers += [LayerPlan("weights", (file.path,)) for file in sorted(own_files)]
     code = tuple(file.path for file in files if file not in own_files)
     if code or has_generated:
         layers.append(LayerPlan("application", code))
     return tuple(layers)
+
+
+def _data_layers(data: Sequence[DataPin]) -> list[LayerPlan]:
+    """The largest repositories one layer each, all else together."""
+    own = sorted((pin for pin in data if pin.kind == "huggingface"), key=lambda pin: (-pin.size_bytes, pin.name))
+    own = own[:_DATA_LAYERS]
+    rest = tuple(f"{pin.kind} {pin.name}" for pin in data if pin not in own)
+    of_rest = [LayerPlan("data", rest)] if rest else []
+    return [*of_rest, *(LayerPlan("data", (f"{pin.kind} {pin.name}",)) for pin in own)]
 
 
 def size_class(size_bytes: int) -> int:

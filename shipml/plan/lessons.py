@@ -7,16 +7,17 @@ imports, and a package imports pkg_resources without asking for setuptools.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from shipml.facts.project import Project
-from shipml.facts.requirements import Correction, DeclaredRequirement
+from shipml.facts.requirements import Correction, DeclaredRequirement, Learned
+from shipml.failed_imports import FailedImport
 from shipml.plan.python_version import PythonCandidate
 
-__all__ = ["Failed", "Lesson", "heed", "learn", "left_library_in"]
+__all__ = ["Lesson", "heed", "learn", "left_library_in"]
 
 _SETUPTOOLS = "setuptools<81"
 """The last that has pkg_resources."""
@@ -31,6 +32,20 @@ _GONE: Mapping[str, int] = MappingProxyType(
 )
 """Modules that left the standard library, and the minor version of Python 3 without them (docs.python.org, whatsnew).
 pyaudioop is what packages try after audioop."""
+_SUCCESSORS: Mapping[str, str] = MappingProxyType(
+    {
+        "distutils": "setuptools",
+        "cgi": "legacy-cgi",
+        "cgitb": "legacy-cgi",
+        "audioop": "audioop-lts",
+        "pyaudioop": "audioop-lts",
+        "asyncore": "pyasyncore",
+        "asynchat": "pyasynchat",
+        **{name: f"standard-{name}" for name in ("aifc", "chunk", "imghdr", "mailcap", "nntplib", "pipes")},
+        **{name: f"standard-{name}" for name in ("sndhdr", "sunau", "telnetlib", "uu", "xdrlib")},
+    }
+)
+"""Where modules of the standard library live on, for a project whose Python is fixed."""
 _LOST = (
     (re.compile(r"cannot import name '\w+' from 'collections'|module 'collections' has no attribute"), 10),
     (re.compile(r"cannot import name 'gcd' from 'fractions'|module 'fractions' has no attribute 'gcd'"), 9),
@@ -44,47 +59,56 @@ _LOST = (
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
-    """An import that failed in the image."""
-
-    source: str
-    """`FILE:LINE` in the project."""
-    module: str
-    """As imported there."""
-    text: str
-    """Of the exception."""
-    missing: str = ""
-    """The module that was not found."""
-
-
-@dataclass(frozen=True, slots=True)
 class Lesson:
     """What is to be done otherwise."""
 
     below: str = ""
     """The minor version of Python that must not be reached; "" for any."""
-    packages: tuple[str, ...] = ()
-    """Requirements to add."""
     because: str = ""
-    """A clause without full stop."""
+    """Why: a clause without full stop."""
     source: str = ""
-    """Where the import stands."""
+    """Where the import stands that needs an older Python."""
+    packages: tuple[Learned, ...] = ()
+    """Requirements to add."""
+    bounds: tuple[Learned, ...] = ()
+    """Packages that are too new for others, with their upper ends."""
+    is_of_its_commit: bool = False
+    """Whether packages are taken as of the project's last commit."""
+    rounds: int = 0
+    """How often packages were blamed: three times at most."""
 
     def to_json(self) -> dict[str, Any]:
         """As the store keeps it."""
-        return {"below": self.below, "packages": self.packages, "because": self.because, "source": self.source}
+        return {
+            "below": self.below,
+            "because": self.because,
+            "source": self.source,
+            "packages": [[one.line, one.because, one.source] for one in self.packages],
+            "bounds": [[one.line, one.because, one.source] for one in self.bounds],
+            "is_of_its_commit": self.is_of_its_commit,
+            "rounds": self.rounds,
+        }
 
     @classmethod
     def from_json(cls, fact: object) -> Lesson:
         """What `to_json` gave; nothing for anything else."""
-        if not isinstance(fact, dict):
+        try:
+            kept = dict(fact)  # type: ignore[call-overload]
+            packages = tuple(Learned(*map(str, one)) for one in kept.pop("packages"))
+            bounds = tuple(Learned(*map(str, one)) for one in kept.pop("bounds"))
+            return cls(**kept, packages=packages, bounds=bounds)
+        except (TypeError, ValueError, KeyError):
             return cls()
-        return cls(
-            str(fact.get("below", "")),
-            tuple(str(name) for name in packages) if isinstance(packages := fact.get("packages"), list | tuple) else (),
-            str(fact.get("because", "")),
-            str(fact.get("source", "")),
-        )
+
+    def news(self, known: Lesson) -> Iterator[tuple[str, str]]:
+        """(where, what) of all that `known` does not say."""
+        if self.below != known.below:
+            yield self.source, self.because
+        if self.is_of_its_commit and not known.is_of_its_commit:
+            yield "the last commit", "its code fails with packages of another day, so they are taken as of that commit"
+        for one in (*self.packages, *self.bounds):
+            if one not in (*known.packages, *known.bounds):
+                yield one.source, one.because
 
 
 def left_library_in(module: str) -> int | None:
@@ -92,20 +116,41 @@ def left_library_in(module: str) -> int | None:
     return _GONE.get(module.partition(".")[0])
 
 
-def learn(failures: Iterable[Failed], known: Lesson) -> Lesson | None:
-    """What follows from failures beyond what is `known`; None: nothing that is certain."""
+def learn(failures: Iterable[FailedImport], known: Lesson, *, is_open: bool = True) -> Lesson | None:
+    """What follows from failures beyond what is `known`; None: nothing that is certain.
+
+    Args:
+        failures: of one image.
+        known: what earlier failures taught.
+        is_open: whether another Python may be taken.
+    """
     for failed in failures:
         if "pkg_resources" in (failed.missing, failed.text) or re.search(r"\bpkg_resources\b", failed.text):
-            if _SETUPTOOLS not in known.packages:
-                because = f"{failed.module} imports pkg_resources, which setuptools had until version 80"
-                return replace(known, packages=(*known.packages, _SETUPTOOLS), because=because, source=failed.source)
+            because = f"{failed.module} imports pkg_resources, which setuptools had until version 80"
+            if (lesson := _with_package(_SETUPTOOLS, because, failed, known)) is not None:
+                return lesson
             continue
-        minor = _GONE.get(failed.missing.partition(".")[0]) or _lost(failed.text)
-        if minor is not None and (not known.below or _minor(known.below) > minor):
+        minor = left_library_in(failed.missing) or _lost(failed.text)
+        if minor is None:
+            continue
+        if is_open and (not known.below or _minor(known.below) > minor):
             what = f"imports {failed.missing}" if failed.missing else f"needs what Python 3.{minor} no longer has"
             gone = f", which Python 3.{minor} no longer has" if failed.missing else ""
             return replace(known, below=f"3.{minor}", because=f"{failed.module} {what}{gone}", source=failed.source)
+        if package := _SUCCESSORS.get(failed.missing.partition(".")[0]):
+            because = (
+                f"{failed.module} imports {failed.missing}, which Python 3.{minor} no longer has and {package} has"
+            )
+            if (lesson := _with_package(package, because, failed, known)) is not None:
+                return lesson
     return None
+
+
+def _with_package(line: str, because: str, failed: FailedImport, known: Lesson) -> Lesson | None:
+    """`known` with one more package; None where it is known."""
+    if any(one.line == line for one in known.packages):
+        return None
+    return replace(known, packages=(*known.packages, Learned(line, because, failed.source)))
 
 
 def heed(
@@ -116,16 +161,18 @@ def heed(
         older = [one for one in candidates if _minor(one.suite.python) < _minor(lesson.below)]
         candidates = [replace(one, because=lesson.because) for one in older] or list(candidates)
     declared = project.requirements
-    if declared is None or declared.as_it_stands:
+    if declared is None:
         return project, list(candidates)
     asked = {one.name for one in declared.requirements}
-    added = [
-        DeclaredRequirement(text, lesson.source, name)
-        for text in lesson.packages
-        if (name := re.split(r"[<>=!~ ]", text)[0]) not in asked
-    ]
-    changes = [Correction("added", "", one.line, lesson.because, lesson.source) for one in added]
-    learned = replace(declared, learned=tuple(added), changes=(*declared.changes, *changes))
+    added = [] if declared.as_it_stands else [one for one in lesson.packages if one.name not in asked]
+    changes = [Correction("added", "", one.line, one.because, one.source) for one in added]
+    learned = replace(
+        declared,
+        learned=tuple(DeclaredRequirement(one.line, one.source, one.name) for one in added),
+        learned_bounds=lesson.bounds,
+        is_of_its_commit=lesson.is_of_its_commit,
+        changes=(*declared.changes, *changes),
+    )
     return replace(project, requirements=learned), list(candidates)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from shipml.errors import ConfigurationError, PlanError
+from shipml.facts.data import DataOutcome
 from shipml.facts.plan import (
     NONROOT_HOME,
     PREFIX,
     WORKING_DIR,
     Base,
+    GeneratedFile,
     ImageBasePin,
     LayerPlan,
     Plan,
@@ -26,8 +28,9 @@ from shipml.oci.manifest import Platform, canonical_json
 from shipml.plan.accounts import Account, choose_account
 from shipml.plan.command import Command, choose_command
 from shipml.plan.installing import installed_files
-from shipml.plan.launching import launchers
+from shipml.plan.launching import NOTEBOOK, launchers
 from shipml.plan.layering import plan_layers
+from shipml.plan.package_variables import package_variables
 from shipml.plan.python_version import PythonCandidate
 from shipml.plan.reasons import Timing, decisions
 
@@ -55,6 +58,7 @@ def make_plan(
     candidate: PythonCandidate,
     platform: Platform,
     options: PlanOptions = PlanOptions(),
+    data: DataOutcome = DataOutcome(),
 ) -> Plan:
     """The plan: what will be built, and why.
 
@@ -65,6 +69,7 @@ def make_plan(
         candidate: the suite that was taken.
         platform: what is built for.
         options: what was asked for besides.
+        data: that the code reads and no package brings.
 
     Raises:
         PlanError: nothing to run, or what is to be run needs a shell.
@@ -72,13 +77,22 @@ def make_plan(
     """
     followed = project.followed
     packages = frozenset(wheel.name for wheel in lock.wheels)
+    debian = {one.name for one in (*base.packages, *base.extra_packages)}
     command = choose_command(project, packages=packages, with_shell=options.with_shell)
-    installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python))
+    root = followed.working_dir if followed else WORKING_DIR
+    installed = (file for one in _installed(project) for file in installed_files(one, candidate.suite.python, root))
     account = choose_account(project, base)
     generated = tuple(
-        sorted({file.path: file for file in (*launchers(command.arguments), *installed, *account.files)}.values())
+        sorted(
+            {
+                file.path: file
+                for file in (*launchers(command.arguments), *installed, *_written(project), *account.files)
+            }.values()
+        )
     )
-    layers = plan_layers(base, lock.wheels, project.files, has_generated=bool(generated or account.home))
+    layers = plan_layers(
+        base, lock.wheels, project.files, data=data.pins, has_generated=bool(generated or account.home)
+    )
     timing = _timing(project, options)
     smoke = replace(_smoke(project, command), calls_nothing=_calls_nothing(project, command))
     exposed = followed.exposed_ports if followed else ()
@@ -96,27 +110,52 @@ def make_plan(
         layers=layers,
         command=command.arguments[command.entrypoint_words :],
         entrypoint=command.arguments[: command.entrypoint_words],
-        environment=_environment(project, command, base, account),
+        environment=_environment(
+            project,
+            command,
+            base,
+            account,
+            (
+                *package_variables(packages, debian, is_notebook=NOTEBOOK in command.arguments).items(),
+                *data.environment,
+            ),
+        ),
         labels=_labels(project, name if said_by else "", lock=lock, base=base, timing=timing, smoke=smoke),
         exposed_ports=ports,
         user=account.user,
         home=account.home,
-        working_dir=followed.working_dir if followed else WORKING_DIR,
+        working_dir=root,
         places=project.places,
         folders=tuple(sorted(set(followed.folders))) if followed else (),
         generated=generated,
+        data=data.pins,
         created_at=timing.created_at,
         modified_at_seconds=options.source_date_epoch_seconds or 0,
         smoke=smoke,
         decisions=decisions(
-            project, lock=lock, base=base, candidate=candidate, command=command, layers=_counts(layers), timing=timing
+            project,
+            lock=lock,
+            base=base,
+            candidate=candidate,
+            command=command,
+            layers=_counts(layers),
+            timing=timing,
+            data=data,
         ),
     )
 
 
 def _installed(project: Project) -> tuple[Distribution, ...]:
-    """What is installed besides packages; a Dockerfile that is followed says itself what is."""
-    return project.distributions if project.followed is None else ()
+    """What is installed besides packages; a Dockerfile that is followed says itself whether the project is."""
+    return project.distributions if project.followed is None or project.followed.installs_itself else ()
+
+
+def _written(project: Project) -> tuple[GeneratedFile, ...]:
+    """The files that a Dockerfile holds itself."""
+    followed = project.followed
+    if followed is None:
+        return ()
+    return tuple(GeneratedFile(path, text, executable=path in followed.executables) for path, text in followed.written)
 
 
 def _calls_nothing(project: Project, command: Command) -> bool:
@@ -167,7 +206,9 @@ def _tidied(text: str) -> str:
     return "/".join(part for part in tidied if part)
 
 
-def _environment(project: Project, command: Command, base: Base, account: Account) -> tuple[tuple[str, str], ...]:
+def _environment(
+    project: Project, command: Command, base: Base, account: Account, of_data: Iterable[tuple[str, str]]
+) -> tuple[tuple[str, str], ...]:
     """The image's variables: the base's own, ours, the command's, the settings', each over those before."""
     inherited = dict(base.environment) if isinstance(base, ImageBasePin) else {}
     if isinstance(base, ImageBasePin) and not project.settings.user:
@@ -178,9 +219,10 @@ def _environment(project: Project, command: Command, base: Base, account: Accoun
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": f"/{PREFIX}",
     }
-    environment |= account.environment | dict(command.environment)
+    environment |= account.environment | dict(of_data) | dict(command.environment)
     if project.requirements is not None and project.requirements.source_folders:
-        folders = [f"{WORKING_DIR}/{folder}" for folder in project.requirements.source_folders]
+        root = project.followed.working_dir.rstrip("/") if project.followed is not None else WORKING_DIR
+        folders = [f"{root}/{folder}" for folder in project.requirements.source_folders]
         known = [path for path in (environment.get("PYTHONPATH"),) if path]
         environment["PYTHONPATH"] = ":".join(dict.fromkeys([*known, *folders]))
     said = dict(project.settings.environment)
@@ -233,12 +275,14 @@ def _counts(layers: Sequence[LayerPlan]) -> str:
     large = sum(layer.kind == "wheel" for layer in layers)
     small = sum(len(layer.members) for layer in layers if layer.kind == "packages")
     weights = sum(layer.kind == "weights" for layer in layers)
+    data = sum(len(layer.members) for layer in layers if layer.kind == "data")
     kinds = {layer.kind for layer in layers}
     parts = [
         "base" if "base" in kinds else "",
         "system libraries" if "system" in kinds else "",
         f"{large} large wheel{'s' * (large != 1)}" if large else "",
         f"{small} smaller package{'s' * (small != 1)}" if small else "",
+        f"{data} set{'s' * (data != 1)} of data" if data else "",
         f"{weights} large file{'s' * (weights != 1)}" if weights else "",
         "application" if "application" in kinds else "",
     ]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from shipml.facts.data import DataOutcome
 from shipml.facts.dockerfile import UnsupportedInstruction
 from shipml.facts.plan import (
     USER_ID,
@@ -44,6 +45,7 @@ def decisions(
     command: Command,
     layers: str,
     timing: Timing,
+    data: DataOutcome = DataOutcome(),
 ) -> tuple[Decision, ...]:
     """All decisions, each with its reason."""
     return (
@@ -53,6 +55,7 @@ def decisions(
         *_dependencies(project, lock),
         *_system_packages(base),
         *_files(project),
+        *_data(data),
         *(
             Decision("secret", one.source, f"{one.kind}: push refuses it; its hash is {one.fingerprint}")
             for one in project.secrets
@@ -74,6 +77,8 @@ def _python_reason(lock: Lock, candidate: PythonCandidate) -> str:
         reason = "it is the newest of Debian's releases" if candidate.suite.stable else "no released Debian fits"
     if lock.wheels:
         reason += " for which every package has a wheel"
+    if built := next((one.value for one in lock.decisions if one.kind == "source"), ""):
+        reason = f"{built} must be built, for which Debian's oldest Python comes first"
     if lock.source:
         reason = f"{lock.source} is for it"
     refused = [f"{one.python}: {one.because}" for one in lock.refused]
@@ -91,7 +96,12 @@ def _base_reason(base: Base, candidate: PythonCandidate) -> str:
 
 def _dockerfile(project: Project) -> Iterator[Decision]:
     if project.followed is not None:
-        yield Decision("Dockerfile", "followed", "each of its instructions is understood")
+        skipped = project.followed.skipped
+        because = "what is left out of it is not needed" if skipped else "each of its instructions is understood"
+        yield Decision("Dockerfile", "followed", because)
+        yield from (
+            Decision("not carried out", f"{one.file}:{one.line} ({one.instruction})", one.because) for one in skipped
+        )
     elif isinstance(project.dockerfile, UnsupportedInstruction):
         yield Decision("Dockerfile", "needs an engine", project.dockerfile.sentence)
     elif project.dockerfile is not None:
@@ -140,12 +150,27 @@ def _files(project: Project) -> Iterator[Decision]:
         reader = f"; {one.reader} names it" if one.reader else ""
         because = f"it is a git-lfs pointer, {_size(one.size_bytes)} are missing: git lfs pull{reader}"
         yield Decision("missing", _shown_path(one.path), because)
+    for absent in project.missing_files:
+        because = f"{absent.reader} reads it, and {absent.because}"
+        yield Decision("missing", _shown_path(absent.path), because, "warning")
     by_reason: dict[str, list[str]] = {}
     for path, reason in project.left_out:
         by_reason.setdefault(reason, []).append(_shown_path(path))
     for reason, paths in sorted(by_reason.items()):
         more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
         yield Decision("left out", ", ".join(paths[:_SHOWN]) + more, f"{_clause(reason)}; the setting include keeps it")
+
+
+def _data(data: DataOutcome) -> Iterator[Decision]:
+    """What the code reads and no package brings."""
+    for pin in data.pins:
+        yield Decision("data", f"{pin.name}, {_size(pin.size_bytes)}", pin.because)
+    for use, size_bytes in data.planned:
+        size = f", {_size(size_bytes)}" if size_bytes else ""
+        yield Decision("data", f"{use.title}{size}", f"{use.source} reads it: `shipml build` fetches it")
+    for use, because, command in data.missing:
+        what = f"{use.source} reads it, and it is not in the image: {because}; to add it: {command}"
+        yield Decision("missing data", use.title, what, "warning" if use.at_start else "")
 
 
 def _shown_path(path: str) -> str:
@@ -168,7 +193,8 @@ def _system_packages(base: Base) -> Iterator[Decision]:
 
 def _distributions(project: Project) -> Iterator[Decision]:
     """The projects that are installed in place."""
-    for one in project.distributions if project.followed is None else ():
+    is_installed = project.followed is None or project.followed.installs_itself
+    for one in project.distributions if is_installed else ():
         yield Decision("installed", f"{one.name} {one.version}", f"{one.source} describes it")
         if one.lacks:
             yield Decision("not compiled", one.name, f"{one.lacks}, and its files are taken as they are", "warning")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from shipml.errors import PlanError
-from shipml.facts.project import Program, ProgramKind
+from shipml.facts.programs import Program, ProgramKind
 from shipml.plan.launching import NOTEBOOK, with_variables
 
 __all__ = ["Served", "health_path", "needed_packages", "serve", "serve_itself"]

@@ -6,14 +6,14 @@ Nothing is decided here; `plan/` decides.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from shipml.dockerfile.follow import follow_dockerfile
+from shipml.dockerfile.follow import follow_dockerfile, process_of
 from shipml.dockerfile.ignore import IgnorePatterns, numbered_patterns
-from shipml.dockerfile.names import find_dockerfile, ignore_files
+from shipml.dockerfile.names import find_dockerfile, ignore_files, require_inside
 from shipml.dockerfile.understand import understand_dockerfile
 from shipml.errors import PlanError
 from shipml.events import Emit, Notice, ignore
@@ -28,21 +28,31 @@ from shipml.facts.project import (
 )
 from shipml.facts.requirements import Requirements
 from shipml.facts.secrets import FoundSecret
+from shipml.plan.which import choose_program
+from shipml.project.code.data_uses import data_knows, find_data_uses
+from shipml.project.code.displays import displays_know, find_displays
 from shipml.project.code.gpu import find_gpu_uses
-from shipml.project.code.imports import Code, python_hints, running_files, scan_code, surely_running
+from shipml.project.code.imports import Code, python_hints, scan_code
 from shipml.project.code.lfs_pointers import find_lfs_pointers
 from shipml.project.code.model_files import read_model_files
 from shipml.project.code.programs import find_programs
+from shipml.project.code.reach import running_files, script_file, surely_running
+from shipml.project.code.read_files import find_missing_files
+from shipml.project.code.shown_commands import find_run_evidence
 from shipml.project.code.streamlit_setup import find_streamlit_setups
 from shipml.project.code.syntax import report_broken
+from shipml.project.code.uses import UseKind, find_uses
 from shipml.project.corrections.names import standard_library
 from shipml.project.credentials import files_with_credentials
+from shipml.project.data.needs import needs_know
 from shipml.project.distributions import find_distributions
 from shipml.project.files import FileRules, find_files
 from shipml.project.folder import require_folder
 from shipml.project.requirements.choose import take
+from shipml.project.requirements.chosen_parts import with_choices
 from shipml.project.requirements.own_project import open_folder
 from shipml.project.requirements.read import read_requirements
+from shipml.project.requirements.reader import Folder
 from shipml.project.revision import read_revision
 from shipml.project.settings import read_settings
 from shipml.project.smoke_requests import with_bodies
@@ -67,11 +77,19 @@ __all__ = [
 ]
 
 LOCK_NAME = "pylock.toml"
+_SETTINGS_FILES = ("pyproject.toml", "shipml.toml")
 
 
 @reading_once()
 def read_project(
-    folder: Path, store: Store | None, emit: Emit = ignore, *, dockerfile: Following = "ignore"
+    folder: Path,
+    store: Store | None,
+    emit: Emit = ignore,
+    *,
+    dockerfile: Following = "ignore",
+    program: str = "",
+    extras: Sequence[str] = (),
+    groups: Sequence[str] = (),
 ) -> Project:
     """All facts about the project in `folder`.
 
@@ -80,6 +98,9 @@ def read_project(
         store: remembers digests of large files; None hashes them all.
         emit: hears of what was left out.
         dockerfile: whether the project's own Dockerfile decides: never, where it is understood, or always.
+        program: the path of the one that the user chose of several.
+        extras: of pyproject.toml, that are wanted besides those of the settings and the Dockerfile.
+        groups: the same of its dependency groups.
 
     Raises:
         UsageError: there is no such folder.
@@ -88,6 +109,8 @@ def read_project(
         BuildError: a file cannot be read.
     """
     require_folder(folder)
+    for name in _SETTINGS_FILES:
+        require_inside(folder, folder / name)
     pyproject_text = read_text(folder, "pyproject.toml")
     pyproject = None if pyproject_text is None else parse_toml("pyproject.toml", pyproject_text)
     shipml_text = read_text(folder, "shipml.toml")
@@ -95,26 +118,43 @@ def read_project(
     texts = {"pyproject.toml": pyproject_text or "", "shipml.toml": shipml_text or ""}
     settings = read_settings(pyproject, shipml, texts)
     settings = replace(settings, smoke=with_bodies(settings.smoke, folder))
-    opened = open_folder(folder)
     understood = _dockerfile(folder)
     follows = dockerfile == "follow" or (dockerfile == "try" and isinstance(understood, FollowedDockerfile))
-    taken = take(opened, understood if follows and isinstance(understood, FollowedDockerfile) else None)
+    followed = understood if follows and isinstance(understood, FollowedDockerfile) else None
+    opened = with_choices(open_folder(folder), settings, followed, extras, groups)
+    taken = take(opened, followed)
     rules = _file_rules(folder, settings)
     secret = files_with_credentials(folder, taken.texts if taken is not None else ())
     found = find_files(folder, replace(rules, secret=secret), store=store, emit=emit)
     processes = tuple(_processes(read_text(folder, "Procfile") or ""))
     paths = [file.path for file in found.files if file.kind == "file"]
     code = scan_code(folder, paths)
-    running = running_files(code, settings, processes)
+    evidence = find_run_evidence(folder, paths)
+    programs = find_programs(folder, found.files, code, {one.path for one in evidence})
+    outline = Project(folder, settings, programs=programs, run_evidence=evidence, chosen_program=program)
+    started = process_of(followed) if followed is not None else ()
+    running = running_files(code, settings, started or processes, _entry(outline, opened, code, paths))
     imports = code.third_party(running, standard_library())
     standard = code.of_standard_library(running, standard_library())
-    requirements = read_requirements(opened, taken, imports, code)
+    uses = find_uses(folder, running, _is_telling)
+    requirements = read_requirements(opened, taken, imports, code, uses)
     _tell(requirements, code, emit)
-    report_broken(code.broken, surely_running(code, settings, processes), emit)
+    for sentence in find_displays(uses):
+        emit(Notice(sentence, "warning"))
+    report_broken(code.broken, surely_running(code, settings, started or processes, evidence), emit)
+    missing = find_missing_files(
+        folder,
+        running,
+        present={file.path for file in found.files},
+        left_out=dict(found.ignored) | {path: f"a default rule ({reason})" for path, reason in found.left_out},
+        written=code.written,
+        moves=follows or any(re.search(r"\bcd\s|chdir", one.command) for one in processes),
+    )
+    for absent in missing:
+        emit(Notice(f"{absent.reader} reads {absent.path}, which is not in the image: {absent.because}", "warning"))
     lock_text = read_text(folder, LOCK_NAME)
-    project = Project(
-        folder=folder,
-        settings=settings,
+    project = replace(
+        outline,
         requirements=requirements,
         imports=imports,
         standard_imports=standard,
@@ -123,10 +163,11 @@ def read_project(
             *python_hints(taken, code),
         ),
         files=tuple(found.files),
-        programs=find_programs(folder, found.files),
         left_out=tuple(found.left_out),
         ignored=tuple(found.ignored),
         written_files=code.written,
+        data=find_data_uses(folder, uses, paths),
+        missing_files=missing,
         models=read_model_files(folder, found.files, store),
         processes=processes,
         system_packages=read_system_packages(folder),
@@ -145,6 +186,17 @@ def read_project(
     for one in project.secrets:
         emit(Notice(f"{one.source} holds a secret ({one.kind}): push refuses the image", "warning"))
     return project
+
+
+def _entry(project: Project, folder: Folder, code: Code, paths: Sequence[str]) -> str:
+    """The file that is run where neither settings nor Procfile nor Dockerfile name one; "" where there is none."""
+    own = next((one for one in find_distributions(folder, None, paths) if one.scripts), None)
+    if own is not None and not project.chosen_program:
+        return script_file(own.scripts[0][1], code)
+    try:
+        return choose_program(project).program.path
+    except PlanError:
+        return ""
 
 
 def read_secrets(folder: Path, store: Store | None) -> tuple[FoundSecret, ...]:
@@ -169,7 +221,9 @@ def _secrets(project: Project) -> tuple[FoundSecret, ...]:
 
 def _documents(folder: Path) -> dict[str, dict[str, Any]]:
     """The settings files that there are, by name."""
-    texts = ((name, read_text(folder, name)) for name in ("pyproject.toml", "shipml.toml"))
+    for name in _SETTINGS_FILES:
+        require_inside(folder, folder / name)
+    texts = ((name, read_text(folder, name)) for name in _SETTINGS_FILES)
     return {name: parse_toml(name, text) for name, text in texts if text is not None}
 
 
@@ -228,6 +282,11 @@ def _dockerfile_text(folder: Path) -> tuple[str, str]:
     return (path.name, read_text(folder, path.name) or "") if path is not None else ("", "")
 
 
+def _is_telling(kind: UseKind, name: str) -> bool:
+    """Whether a use of a package tells anything that is looked for."""
+    return needs_know(kind, name) or data_knows(kind, name) or displays_know(kind, name)
+
+
 def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
     """Report corrections, and imports that no known package has."""
     for change in requirements.changes if requirements is not None else ():
@@ -244,7 +303,10 @@ def _tell(requirements: Requirements | None, code: Code, emit: Emit) -> None:
 
 
 def _file_rules(folder: Path, settings: Settings) -> FileRules:
-    texts = ((path.name, read_text(folder, path.name)) for path in ignore_files(folder, find_dockerfile(folder)))
+    paths = ignore_files(folder, find_dockerfile(folder))
+    for path in paths:
+        require_inside(folder, path)
+    texts = ((path.name, read_text(folder, path.name)) for path in paths)
     name, text = next(((name, text) for name, text in texts if text is not None), ("", ""))
     placed = [(pattern, f"{name}:{number}") for number, pattern in numbered_patterns(text)]
     placed += [(pattern, f"exclude in {settings.source}") for pattern in settings.exclude]

@@ -10,6 +10,7 @@ from typing import Any
 
 from shipml.facts.project import Distribution
 from shipml.facts.requirements import Requirements
+from shipml.formats import load_ini
 from shipml.project.requirements.own_project import open_folder, own_requirements, source_folder
 from shipml.project.requirements.reader import Folder
 from shipml.project.requirements.setup_files import setup_arguments
@@ -117,7 +118,7 @@ def _ini(text: str) -> dict[str, dict[str, str]]:
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     try:
-        parser.read_string(text)
+        load_ini(parser, text)
     except configparser.Error:
         return {}
     return {name: dict(parser[name]) for name in parser.sections()}

@@ -54,17 +54,17 @@ def organisation_defaults(environment: Mapping[str, str] = os.environ, usual_fil
     )
 
 
-def with_defaults(own: Settings, defaults: Settings, *, strict: bool | None) -> Settings:
+def with_defaults(own: Settings, defaults: Settings) -> Settings:
     """The settings of a project over those of the organisation, table by table and key by key.
 
-    `strict`: what the project says; None where it says nothing.
+    What the organisation forbids (`strict`, `allowed-bases`) stays forbidden, whatever a project says.
     """
     return replace(
         own,
         registries=_merged(own.registries, defaults.registries),
         environments=_merged(own.environments, defaults.environments),
         source=own.source or defaults.source,
-        strict_by=defaults.strict_by if strict is None else own.strict_by,
+        strict_by=defaults.strict_by or own.strict_by,
         allowed_bases=defaults.allowed_bases,
         allowed_by=defaults.allowed_by,
         max_store_bytes=own.max_store_bytes or defaults.max_store_bytes,

@@ -39,8 +39,7 @@ def read_settings(
         )
     source, document = ("pyproject.toml", table) if table is not None else ("shipml.toml", shipml)
     own = Settings() if document is None else load_settings(document, source, texts.get(source, ""))
-    stated = document.get("strict") if isinstance(document, Mapping) else None
-    return with_defaults(own, organisation_defaults(), strict=stated)
+    return with_defaults(own, organisation_defaults())
 
 
 def load_settings(
@@ -65,6 +64,8 @@ def load_settings(
         accelerator=get("accelerator"),
         platforms=tuple(get("platforms", ())),
         system_packages=tuple(get("system-packages", ())),
+        extras=tuple(get("extras", ())),
+        groups=tuple(get("groups", ())),
         include=tuple(get("include", ())),
         exclude=tuple(get("exclude", ())),
         environment=tuple(sorted((name, _as_text(value)) for name, value in get("env", {}).items())),

@@ -215,6 +215,7 @@ _CACHE = Table(
     "shipml's store on this machine.",
 )
 
+_CHOSEN = _list_of(_text("a name", r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?" + _END), "a list of names")
 ORGANISATION = Table(
     MappingProxyType(
         {
@@ -246,6 +247,8 @@ SETTINGS = Table(
             "system-packages": _list_of(
                 _text("a package name", r"^[a-z0-9][a-z0-9+.-]+" + _END), "a list of Debian package names"
             ).described("Debian packages that the program needs."),
+            "extras": _CHOSEN.described("Extras of pyproject.toml that the image gets."),
+            "groups": _CHOSEN.described("Dependency groups of pyproject.toml that the image gets."),
             "include": _PATTERNS.described("Files to send although a rule leaves them out."),
             "exclude": _PATTERNS.described("Files not to send."),
             "env": Table(

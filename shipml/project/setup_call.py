@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 __all__ = ["setup_keywords"]
 
+_LIMIT = 128 << 10
+"""Characters or bytes of a file that is looked at: of a longer one nothing is known."""
 _FOLLOWED_NAMES = 10
 """Names that stand for names, at most: a chain is finite, and may be a circle."""
 
@@ -17,7 +19,7 @@ def setup_keywords(source: str | bytes) -> Mapping[str, ast.expr]:
     Of a file that does not parse nothing is known.
     """
     try:
-        tree = ast.parse(source)
+        tree = ast.parse(source if len(source) <= _LIMIT else "")
     except (SyntaxError, ValueError, RecursionError, MemoryError):  # the last: too many brackets in brackets
         return {}
     names: dict[str, ast.expr] = {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from shipml.errors import ConfigurationError
 from shipml.folders import is_file
+from shipml.formats import load_toml
 from shipml.reading import _LIMIT_BYTES, read_data
 
 __all__ = ["line_of", "parse_toml", "read_any_text", "read_text"]
@@ -81,8 +81,8 @@ def parse_toml(name: str, text: str) -> dict[str, Any]:
         ConfigurationError: it is not TOML; says the line.
     """
     try:
-        return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return load_toml(text)
+    except ValueError as error:
         raise ConfigurationError(f"{name} is not valid TOML: {error}", hint=f"correct {name}") from error
 
 

@@ -329,4 +329,4 @@ def _digest_of(answer: Response) -> Digest | None:
 def _tags_in(answer: Response) -> Iterator[str]:
     if answer.status == HTTPStatus.OK:
         tags = parse_document(answer.data, "the list of tags").get("tags") or []
-        yield from (str(tag) for tag in tags if isinstance(tag, str))
+        yield from (tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()

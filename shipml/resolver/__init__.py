@@ -30,7 +30,7 @@ from shipml.text import counted
 
 __all__ = ["inputs_digest", "resolve", "resolve_first"]
 
-RECIPE = 7
+RECIPE = 8
 """Part of every cache key: raise it when the same inputs are to be resolved in another way."""
 UV_CACHE = "uv"
 """uv's cache, below the store's home."""
@@ -224,7 +224,11 @@ def _cache_key(
     project: Project, candidates: Sequence[PythonCandidate], inputs: Digest, accelerator: Accelerator
 ) -> str:
     suites = [[one.suite.name, one.suite.release, one.suite.glibc] for one in candidates]
-    learned = project.requirements.whole_text if project.requirements and project.requirements.learned else ""
+    declared = project.requirements
+    learned = declared.whole_text if declared and declared.learned else ""
+    if declared and (declared.learned_bounds or declared.is_of_its_commit):
+        committed_at = project.revision.committed_at_seconds if project.revision and declared.is_of_its_commit else ""
+        learned += f"{[one.line for one in declared.learned_bounds]} {committed_at}"
     told = [learned, accelerator.because, accelerator.asked, os.environ.get("SHIPML_PYTORCH_INDEX", "")]
     asked = [RECIPE, str(inputs), suites, list(settings_of_uv(project.folder)), told]
     return str(Digest.of(canonical_json(asked)))

@@ -15,7 +15,7 @@ from shipml.errors import (
 )
 from shipml.facts.requirements import DeclaredRequirement, Requirements
 
-__all__ = ["explain_address"]
+__all__ = ["UnreachableAddressError", "explain_address"]
 
 _ADDRESS = re.compile(r"(?:(?:git|hg|svn|bzr)\+)?(?:https?|ssh|git)://[^\s;#]+")
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
@@ -37,6 +37,15 @@ _NETWORK = re.compile(
 _STATUS = re.compile(r"HTTP status (?:client|server) error \((?P<status>[^)]*)\)")
 _FATAL = re.compile(r"(?:fatal|ssh|ERROR|remote): (?P<words>.+)")
 _LONGEST = 200
+
+
+class UnreachableAddressError(TryAgainError):
+    """The host of an address that a line asks for does not answer."""
+
+    def __init__(self, message: str, *, hint: str, source: str) -> None:
+        super().__init__(message, hint=hint)
+        self.source = source
+        """`FILE:LINE`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +86,10 @@ def explain_address(text: str, declared: Requirements | None) -> ShipmlError | N
     if _NOT_THERE.search(text):
         return ResolutionError(f"{what}, which {address.host} does not have: {_cause(text)}", hint=_other(address))
     if _NETWORK.search(text):
-        return TryAgainError(
+        return UnreachableAddressError(
             f"{what}, and {address.host} cannot be reached from here: {_cause(text)}",
             hint=f"check the network and the proxy settings; or do without {address.host}: {_vendored(address)}",
+            source=address.source,
         )
     return None
 

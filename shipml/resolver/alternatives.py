@@ -14,8 +14,8 @@ from shipml.lock.choosing import fits
 from shipml.resolver.compatibility import is_near
 from shipml.resolver.context import Work
 from shipml.resolver.integrity import has_stated_hash
-from shipml.resolver.pins import nearest_newer
-from shipml.resolver.release_lookup import filename, uploaded_at
+from shipml.resolver.pins import can_stand_for, nearest_newer, normalised, why_instead
+from shipml.resolver.release_lookup import filename, nearest_versions, uploaded_at
 from shipml.resolver.sources import Sources
 from shipml.resolver.uv import (
     Question,
@@ -25,7 +25,16 @@ from shipml.resolver.uv import (
     python_arguments,
 )
 
-__all__ = ["helped", "late_wheel", "moved", "name_of", "version_then", "with_versions", "without_old_wheels"]
+__all__ = [
+    "helped",
+    "late_wheel",
+    "moved",
+    "name_of",
+    "overridden",
+    "version_then",
+    "with_versions",
+    "without_old_wheels",
+]
 
 _OLDER_PYTHONS = ("3.7", "3.5")
 
@@ -41,7 +50,7 @@ def late_wheel(uv: Uv, requirement: str, question: Question) -> str:
     Returns:
         The version; "" where it has no wheel to this day.
     """
-    if question.as_of is None:
+    if question.day_of(name_of(requirement)) is None:
         return ""
     version = version_then(uv, requirement, question)
     if not version:
@@ -126,13 +135,18 @@ def without_old_wheels(
     return replace(question, links=sources.links), tuple(changes)
 
 
-def helped(work: Work, question: Question, lacking: Sequence[str], sources: Sources | None) -> Question | None:
+def helped(
+    work: Work, question: Question, lacking: Sequence[str], sources: Sources | None
+) -> tuple[Question, tuple[Correction, ...]] | None:
     """The question with other files for what has no wheel: later ones, the next release, or source.
+
+    What a package pins exactly is overridden: a constraint could only add to it, and that is a change.
 
     Returns:
         None where nothing more can be done.
     """
     versions: dict[str, str] = {}
+    overrides: list[tuple[str, Pin]] = []
     let_in = False
     for requirement in lacking:
         name = name_of(requirement)
@@ -141,13 +155,47 @@ def helped(work: Work, question: Question, lacking: Sequence[str], sources: Sour
         if late := late_wheel(work.uv, requirement, question):
             versions[name] = late
         elif sources is not None:
-            then = Pin(name, version_then(work.uv, requirement, question), "", declared=False)
+            exact = requirement.partition("==")[2]
+            then = Pin(name, exact or version_then(work.uv, requirement, question), "", declared=False)
             found = moved(work.uv, then, question) if then.version else None
-            if found is not None and _allowed(work, found[0]):
-                versions[name] = found[0].version
-            else:
+            if found is None or not _allowed(work, found[0]):
                 let_in |= sources.let_in([requirement], question)
-    return with_versions(question, versions) if versions or let_in else None
+            elif requirement == str(then):
+                overrides.append((requirement, found[0]))
+            else:
+                versions[name] = found[0].version
+    if not versions and not let_in and not overrides:
+        return None
+    question = with_versions(question, versions)
+    names = (pin.name for _, pin in overrides)
+    because = f"a package asks for it, it has no wheel for Python {question.base.python}, and this is the next that has"
+    return replace(
+        question,
+        overrides=(*question.overrides, *(str(pin) for _, pin in overrides)),
+        exempt=(*question.exempt, *names),
+    ), tuple(Correction("version", one, str(pin), because, work.declared.path) for one, pin in overrides)
+
+
+def overridden(work: Work, question: Question, missing: str) -> tuple[Question, tuple[Correction, ...]] | None:
+    """The question with another release for one that a package pins and the index does not have; None for none.
+
+    A constraint would only add to what the package says: an override takes its place.
+    """
+    name, _, version = missing.partition("==")
+    pin = Pin(normalised(name), version, work.declared.path, declared=False)
+    is_asked = any(one.name == pin.name for one in work.declared.requirements)
+    if not missing or is_asked or any(name_of(line) == pin.name for line in question.overrides):
+        return None
+    nearest = next(iter(nearest_versions(work.uv, pin, question.declared.options)), "")
+    if not nearest or not can_stand_for(nearest, pin):
+        return None
+    other = replace(
+        question,
+        overrides=(*question.overrides, f"{pin.name}=={nearest}"),
+        exempt=(*question.exempt, pin.name),
+    )
+    because = f"a package asks for it; {why_instead(nearest, pin)}"
+    return other, (Correction("version", missing, f"{pin.name}=={nearest}", because, work.declared.path),)
 
 
 def _allowed(work: Work, pin: Pin) -> bool:

@@ -9,24 +9,24 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from shipml.errors import ResolutionError
 from shipml.events import Emit, Notice
-from shipml.facts.plan import Decision, LockedSource, LockedWheel
+from shipml.facts.plan import Decision, LockedSource
 from shipml.facts.project import Lock, Project, RefusedPython
-from shipml.facts.pythons import PythonBase
-from shipml.facts.releases import Survey, cutoff
-from shipml.facts.requirements import Correction
+from shipml.facts.pythons import PythonBase, Suite
+from shipml.facts.releases import Pin, Survey, cutoff
+from shipml.facts.requirements import Learned
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
 from shipml.resolver.accelerated import fit
-from shipml.resolver.alternatives import helped, without_old_wheels
+from shipml.resolver.address_errors import UnreachableAddressError
+from shipml.resolver.alternatives import helped, overridden, without_old_wheels
 from shipml.resolver.causes import cause
 from shipml.resolver.conflicts import hold_back
 from shipml.resolver.context import (
@@ -35,6 +35,7 @@ from shipml.resolver.context import (
     apply_pytorch,
     examine_pins,
     model_strategies,
+    replace_address,
 )
 from shipml.resolver.dating import OLD_PINS, Dating, datings
 from shipml.resolver.errors import (
@@ -44,31 +45,25 @@ from shipml.resolver.errors import (
     UnsolvableError,
     explain,
 )
-from shipml.resolver.implicit_setuptools import seed_decisions, seed_wheels
 from shipml.resolver.index_logins import asked_keyring, index_logins
 from shipml.resolver.integrity import with_stated_files
 from shipml.resolver.model_evidence import model_pins
 from shipml.resolver.prereleases import resolved
 from shipml.resolver.release_lookup import newest_source
+from shipml.resolver.sliding import without_slides
 from shipml.resolver.sources import Sources
-from shipml.resolver.strategies import Failure, Strategy, because_of, lacking_in, refuse_neighbour
+from shipml.resolver.strategies import Failure, Found, Strategy, because_of, lacking_in, refuse_neighbour
+from shipml.resolver.telling import told, with_moves
+from shipml.resolver.their_time import in_their_time, with_later_ones
 from shipml.resolver.uv import Question, Uv, UvError
 from shipml.store import Store
 
-__all__ = ["Found", "find_lock"]
+__all__ = ["find_lock"]
 
 _OBSTACLE_HINT = "name a mirror of Docker Hub: export SHIPML_HUB_MIRROR=HOST; or another Python: --python"
-_PYTHONS_FROM_SOURCE = 3
+_PYTHONS_FROM_SOURCE = 4
 _MOST_ROUNDS = 12
 """As often as packages without wheels come to light one after the other in one attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the attempts came to."""
-
-    candidate: PythonCandidate
-    lock: Lock
 
 
 def find_lock(
@@ -100,18 +95,32 @@ def find_lock(
     work.accelerator = accelerator
     apply_models(work)
     apply_pytorch(work)
-    moment = now or datetime.now(UTC)
-    open_pins = model_pins(project)
-    for chosen_versions in model_strategies(work, open_pins):
-        examine_pins(work, chosen_versions)
+    while True:
+        try:
+            return _found(work, now or datetime.now(UTC))
+        except UnreachableAddressError as error:
+            if not replace_address(work, error.source):
+                raise
+
+
+def _found(work: Work, now: datetime) -> Found:
+    """The first attempt that comes to something; with what models and failed imports say, then without."""
+    for learned, chosen_versions in _strengths(work, model_pins(work.project)):
+        examine_pins(work, chosen_versions, learned)
         failures: list[Failure] = []
-        found = _first(work, moment, failures)
+        found = _first(work, now, failures)
         if found is not None:
             return found
         if chosen_versions:
             words = ", ".join(f"{pin.source}: {pin}" for pin in chosen_versions)
-            emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
+            work.emit(Notice(f"nothing fits with what made the models ({words})", "warning"))
     raise cause(work, failures[0].refusals, failures[-1].refusals)
+
+
+def _strengths(work: Work, of_models: tuple[Pin, ...]) -> Iterator[tuple[tuple[Learned, ...], tuple[Pin, ...]]]:
+    """What failed imports taught with each version that the models may want; then the same without what was taught."""
+    for learned in dict.fromkeys((work.declared.learned_bounds, ())):
+        yield from ((learned, chosen) for chosen in model_strategies(work, of_models))
 
 
 def _first(work: Work, now: datetime, failures: list[Failure]) -> Found | None:
@@ -127,7 +136,7 @@ def _first(work: Work, now: datetime, failures: list[Failure]) -> Found | None:
                     raise  # another Python or day would not know it either
                 refusals.append(Refusal(RefusedPython(candidate.suite.python, error.short), error))
                 continue
-            return _told(work, Found(candidate, lock), strategy, failures, refusals)
+            return told(work, Found(candidate, lock), strategy, failures, refusals)
         failures.append(Failure(strategy, tuple(refusals)))
         work.emit(Notice(f"no set of packages fits in {strategy.words}: {because_of(failures[-1])}"))
     return None
@@ -145,8 +154,10 @@ def _strategies(work: Work, now: datetime, failures: Sequence[Failure]) -> Itera
     datings = _datings(work, now)
     built: list[Dating] = []
     for dating in datings:
+        if dating.as_of is None and dating is not datings[0] and work.survey.has_dated_pins:
+            yield Strategy(dating, in_their_time=True)
         yield Strategy(dating)
-        if dating.as_of is not None and datings[-1] is not dating and lacking_in(failures[-1:]):
+        if dating.as_of is not None and lacking_in(failures[-1:]):
             built.append(dating)  # what was current then goes together: a source of then beats today's index
             yield Strategy(dating, from_source=True)
     errors = [refusal.error for one in failures for refusal in one.refusals]
@@ -180,7 +191,7 @@ def _of_old_sources(work: Work, now: datetime, lacking: Sequence[str]) -> Iterat
 
 
 def _ordered(work: Work, strategy: Strategy) -> Sequence[PythonCandidate]:
-    """The Pythons; where sources count, a few: those for which the fewest pins must be built, old ones first.
+    """The Pythons; where sources count, a few: those with the fewest pins to build, Debian's own, old ones first.
 
     What has no wheel for any Python is old, and builds on the Pythons that it knew.
     """
@@ -190,9 +201,10 @@ def _ordered(work: Work, strategy: Strategy) -> Sequence[PythonCandidate]:
     return [one for one in by_need if not work.obstacle(one.suite)][:_PYTHONS_FROM_SOURCE]
 
 
-def _order_from_source(work: Work, candidate: PythonCandidate) -> tuple[int, bool, int]:
+def _order_from_source(work: Work, candidate: PythonCandidate) -> tuple[int, bool, bool, int]:
     lacking = _without_wheel(work.survey, candidate.suite, work.platform)
-    return len(lacking), bool(candidate.instead_of), int(candidate.suite.python.partition(".")[2])
+    is_foreign = not (isinstance(candidate.suite, Suite) and candidate.suite.stable)
+    return len(lacking), bool(candidate.instead_of), is_foreign, int(candidate.suite.python.partition(".")[2])
 
 
 def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
@@ -201,7 +213,8 @@ def _datings(work: Work, now: datetime) -> tuple[Dating, ...]:
     )
     revision = work.project.revision
     committed_at = None if revision is None else datetime.fromtimestamp(revision.committed_at_seconds, UTC)
-    return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed)
+    past_first = work.declared.is_of_its_commit
+    return datings(work.survey, now=now, committed_at=committed_at, fixed=fixed, past_first=past_first)
 
 
 def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock:
@@ -230,26 +243,20 @@ def _attempt(work: Work, strategy: Strategy, candidate: PythonCandidate) -> Lock
     with tempfile.TemporaryDirectory(prefix="shipml-") as scratch:
         sources = Sources(Path(scratch), uv=work.uv, store=work.store, http=work.http) if strategy.from_source else None
         question, changes = without_old_wheels(work, question, lacking, sources)
+        question = with_later_ones(work.uv, question)
+        if strategy.in_their_time:
+            question = in_their_time(work.uv, question, work.survey)
         for _ in range(_MOST_ROUNDS):
             try:
                 lock = _locked(work, question, sources)
             except UnsolvableError as error:
-                other = helped(work, question, error.lacking, sources)
+                other = overridden(work, question, error.missing) or helped(work, question, error.lacking, sources)
                 if other is None:
                     raise
-                question = other
+                question, changes = other[0], (*changes, *other[1])
                 continue
-            return _moved_on(lock, question, strategy, changes)
-        return _moved_on(_locked(work, question, sources), question, strategy, changes)
-
-
-def _moved_on(lock: Lock, question: Question, strategy: Strategy, changes: tuple[Correction, ...]) -> Lock:
-    """The lock with the pins that were moved, and the date that moved with them."""
-    decisions = lock.decisions
-    if question.as_of is not None and question.as_of != strategy.dating.as_of:
-        because = "the releases that stand for pins without wheels were uploaded by then"
-        decisions = (Decision("index", f"as of {question.as_of:%Y-%m-%d}", because, "index"), *decisions)
-    return replace(lock, changes=(*changes, *lock.changes), decisions=decisions)
+            return with_moves(lock, question, strategy, changes)
+        return with_moves(_locked(work, question, sources), question, strategy, changes)
 
 
 def _held_pins(work: Work) -> Iterator[str]:
@@ -264,7 +271,7 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
 
     base = question.base
     try:
-        question, document = resolved(work.uv, question)
+        question, document = without_slides(work.uv, *resolved(work.uv, question), work.survey)
         held = hold_back(work.uv, question, document, work.survey)
         fitted = fit(work.uv, question, held.document, work.accelerator, work.pytorch)
     except UvError as error:
@@ -277,7 +284,10 @@ def _locked(work: Work, question: Question, sources: Sources | None) -> Lock:
     decisions = (*fitted.decisions, *held.decisions)
     if built:
         names = ", ".join(f"{one.name}=={one.version}" for one in built)
-        decisions = (*decisions, Decision("from source", names, f"there is no wheel for Python {base.python}"))
+        decisions = (
+            *decisions,
+            Decision("from source", names, f"there is no wheel for Python {base.python}", "source"),
+        )
     return Lock(
         wheels,
         base.name,
@@ -300,55 +310,3 @@ def _without_wheel(survey: Survey, base: PythonBase, platform: Platform) -> tupl
         for pin in survey.pins
         if (release := survey.releases.get(pin.name)) is not None and not any(map(fitting, release.wheels))
     )
-
-
-def _told(
-    work: Work, found: Found, strategy: Strategy, failures: Sequence[Failure], refusals: Sequence[Refusal]
-) -> Found:
-    """The same with all that was decided on the strategy."""
-    dating = strategy.dating
-    seeds = seed_wheels(work.uv, found.lock, found.candidate.suite, dating.as_of, work.declared.options)
-    pinned = {pin.name for pin in work.survey.pins}
-    taken: list[LockedWheel | LockedSource] = [*found.lock.wheels, *found.lock.sources, *seeds]
-    left_open = any(one.name not in pinned for one in taken)
-    decisions = list(work.decisions)
-    if dating.as_of is not None and left_open and all(one.kind != "index" for one in found.lock.decisions):
-        decisions.append(Decision("index", f"as of {dating.as_of:%Y-%m-%d}", dating.because, "index"))
-    decisions += seed_decisions(seeds, found.lock.python)
-    decisions += [
-        Decision("tried", one.strategy.words, f"no set of packages fits: {because_of(one)}", "tried")
-        for one in failures
-    ]
-    lock = replace(
-        found.lock,
-        wheels=tuple(sorted((*found.lock.wheels, *seeds))),
-        refused=tuple(one.python for one in refusals),
-        decisions=(*decisions, *found.lock.decisions),
-        changes=(
-            *work.changes,
-            *found.lock.changes,
-            *_other_python(found.candidate, refusals),
-            *(_contradiction(work, failures) if strategy.pins_win else ()),
-        ),
-    )
-    return Found(found.candidate, lock)
-
-
-def _contradiction(work: Work, failures: Sequence[Failure]) -> Iterator[Correction]:
-    """That the pins contradict what packages ask of each other, and hold all the same."""
-    errors = [refusal.error for one in failures for refusal in one.refusals if refusal.error.is_conflict]
-    because = f"{errors[0].short}; the pins are taken as they stand, as pip took them before 20.3"
-    yield Correction("contradiction", "what packages ask of each other", "the pins", because, work.declared.path)
-
-
-def _other_python(candidate: PythonCandidate, refusals: Sequence[Refusal]) -> Iterator[Correction]:
-    """That the Python is not the one that the project asks for, and why."""
-    if candidate.instead_of:
-        because = refusals[0].python.because if refusals else "no base has it"
-        yield Correction(
-            "version",
-            f"Python {candidate.instead_of.removeprefix('python-')}",
-            f"Python {candidate.suite.python}",
-            because,
-            candidate.source,
-        )

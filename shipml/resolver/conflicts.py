@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +45,7 @@ class Held:
 def hold_back(uv: Uv, question: Question, document: Mapping[str, Any], survey: Survey) -> Held:
     """The resolution, asked for again with upper bounds where it holds what can't work together.
 
-    Bounds that leave no solution are given up: then what was resolved stands as it is.
+    Bounds that leave no solution are given up, those that are in the way alone.
 
     Raises:
         UvError: the index cannot be asked.
@@ -58,12 +59,38 @@ def hold_back(uv: Uv, question: Question, document: Mapping[str, Any], survey: S
         if not bounds:
             return held
         fixed.update(bound.partition("<")[0] for bound in bounds)
-        question = question.because_of(*bounds)
-        try:
-            held = Held(uv.resolve(question), (*held.decisions, *bounds.values()))
-        except UvError:
+        question, within, kept = _within(uv, question, bounds)
+        if within is None:
             return held
+        held = Held(within, (*held.decisions, *(bounds[bound] for bound in kept)))
     return held
+
+
+def _within(
+    uv: Uv, question: Question, bounds: Collection[str]
+) -> tuple[Question, dict[str, Any] | None, tuple[str, ...]]:
+    """The resolution within as many of `bounds` as fit together, and these; None where not even one does."""
+    kept, dropped = list(bounds), list[str]()
+    document: dict[str, Any] | None = None
+    while kept and document is None:
+        try:
+            document = uv.resolve(question.because_of(*kept))
+        except UvError as error:
+            dropped.append(kept.pop(_in_the_way(kept, error.stderr)))
+    for bound in dropped[:-1]:  # the last one is known to be in the way of those that are kept
+        try:
+            document = uv.resolve(question.because_of(*kept, bound))
+        except UvError:
+            continue
+        kept.append(bound)
+    return question.because_of(*kept), document, tuple(bound for bound in bounds if bound in kept)
+
+
+def _in_the_way(bounds: Sequence[str], stderr: str) -> int:
+    """Which of the bounds uv names in its words; the last where it names none."""
+    named = set(re.findall(r"[a-z0-9][a-z0-9._-]*", stderr.lower()))
+    found = (number for number, bound in enumerate(bounds) if bound.partition("<")[0] in named)
+    return next(found, len(bounds) - 1)
 
 
 def _bounds(uv: Uv, question: Question, packages: Sequence[Resolved]) -> dict[str, Decision]:

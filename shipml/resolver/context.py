@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from shipml.errors import ResolutionError
 from shipml.events import Emit
@@ -13,12 +12,13 @@ from shipml.facts.plan import Decision
 from shipml.facts.project import Project
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import Pin, Survey
-from shipml.facts.requirements import Correction, Requirements
+from shipml.facts.requirements import Correction, Learned, Requirements
 from shipml.http import HttpClient
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
 from shipml.plan.accelerator import CPU, Accelerator
 from shipml.plan.python_version import PythonCandidate
+from shipml.resolver.addresses import without_address
 from shipml.resolver.errors import explain
 from shipml.resolver.model_evidence import (
     added_requirements,
@@ -28,16 +28,16 @@ from shipml.resolver.model_evidence import (
 )
 from shipml.resolver.pins import (
     corrected,
-    known_floors,
     known_pins,
     nearest_newer,
 )
 from shipml.resolver.pytorch_index import PyTorchIndex, without_pytorch_sources
-from shipml.resolver.release_lookup import survey_floors, survey_pins
+from shipml.resolver.ranges import dated_ceilings, dated_floors
+from shipml.resolver.release_lookup import survey_pins
 from shipml.resolver.uv import Uv, UvError
 from shipml.store import Store
 
-__all__ = ["Said", "Work", "apply_models", "apply_pytorch", "examine_pins", "model_strategies"]
+__all__ = ["Said", "Work", "apply_models", "apply_pytorch", "examine_pins", "model_strategies", "replace_address"]
 
 
 @dataclass(slots=True)
@@ -96,6 +96,15 @@ def apply_pytorch(work: Work) -> None:
         work.said = replace(work.said, changes=(*work.said.changes, change))
 
 
+def replace_address(work: Work, source: str) -> bool:
+    """Take the index's release for an address whose host does not answer; returns whether there is one."""
+    found = without_address(work.uv, work.declared, source)
+    if found is not None:
+        work.declared = found[0]
+        work.said = replace(work.said, changes=(*work.said.changes, found[1]))
+    return found is not None
+
+
 def model_strategies(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, ...]]:
     """What is taken from the models: their versions, else the nearest newer ones that have wheels, else nothing."""
     if pins:
@@ -108,40 +117,40 @@ def model_strategies(work: Work, pins: tuple[Pin, ...]) -> Iterator[tuple[Pin, .
     yield ()
 
 
-def examine_pins(work: Work, of_models: tuple[Pin, ...]) -> None:
-    """Find out what there is of the pins; what never existed is replaced by its neighbour, or named."""
+def examine_pins(work: Work, of_models: tuple[Pin, ...], learned: tuple[Learned, ...]) -> None:
+    """Find out what there is of the pins; what never existed is replaced by its neighbour, or named.
+
+    `learned` are upper ends that failed imports taught.
+    """
     named = known_pins(work.declared)
     taken = {pin.name for pin in named}
     pins = (*named, *(pin for pin in of_models if pin.name not in taken))
-    work.constraints = (*work.bounds, *(str(pin) for pin in pins if not pin.declared))
+    work.constraints = (*work.bounds, *(one.line for one in learned), *(str(pin) for pin in pins if not pin.declared))
     chosen = [Decision("version", str(pin), _of_model(work.project, pin)) for pin in pins if not pin.declared]
-    work.decisions, work.changes = (*work.said.decisions, *chosen), work.said.changes
+    held = [Decision("held back", one.line, one.because) for one in learned]
+    work.decisions, work.changes = (*work.said.decisions, *chosen, *held), work.said.changes
     work.survey, work.overrides = Survey(), ()
-    if not pins:
-        return
     options = work.declared.options
     try:
+        if not pins:
+            work.survey = _of_ranges(work)
+            return
         work.survey = survey_pins(work.uv, pins, options)
         if work.survey.missing:
-            correction = corrected(work.uv, work.survey, options, work.candidates[0].suite)
+            correction = corrected(work.uv, work.survey, options)
             work.overrides, work.changes = correction.overrides, (*work.changes, *correction.changes)
             work.survey = survey_pins(work.uv, correction.pins, options)
-        work.survey = replace(work.survey, floors=tuple(_floors(work)))
+        work.survey = replace(work.survey, floors=tuple(dated_floors(work.uv, work.declared)))
     except UvError as error:
         problem = explain(error.stderr, work.candidates[0].suite, work.platform, work.declared)
         if not isinstance(problem, ResolutionError):
             raise problem from error
 
 
-def _floors(work: Work) -> Iterator[tuple[Pin, datetime]]:
-    """When the oldest releases that the requirements allow were uploaded."""
-    floors = known_floors(work.declared)
-    if not floors:
-        return
-    pins = {pin.name: pin for pin in floors.values()}
-    for name, release in survey_floors(work.uv, floors, work.declared.options).items():
-        if release.uploaded_at is not None:
-            yield replace(pins[name], version=release.version), release.uploaded_at
+def _of_ranges(work: Work) -> Survey:
+    """What ranges say of the project's time, where nothing is pinned."""
+    ceilings = tuple(dated_ceilings(work.uv, work.declared))
+    return Survey(ceilings=ceilings, floors=tuple(dated_floors(work.uv, work.declared)) if ceilings else ())
 
 
 def _of_model(project: Project, pin: Pin) -> str:

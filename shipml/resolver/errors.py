@@ -49,6 +49,9 @@ _NO_WHEEL = re.compile(
 )
 _WORDS = re.compile(r"[A-Za-z0-9][\w.-]*")
 _DEMAND = re.compile(r"(?P<by>\S+) depends on (?P<name>[A-Za-z0-9][\w.-]*?)(?P<range>[<>=!~]\S*?),? (?:and|we)\b")
+_GONE = re.compile(
+    r"there is no version of (?P<pin>[A-Za-z0-9][\w.-]*==[\w.!+-]*\w) and .+? depends? on (?P=pin)(?![\w.])"
+)
 _NO_SOLUTION = "No solution found"
 _PYTORCH = "download.pytorch.org"
 _WHEELS_HINT = "choose a version that has one, or another Python (--python), or let an engine build it from source"
@@ -68,6 +71,8 @@ class UnsolvableError(ResolutionError):
         """The requirements that have no wheel."""
         self.is_conflict = False
         """Whether two demands exclude each other."""
+        self.missing = ""
+        """The release that a package asks for and the index does not have: `opencv-python==4.2.0.32`."""
 
     @classmethod
     def no_wheel(cls, names: Iterable[str], base: PythonBase, platform: Platform) -> UnsolvableError:
@@ -165,7 +170,10 @@ def no_python_fits(refused: Sequence[Refusal]) -> ResolutionError:
 def _spelling(name: str) -> str:
     """What to do about a name that the index does not know: a resemblance is a suggestion, never more."""
     from shipml.project.corrections.names import nearest_name
+    from shipml.project.data import normalised, requirement_names
 
+    if place := requirement_names().elsewhere.get(normalised(name)):
+        return f"its authors publish it elsewhere; write: {name} @ {place}"
     near = nearest_name(name)
     meant = f"did you mean {near}?" if near else f"check how {name} is spelled."
     return f"{meant} If it is in a private index: export UV_INDEX=https://…"
@@ -193,6 +201,8 @@ def _unsolvable(text: str, suite: PythonBase, platform: Platform, declared: Requ
         hint=clash[1] if clash else "loosen one of the requirements that are named",
     )
     conflict.is_conflict = " depend" in cause
+    gone = _GONE.search(cause)
+    conflict.missing = gone["pin"] if gone else ""
     return conflict
 
 

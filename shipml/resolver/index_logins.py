@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from shipml.facts.requirements import Requirements
+from shipml.formats import load_toml
 from shipml.http.logins import Keyring, Login, keyring_program
+from shipml.reading import read_regular
 from shipml.resolver.pip_settings import pip_indexes
 
 __all__ = ["asked_keyring", "index_logins", "unset_variables", "without_known_logins"]
@@ -113,8 +114,8 @@ def _settings(folder: Path | None, environment: Mapping[str, str]) -> Iterator[M
         paths = [*near, user, Path("/etc/uv/uv.toml")]
     for path in paths:
         try:
-            document = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            document = load_toml((read_regular(path) or b"").decode("utf-8-sig"))
+        except ValueError:
             continue
         table = document.get("tool", {}) if path.name == "pyproject.toml" else {"uv": document}
         found = table.get("uv") if isinstance(table, dict) else None

@@ -11,14 +11,24 @@ from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import MissingPin, Pin, Survey
 from shipml.facts.requirements import Correction, DeclaredRequirement, Requirements
+from shipml.lock.choosing import marker_holds
+from shipml.resolver.compatibility import is_near, upper_bound
 from shipml.resolver.release_lookup import nearest_versions, series
 from shipml.resolver.uv import Uv, UvError
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
-    from packaging.specifiers import Specifier
 
-__all__ = ["Corrected", "corrected", "known_floors", "known_pins"]
+__all__ = [
+    "Corrected",
+    "asked_on_linux",
+    "can_stand_for",
+    "corrected",
+    "known_pins",
+    "nearest_newer",
+    "normalised",
+    "why_instead",
+]
 
 
 _LINUX = tuple(
@@ -58,21 +68,6 @@ def known_pins(declared: Requirements) -> tuple[Pin, ...]:
     return tuple(found.values())
 
 
-def known_floors(declared: Requirements) -> dict[str, Pin]:
-    """The requirements that name a least version, as they are written, each with what stands for it."""
-    found: dict[str, Pin] = {}
-    for one in declared.requirements:
-        requirement = _requirement(one)
-        if requirement is not None and any(map(_is_floor, requirement.specifier)):
-            plain = f"{requirement.name}{requirement.specifier}"
-            found[plain] = Pin(_normalised(requirement.name), str(requirement.specifier), one.source)
-    return found
-
-
-def _is_floor(spec: Specifier) -> bool:
-    return spec.operator in (">=", ">", "~=") or spec.version.endswith(".*")
-
-
 def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> Pin | None:
     """`pin` or the next release after it that has a wheel for the Python of `base`; None where there is none."""
     order = ("--resolution", "lowest", "--python-version", base.release)
@@ -84,18 +79,18 @@ def nearest_newer(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) ->
 
 def _pin(one: DeclaredRequirement) -> Pin | None:
     """The version that the line fixes, if it does so on Linux, for a release of an index."""
-    requirement = _requirement(one)
+    requirement = asked_on_linux(one)
     if requirement is None:
         return None
     fixed = [spec.version for spec in requirement.specifier if spec.operator in ("==", "===")]
     if len(fixed) != 1 or fixed[0].endswith(".*"):
         return None
-    name = _normalised(requirement.name)
+    name = normalised(requirement.name)
     public = fixed[0].partition("+")[0] if name in PYTORCH_BUILDS else fixed[0]  # their builds are of another index
     return Pin(name, public, one.source)
 
 
-def _requirement(one: DeclaredRequirement) -> Requirement | None:
+def asked_on_linux(one: DeclaredRequirement) -> Requirement | None:
     """The line, where it counts on Linux and names a release of an index."""
     from packaging.requirements import InvalidRequirement, Requirement
 
@@ -105,27 +100,28 @@ def _requirement(one: DeclaredRequirement) -> Requirement | None:
         return None
     if requirement.url:
         return None
-    if requirement.marker is not None and not any(requirement.marker.evaluate(linux) for linux in _LINUX):
+    if not any(marker_holds(requirement, linux) for linux in _LINUX):
         return None
     return requirement
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """A package's name as indexes compare it (PEP 503)."""
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)
 
 
-def corrected(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) -> Corrected:
-    """The pins with each that never existed replaced by the nearest release of its series.
+def corrected(uv: Uv, survey: Survey, options: Sequence[str]) -> Corrected:
+    """The pins with each that does not exist replaced by the nearest release of its series, else the next with its API.
 
     Raises:
-        ResolutionError: some have no neighbour in their series; names them all, with what there is.
+        ResolutionError: some have no such neighbour; names them all, with what there is.
     """
     declared = [one.pin for one in survey.missing if one.pin.declared]
-    missing = [MissingPin(pin, nearest_versions(uv, pin, options, base)) for pin in declared]
+    missing = [MissingPin(pin, nearest_versions(uv, pin, options)) for pin in declared]
     gone = {one.pin.name for one in survey.missing if not one.pin.declared}
-    hopeless = [one for one in missing if not _in_series(one)]
+    hopeless = [one for one in missing if not one.nearest or not can_stand_for(one.nearest[0], one.pin)]
     if hopeless:
         raise ResolutionError("; ".join(map(_described, hopeless)), hint=_remedy(hopeless))
     replaced = {one.pin.name: Pin(one.pin.name, one.nearest[0], one.pin.source) for one in missing}
@@ -133,15 +129,29 @@ def corrected(uv: Uv, survey: Survey, options: Sequence[str], base: PythonBase) 
     return Corrected(pins, tuple(map(str, replaced.values())), tuple(_changes(missing)))
 
 
-def _in_series(one: MissingPin) -> bool:
-    return bool(one.nearest) and series(one.nearest[0]) == series(one.pin.version)
+def can_stand_for(version: str, pin: Pin) -> bool:
+    """Whether a release may be taken for one that does not exist: of its series, or the next one, if it is near.
+
+    The next major version is the last that may have the same API; whether it does, the import check shows.
+    """
+    from packaging.version import Version
+
+    is_later = Version(version) > Version(pin.version)
+    return series(version) == series(pin.version) or (
+        is_later and (is_near(version, pin.version) or upper_bound(pin.version) == str(Version(version).major))
+    )
+
+
+def why_instead(version: str, pin: Pin) -> str:
+    """Why that release is taken: a clause."""
+    which = "nearest release of its series" if series(version) == series(pin.version) else "next release"
+    return f"{pin} does not exist on the index; this is the {which}"
 
 
 def _changes(missing: Sequence[MissingPin]) -> Iterator[Correction]:
     for one in missing:
         after = f"{one.pin.name}=={one.nearest[0]}"
-        because = f"{one.pin} does not exist on the index; this is the nearest release of its series"
-        yield Correction("version", str(one.pin), after, because, one.pin.source)
+        yield Correction("version", str(one.pin), after, why_instead(one.nearest[0], one.pin), one.pin.source)
 
 
 def _described(one: MissingPin) -> str:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from shipml.facts.requirements import Requirements
+from shipml.formats import load_ini
+from shipml.reading import read_regular
 
 __all__ = ["PipIndexes", "indexes_beside", "pip_indexes", "variables_for_uv"]
 
@@ -92,8 +94,8 @@ def _files(environment: Mapping[str, str]) -> Iterator[tuple[dict[str, str], str
     for path in (*paths, config / "pip/pip.conf", home / ".pip/pip.conf", Path("/etc/pip.conf"), *site):
         parser = configparser.RawConfigParser()
         try:
-            parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, configparser.Error):
+            load_ini(parser, (read_regular(path) or b"").decode())
+        except (ValueError, configparser.Error):
             continue
         values = {
             key.replace("_", "-"): value

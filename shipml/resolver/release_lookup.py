@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from shipml.facts.pythons import PythonBase
 from shipml.facts.releases import (
     MissingPin,
     Pin,
@@ -18,8 +18,18 @@ from shipml.facts.releases import (
 from shipml.resolver.errors import is_about_packages
 from shipml.resolver.uv import Uv, UvError
 
-__all__ = ["nearest_versions", "newest_source", "survey_floors", "survey_pins"]
+__all__ = [
+    "nearest_versions",
+    "newest_releases",
+    "newest_source",
+    "releases_of",
+    "series",
+    "survey_ceilings",
+    "survey_floors",
+    "survey_pins",
+]
 
+NO_PINS: Mapping[str, Pin] = MappingProxyType({})
 _LEAST_PYTHON = "3.8"
 _NO_VERSION = re.compile(r"there (?:is no version|are no versions) of (?P<name>[\w.-]+)(?:==(?P<version>[^\s,]+))?")
 _NO_PACKAGE = re.compile(r"Because (?P<name>[\w.-]+) was not found in the package registry")
@@ -58,7 +68,7 @@ def survey_pins(uv: Uv, pins: Iterable[Pin], options: Sequence[str]) -> Survey:
             else:
                 raise
             continue
-        return Survey(tuple(asked.values()), {**bare, **dict(_releases(document, left))}, tuple(missing))
+        return Survey(tuple(asked.values()), {**bare, **dict(releases_of(document, left))}, tuple(missing))
     return Survey(tuple(asked.values()), bare, tuple(missing))
 
 
@@ -76,19 +86,64 @@ def survey_floors(uv: Uv, floors: Mapping[str, Pin], options: Sequence[str]) -> 
         document = uv.files_of(list(floors), options, *order)
     except UvError:
         return {}
-    return {name: release for name, release in _releases(document, {}) if name in pins}
+    return {name: release for name, release in releases_of(document) if name in pins}
 
 
-def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str], base: PythonBase) -> tuple[str, ...]:
-    """The next version above and the next below that have wheels for `base`, those of the same series first."""
-    python = ("--python-version", base.release)
-    found = []
-    for requirement, order in ((f"{pin.name}>{pin.version}", "lowest"), (f"{pin.name}<{pin.version}", "highest")):
-        try:
-            found.append(uv.version_of(requirement, options, "--resolution", order, *python))
-        except UvError:
-            continue
+def survey_ceilings(uv: Uv, ceilings: Mapping[str, Pin], options: Sequence[str]) -> dict[str, Release]:
+    """The newest releases that ranges allow, where newer ones exist; what the index lacks is left out.
+
+    Args:
+        uv: of the project.
+        ceilings: by the requirement as it is written, what stands for it.
+        options: the lines that name indexes.
+    """
+    allowed = newest_releases(uv, list(ceilings), options)
+    newest = newest_releases(uv, [pin.name for pin in ceilings.values() if pin.name in allowed], options)
+    return {name: one for name, one in allowed.items() if name in newest and newest[name].version != one.version}
+
+
+def newest_releases(
+    uv: Uv, lines: Sequence[str], options: Sequence[str], *arguments: str, python: str = _LEAST_PYTHON
+) -> dict[str, Release]:
+    """The newest stable releases that fit some Python, by name; what the index lacks, or does not date, is left out."""
+    if not lines:
+        return {}
+    try:
+        document = uv.files_of(
+            lines, options, "--universal", "--python-version", python, "--prerelease", "disallow", *arguments
+        )
+    except UvError:
+        if len(lines) == 1:
+            return {}
+        return {
+            name: one
+            for line in lines
+            for name, one in newest_releases(uv, [line], options, *arguments, python=python).items()
+        }
+    dated = [one for one in releases_of(document) if one[1].uploaded_at is not None]  # one for each group of Pythons
+    return dict(sorted(dated, key=lambda one: str(one[1].uploaded_at)))
+
+
+def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str]) -> tuple[str, ...]:
+    """The next release above and the next below that some Python of today can have, those of the same series first."""
+    above = _versions(uv, f"{pin.name}>{pin.version}", options, "lowest")
+    below = _versions(uv, f"{pin.name}<{pin.version}", options, "highest")
+    found = (*above[:1], *below[-1:])
     return tuple(sorted(found, key=lambda version: series(version) != series(pin.version)))
+
+
+def _versions(uv: Uv, requirement: str, options: Sequence[str], order: str) -> list[str]:
+    """The versions that uv takes for the Pythons that it tells apart, in their order; no pre-releases."""
+    target = ("--universal", "--python-version", _LEAST_PYTHON, "--resolution", order, "--prerelease", "disallow")
+    try:
+        document = uv.files_of([requirement], options, *target)
+    except UvError as error:
+        if not is_about_packages(error.stderr):
+            raise
+        return []
+    from packaging.version import Version
+
+    return sorted((release.version for _, release in releases_of(document)), key=Version)
 
 
 def series(version: str) -> tuple[str, ...]:
@@ -108,7 +163,7 @@ def newest_source(uv: Uv, requirement: str, options: Sequence[str]) -> Release |
         document = uv.files_of([requirement], options)
     except UvError:
         return None
-    return next((release for _, release in _releases(document, {})), None)
+    return next((release for _, release in releases_of(document)), None)
 
 
 def _useless_name(stderr: str) -> str:
@@ -129,7 +184,8 @@ def _minor(python: str) -> int:
     return int(python.partition(".")[2])
 
 
-def _releases(document: Mapping[str, Any], pins: Mapping[str, Pin]) -> Iterable[tuple[str, Release]]:
+def releases_of(document: Mapping[str, Any], pins: Mapping[str, Pin] = NO_PINS) -> Iterable[tuple[str, Release]]:
+    """The packages of a pylock.toml document, by name; of pins, with the version as it is written."""
     for package in document.get("packages", ()):
         name = _normalised(str(package["name"]))
         wheels = package.get("wheels", ())

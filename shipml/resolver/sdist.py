@@ -38,6 +38,8 @@ class Sdist:
 
     names: frozenset[str]
     """All files, and in a zip folders."""
+    sizes_bytes: Mapping[str, int]
+    """Of the same, unpacked."""
     files: Mapping[str, bytes]
     """Content of those that say what is needed to build and to run it: `requires.txt` is the one of *.egg-info."""
 
@@ -56,19 +58,19 @@ def read_sdist(path: Path, filename: str) -> Sdist:
     Raises:
         UntrustedInputError: it is not an archive.
     """
-    names: set[str] = set()
+    sizes_bytes: dict[str, int] = {}
     files: dict[str, bytes] = {}
     try:
-        for member, data in _of_zip(path) if filename.endswith(".zip") else _of_tar(path):
-            names.add(member)
+        for member, data, size_bytes in _of_zip(path) if filename.endswith(".zip") else _of_tar(path):
+            sizes_bytes[member] = size_bytes
             if data is not None:
                 files[_key(member)] = data
     except _BROKEN as error:
         raise UntrustedInputError(f"{filename} is not a source distribution: {error}") from error
-    return Sdist(frozenset(names), files)
+    return Sdist(frozenset(sizes_bytes), sizes_bytes, files)
 
 
-def _of_tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
+def _of_tar(path: Path) -> Iterator[tuple[str, bytes | None, int]]:
     with tarfile.open(path, "r:*") as archive:
         for number, member in enumerate(archive):
             if number > _MOST_MEMBERS:
@@ -77,20 +79,20 @@ def _of_tar(path: Path) -> Iterator[tuple[str, bytes | None]]:
             if not name or not member.isfile():
                 continue
             stream = archive.extractfile(member) if _key(name) and member.size <= _LIMIT_BYTES else None
-            yield name, stream.read(_LIMIT_BYTES) if stream else None
+            yield name, stream.read(_LIMIT_BYTES) if stream else None, member.size
 
 
-def _of_zip(path: Path) -> Iterator[tuple[str, bytes | None]]:
+def _of_zip(path: Path) -> Iterator[tuple[str, bytes | None, int]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist()[:_MOST_MEMBERS]:
             name = _below_top(member.filename)
             if not name:
                 continue
             if not _key(name) or member.file_size > _LIMIT_BYTES:
-                yield name, None
+                yield name, None, member.file_size
                 continue
             with archive.open(member) as stream:
-                yield name, stream.read(_LIMIT_BYTES)
+                yield name, stream.read(_LIMIT_BYTES), member.file_size
 
 
 def _below_top(path: str) -> str:

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ast
 import configparser
-import io
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+from shipml.formats import load_ini, load_toml
 from shipml.project.setup_call import setup_keywords
 from shipml.resolver.sdist import Sdist, read_sdist
 
@@ -71,7 +70,7 @@ def _requires(sdist: Sdist) -> Iterator[str]:
 
 def _pyproject(sdist: Sdist) -> Iterator[str]:
     try:
-        project = tomllib.loads(sdist.text("pyproject.toml")).get("project", {})
+        project = load_toml(sdist.text("pyproject.toml")).get("project", {})
     except ValueError:
         return
     if isinstance(project, dict) and isinstance(project.get("dependencies"), list):
@@ -81,7 +80,7 @@ def _pyproject(sdist: Sdist) -> Iterator[str]:
 def _setup_cfg(sdist: Sdist) -> Iterator[str]:
     parser = configparser.RawConfigParser(strict=False)
     try:
-        parser.read_file(io.StringIO(sdist.text("setup.cfg")))
+        load_ini(parser, sdist.text("setup.cfg"))
     except configparser.Error:
         return
     yield from parser.get("options", "install_requires", fallback="").splitlines()

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shipml.errors import TryAgainError
+from shipml.facts.project import Lock
 from shipml.plan.python_version import PythonCandidate
 from shipml.resolver.context import Work
 from shipml.resolver.dating import Dating
 from shipml.resolver.errors import ObstacleError, Refusal
 
-__all__ = ["Failure", "Strategy", "because_of", "lacking_in", "refuse_neighbour"]
+__all__ = ["Failure", "Found", "Strategy", "because_of", "lacking_in", "refuse_neighbour"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,14 @@ class Strategy:
     pins_win: bool = False
     """Whether the project's pins hold against what packages ask of each other: as pip took them before 20.3."""
 
+    in_their_time: bool = False
+    """Whether what only pinned packages need is taken as of the pins' day, whatever the day of the rest."""
+
     @property
     def words(self) -> str:
         """For a list of attempts."""
+        if self.in_their_time:
+            return f"{self.dating.words} with what only pinned packages need as of the pins' day"
         sources = ", sources included" if self.from_source else ""
         return self.dating.words + sources + (", pins taken as they stand" if self.pins_win else "")
 
@@ -37,6 +43,14 @@ class Failure:
 
     strategy: Strategy
     refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the attempts came to."""
+
+    candidate: PythonCandidate
+    lock: Lock
 
 
 def lacking_in(failures: Iterable[Failure]) -> list[str]:

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -21,14 +20,17 @@ from typing import Any
 from shipml.errors import ResolutionError, UnavailableError
 from shipml.facts.pythons import PythonBase
 from shipml.facts.requirements import Requirements
+from shipml.formats import load_toml
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
+from shipml.reading import read_regular
 from shipml.resolver.index_logins import asked_keyring
 from shipml.resolver.pip_settings import pip_indexes, variables_for_uv
 from shipml.resolver.uv_building import is_from_index, refuse_building, without_building
 
 __all__ = ["Question", "Uv", "UvError", "dated_arguments", "python_arguments", "settings_of_uv"]
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _NEWEST_GLIBC_OF_UV = 40
 _TRIPLES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NOT_ABOUT_RESULTS = ("UV_CACHE_DIR", "UV_CONCURRENT_", "UV_HTTP_", "UV_LINK_MODE", "UV_NO_PROGRESS", "UV_PYTHON")
@@ -61,6 +63,8 @@ class Question:
     """What was uploaded later does not count."""
     exempt: tuple[str, ...] = ()
     """Names for which `as_of` does not hold: their versions are fixed anyway."""
+    own_days: tuple[tuple[str, datetime], ...] = ()
+    """Names for which another day counts than `as_of`: what was uploaded later is left out."""
     constraints: tuple[str, ...] = ()
     """Besides those that are declared."""
     overrides: tuple[str, ...] = ()
@@ -75,6 +79,10 @@ class Question:
     def because_of(self, *constraints: str) -> Question:
         """The same question with more constraints."""
         return replace(self, constraints=(*self.constraints, *constraints))
+
+    def day_of(self, name: str) -> datetime | None:
+        """As of when that package is taken; None for today."""
+        return None if name in self.exempt else dict(self.own_days).get(name, self.as_of)
 
 
 class Uv:
@@ -136,6 +144,7 @@ class Uv:
             return self._compile(
                 declared.path if declared.as_it_stands else "-",
                 "" if declared.as_it_stands else declared.whole_text,
+                *(declared.uv_choices if declared.as_it_stands else ()),
                 *(*python_arguments(question.base, question.platform), "--only-binary", ":all:"),
                 *dated_arguments(question),
                 *_prerelease_arguments(question),
@@ -186,11 +195,13 @@ def python_arguments(base: PythonBase, platform: Platform) -> tuple[str, ...]:
 
 def dated_arguments(question: Question) -> Iterator[str]:
     """What tells uv as of when the index counts."""
-    if question.as_of is None:
-        return
-    yield from ("--exclude-newer", question.as_of.strftime("%Y-%m-%dT%H:%M:%SZ"))
-    for name in question.exempt:
-        yield from ("--exclude-newer-package", f"{name}=9999-01-01T00:00:00Z")
+    if question.as_of is not None:
+        yield from ("--exclude-newer", question.as_of.strftime(_TIME))
+        for name in question.exempt:
+            yield from ("--exclude-newer-package", f"{name}=9999-01-01T00:00:00Z")
+    for name, day in question.own_days:
+        if name not in question.exempt:
+            yield from ("--exclude-newer-package", f"{name}={day.strftime(_TIME)}")
 
 
 def _prerelease_arguments(question: Question) -> Iterator[str]:
@@ -210,7 +221,7 @@ def _written(path: Path, text: str) -> str:
 
 def _document(output: bytes) -> dict[str, Any]:
     try:
-        return tomllib.loads(output.decode())
+        return load_toml(output.decode())
     except (ValueError, UnicodeDecodeError) as error:
         raise ResolutionError(f"uv wrote a lock that is not TOML: {error}", hint="update uv") from error
 
@@ -246,9 +257,8 @@ def settings_of_uv(folder: Path, environment: Mapping[str, str] = os.environ) ->
     config = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config", "uv", "uv.toml")
     above = [parent / name for parent in folder.absolute().parents for name in ("uv.toml", "pyproject.toml")]
     for path in (config, Path("/etc/uv/uv.toml"), *above):
-        try:
-            data = path.read_bytes()
-        except OSError:
+        data = read_regular(path)
+        if data is None:
             continue
         if path.name == "uv.toml" or b"tool.uv" in data:
             yield [path.name, Digest.of(data).hex]

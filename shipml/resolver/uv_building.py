@@ -6,8 +6,8 @@ requirements, for an exception to it. Paths and repositories are built to learn 
 
 from __future__ import annotations
 
+import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 
 from shipml.errors import ConfigurationError
+from shipml.folders import is_folder, is_there
+from shipml.formats import load_toml
+from shipml.reading import read_regular
 
 __all__ = ["is_from_index", "refuse_building", "without_building"]
 
@@ -44,7 +47,8 @@ def is_from_index(line: str) -> bool:
 def refuse_building(folder: Path, environment: Mapping[str, str]) -> None:
     """Raise ConfigurationError where the settings of uv that lie in `folder` or above have it build packages.
 
-    The user's own settings (~/.config/uv, UV_NO_BINARY_PACKAGE) are the user's own choice.
+    The user's own settings (~/.config/uv, UV_NO_BINARY_PACKAGE) are the user's own choice. What is not a file of a
+    sensible size, such as a named pipe, is refused as well: uv would wait for it.
     """
     if any(environment.get(name) for name in _OWN):
         return
@@ -61,9 +65,12 @@ def refuse_building(folder: Path, environment: Mapping[str, str]) -> None:
 
 def _settings(path: Path) -> Mapping[str, Any]:
     """The settings in one file; none where it cannot be read: uv says why."""
+    data = read_regular(path)
+    if data is None and is_there(path) and not is_folder(path) and os.access(path, os.R_OK):
+        raise ConfigurationError(f"{path} is not a file of settings", hint=f"remove it: {path.name} is what uv reads")
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else {}
-    except (OSError, ValueError, RecursionError):
+        document = load_toml((data or b"").decode("utf-8-sig"))
+    except ValueError:
         return {}
     for key in ("tool", "uv") if path.name == "pyproject.toml" else ():
         document = document.get(key, {})

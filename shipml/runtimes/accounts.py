@@ -10,6 +10,7 @@ from shipml.errors import ConfigurationError
 __all__ = ["Account", "resolve_user"]
 
 _ID_LIMIT = 1 << 32
+_ID_DIGITS = 10
 _PASSWD_FIELDS = 7
 _GROUP_FIELDS = 4
 
@@ -65,6 +66,6 @@ def _rows(table: str, fields: int) -> Iterator[list[str]]:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) >= _ID_LIMIT - 1:
+    if not text.isdecimal() or len(text) > _ID_DIGITS or int(text) >= _ID_LIMIT - 1:
         raise ConfigurationError(f"{text[:20]!r} is not a user or group number", hint="use a number such as 65532")
     return int(text)

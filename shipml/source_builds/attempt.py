@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import signal
 import tempfile
@@ -34,6 +33,7 @@ _FIRST_DAY_OF_ZIP = 315_532_800
 """1980-01-01: zip archives know no earlier time."""
 _LOG_BYTES = 8 << 20
 _HEAD_BYTES = 1 << 20
+_LAST_BYTES = 2000
 _GRACE_SECONDS = 3.0
 _LOOK_SECONDS = 1.0
 """Between two looks whether the build is still wanted."""
@@ -58,6 +58,10 @@ class Attempt:
     """Topmost first."""
     timeout_seconds: float
     memory_bytes: int
+    jobs: int = 1
+    """Compilers at once."""
+    progress: Callable[[str], None] = lambda _: None
+    """Hears the last line of the log while it runs."""
     library_path: str = ""
     """Where the interpreter's own library lies, if the loader must be told."""
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -124,6 +128,7 @@ def _run(work: Attempt, folder: Path, store: Store) -> Outcome:
             deadline, ended = time.monotonic() + work.timeout_seconds, False
             while not ended and time.monotonic() < deadline and not work.cancelled.is_set():
                 ended = program.listen(min(_LOOK_SECONDS, work.timeout_seconds), listener.received)
+                work.progress(listener.last_line)
             if work.cancelled.is_set():
                 raise CancelledError(f"stopped while {work.source.name} was built")
             if not ended:
@@ -161,6 +166,12 @@ class _Listener:
     @property
     def text(self) -> str:
         return self._log.decode("utf-8", "replace")
+
+    @property
+    def last_line(self) -> str:
+        """What was said last; "" where nothing was."""
+        lines = self._log[-_LAST_BYTES:].decode("utf-8", "replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
     def received(self, stream: Literal["stdout", "stderr"], data: bytes) -> None:
         if stream == "stderr":
@@ -201,7 +212,8 @@ def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
         layers=tuple(str(tree.resolve()) for tree in (folder, *work.trees)),
         mount_point=mount_point(store.home),
         command=(f"/{PREFIX}/bin/python", "-u", "-c", _START, json.dumps(orders)),
-        environment=_environment(work.source) | ({"LD_LIBRARY_PATH": work.library_path} if work.library_path else {}),
+        environment=_environment(work.source, work.jobs)
+        | ({"LD_LIBRARY_PATH": work.library_path} if work.library_path else {}),
         working_dir="/tmp",  # noqa: S108  (the sandbox's)
         user_id=USER_ID,
         group_id=USER_ID,
@@ -214,7 +226,7 @@ def _spec(work: Attempt, folder: Path, store: Store) -> Spec:
 _START = "import runpy; runpy.run_path('/build/inside.py', run_name='__main__')"
 
 
-def _environment(source: LockedSource) -> dict[str, str]:
+def _environment(source: LockedSource, jobs: int) -> dict[str, str]:
     """Variables of the build: nothing of this machine's, and what makes two builds the same bytes."""
     try:
         made_at = max(_FIRST_DAY_OF_ZIP, int(datetime.fromisoformat(source.uploaded_at).timestamp()))
@@ -232,8 +244,11 @@ def _environment(source: LockedSource) -> dict[str, str]:
         "CXX": "g++",
         "CFLAGS": flags,
         "CXXFLAGS": "-g0 -ffile-prefix-map=/tmp/build=.",
-        "MAKEFLAGS": f"-j{os.cpu_count() or 1}",
-        "NPY_NUM_BUILD_JOBS": str(os.cpu_count() or 1),
+        "MAKEFLAGS": f"-j{jobs}",
+        "CMAKE_BUILD_PARALLEL_LEVEL": str(jobs),
+        "CARGO_BUILD_JOBS": str(jobs),
+        "MAX_JOBS": str(jobs),
+        "NPY_NUM_BUILD_JOBS": str(jobs),
         "PIP_NO_INDEX": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from shipml.debian.contents import packages_with, packages_with_paths
 from shipml.errors import BuildError, ResolutionError
-from shipml.events import Notice, step
+from shipml.events import Notice, Step, step
 from shipml.facts.plan import (
     Base,
     BasePin,
@@ -26,6 +26,7 @@ from shipml.resolver.uv import Uv
 from shipml.session import Session
 from shipml.source_builds.attempt import Attempt, Outcome, attempt
 from shipml.source_builds.checking import checked_wheel
+from shipml.source_builds.effort import available_bytes, effort_text, expected_minutes, impossible, parallel_jobs
 from shipml.source_builds.kept import Built, keep, known_build
 from shipml.source_builds.needs import (
     HEADERS,
@@ -39,6 +40,7 @@ from shipml.source_builds.roots import BuildRoots
 from shipml.source_builds.source import SourceFacts, read_source
 from shipml.source_builds.tools import ToolResolver, name_of
 from shipml.store.logs import log_file
+from shipml.text import counted
 
 __all__ = ["Building"]
 
@@ -50,6 +52,7 @@ _SHARE_OF_MEMORY = 0.75
 _TOOLS = ("setuptools", "wheel", "cython", "numpy", "pybind11", "cffi", "scipy")
 """What others are often built with, in the order in which they need each other."""
 _TAIL_LINES = 12
+_SHOWN_CHARACTERS = 60
 
 
 class Building:
@@ -143,12 +146,14 @@ class Building:
     def _step(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
         self._http.fetch_blob(source.url, source.digest, self._store, size_bytes=source.size_bytes)
         with step(self._emit, f"build {source.name}", source.version) as running:
-            built = self._build(source, (*stack, source.name))
+            built = self._build(source, (*stack, source.name), running)
             running.detail = f"{source.version}, {(built.wheel.size_bytes or 0) / 1e3:,.0f} kB"
         return built
 
-    def _build(self, source: LockedSource, stack: tuple[str, ...]) -> Built:
+    def _build(self, source: LockedSource, stack: tuple[str, ...], running: Step) -> Built:
         facts = read_source(self._store.blob_path(source.digest), source.filename)
+        jobs = parallel_jobs(os.cpu_count() or 1, available_bytes(), min(_AT_ONCE, len(self._sources)))
+        self._say_effort(source, facts, jobs)
         if facts.needs_rust and not source.filename.endswith(".whl"):
             self._refuse_rust(source)
         needs = self._first_needs(source, facts)
@@ -162,6 +167,8 @@ class Building:
                 trees,
                 _TIMEOUT_SECONDS,
                 int(_SHARE_OF_MEMORY * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")),
+                jobs,
+                lambda line: running.progress(0, None, "items", f"{source.version}: {line[:_SHOWN_CHARACTERS]}"),
                 self._roots.library_path,
                 self._cancelled,
             )
@@ -177,10 +184,34 @@ class Building:
             needs = following
         raise self._failed(source, outcome)
 
+    def _say_effort(self, source: LockedSource, facts: SourceFacts, jobs: int) -> None:
+        """Say before it starts how long compiling takes, where that is worth a word.
+
+        Raises:
+            BuildError: it cannot be done in the sandbox within its time.
+        """
+        if not facts.is_native:
+            return
+        minutes = expected_minutes(source.name, facts.compiled_bytes, jobs=jobs)
+        limit = f"the limit of {_TIMEOUT_SECONDS / 60:.0f} min"
+        why = impossible(source.name)
+        if not why and expected_minutes(source.name, jobs=jobs) * 60 > _TIMEOUT_SECONDS:
+            why = f"compiling it takes {effort_text(minutes)} here, and {limit} ends it"
+        if why:
+            raise BuildError(
+                f"{source.name}=={source.version} has no wheel for Python {self._roots.python}, and {why}",
+                hint=f"choose a version of {source.name} that has a wheel, or another Python: --python",
+            )
+        if text := effort_text(minutes):
+            doubt = f"; {limit} may end it" if minutes * 60 > _TIMEOUT_SECONDS else ""
+            self._emit(
+                Notice(f"{source.name} {source.version} is compiled: {text}, {counted(jobs, 'job')} at once{doubt}")
+            )
+
     def _first_needs(self, source: LockedSource, facts: SourceFacts) -> Needs:
         packages: frozenset[str] = frozenset()
         if facts.is_native:
-            wanted = {*HEADERS.get(source.name, ()), *self._named_headers()}
+            wanted = {*HEADERS.get(source.name, ()), *facts.tools, *self._named_headers()}
             packages = frozenset((*compilers_for(self._roots.suite.python), *self._roots.known_packages(tuple(wanted))))
         python = self._roots.python
         constraints = tuple(bounds(source.uploaded_at, python, facts.text))

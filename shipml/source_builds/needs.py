@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["COMPILERS", "HEADERS", "RECIPE", "SHELL", "Needs", "as_of", "bounds", "compilers_for"]
+__all__ = ["COMPILERS", "HEADERS", "RECIPE", "SHELL", "Needs", "as_of", "bounds", "compilers_for", "moments"]
 
 RECIPE = "1"
 """Part of every cache key: raise it when the same source is to be built in another way."""
@@ -70,6 +70,8 @@ _PYTHONS = {
 }
 """Half a year after each release of Python: before that, build tools hardly knew it."""
 _GRACE = timedelta(days=14)
+_YEAR = timedelta(days=365)
+_MOST_YEARS = 5
 _CYTHON_3 = datetime(2023, 7, 17, tzinfo=UTC)
 _NUMPY_2 = datetime(2024, 6, 16, tzinfo=UTC)
 _LAST_OF_CYTHON_0 = 12
@@ -119,6 +121,17 @@ def as_of(uploaded_at: str, python: str) -> datetime | None:
         return None
     known = datetime.fromisoformat(_PYTHONS[python]).replace(tzinfo=UTC) if python in _PYTHONS else uploaded
     return max(uploaded + _GRACE, known)
+
+
+def moments(first: datetime | None, now: datetime) -> Iterator[datetime | None]:
+    """As of when build tools are looked for: the source's day, then a year later each; None, today, at the end.
+
+    What had only source then has a wheel some years later, and is still nearer to the source than today's.
+    """
+    for years in range(_MOST_YEARS if first is not None else 0):
+        if first is not None and (moment := first + years * _YEAR) < now:
+            yield moment
+    yield None
 
 
 def bounds(uploaded_at: str, python: str, text: str) -> Iterator[str]:

@@ -4,26 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from shipml.source_builds.remedy import Remedy
 from shipml.source_builds.source import distribution_of
+from shipml.source_builds.system_remedies import system_remedies
 
 __all__ = ["Remedy", "cause", "remedies"]
-
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """What may fix a build."""
-
-    because: str
-    """A clause: what the build lacks."""
-    requirements: tuple[str, ...] = ()
-    constraints: tuple[str, ...] = ()
-    packages: tuple[str, ...] = ()
-    """Debian's."""
-    path: str = ""
-    """End of the path of a file that a Debian package must bring: `/include/…` below /usr, `/bin/…`."""
-    compilers: bool = False
 
 
 _TOO_NEW_SETUPTOOLS = (
@@ -37,49 +23,9 @@ _TOO_NEW_SETUPTOOLS = (
     (r"module '(?P<what>setuptools\._distutils)'", "<60"),
     (r"(?P<what>setup_requires) is not|unexpected keyword argument '(?P<other>\w+)'", "<58"),
 )
-_PROGRAMS = {
-    "cmake": "cmake",
-    "swig": "swig",
-    "gfortran": "gfortran",
-    "f95": "gfortran",
-    "pg_config": "libpq-dev",
-    "mysql_config": "default-libmysqlclient-dev",
-    "mariadb_config": "libmariadb-dev",
-    "pkg-config": "pkg-config",
-    "pkgconfig": "pkg-config",
-    "git": "git",
-    "gs": "ghostscript",
-    "autoreconf": "autoconf",
-    "libtoolize": "libtool",
-    "bison": "bison",
-    "flex": "flex",
-    "ninja": "ninja-build",
-    "nc-config": "libnetcdf-dev",
-    "geos-config": "libgeos-dev",
-    "gdal-config": "libgdal-dev",
-    "curl-config": "libcurl4-openssl-dev",
-    "xslt-config": "libxslt1-dev",
-    "xml2-config": "libxml2-dev",
-    "krb5-config": "libkrb5-dev",
-    "llvm-config": "llvm-dev",
-    "patch": "patch",
-    "perl": "perl",
-    "unzip": "unzip",
-}
-_COMPILERS = ("gcc", "g++", "cc", "c++", "make", "sh", "ld", "ar", "x86_64-linux-gnu-gcc", "aarch64-linux-gnu-gcc")
 _ASKED_FOR = re.compile(r"^(?!.*No module named).*\b(?:required|requires|install)\b.*$", re.MULTILINE | re.IGNORECASE)
 _TOOLS_BY_NAME = re.compile(r"\b(numpy|cython|scipy|pybind11|cffi)\b", re.IGNORECASE)
 _MODULE = re.compile(r"No module named '?(?P<module>[\w.]+)'?")
-_HEADER = re.compile(r"fatal error: (?P<header>[\w./+-]+): No such file or directory")
-_LIBRARY = re.compile(r"cannot find -l(?P<library>[\w.+-]+)")
-_COMMAND = re.compile(
-    r"(?:error: command '(?P<a>[^']+)' failed: No such file"
-    r"|No such file or directory: '(?P<b>[\w.+-]+)'"
-    r"|(?:^|[\s:])(?P<c>[\w.+-]+): (?:command )?not found"
-    r"|unable to execute '(?P<d>[^']+)': No such file"
-    r"|Error: (?P<e>pg_config) executable not found)",
-    re.MULTILINE,
-)
 _NOISE = re.compile(
     r"error: (?:subprocess-exited|command '[^']*' failed|metadata-generation)|^\s*\^|^make\b.*Error|^During handling"
 )
@@ -96,14 +42,7 @@ def remedies(log: str) -> Iterator[Remedy]:
     tail = log[-200_000:]
     yield from _of_setuptools(tail)
     yield from _of_modules(tail)
-    for header in dict.fromkeys(match["header"] for match in _HEADER.finditer(tail)):
-        if header == "Python.h":
-            yield Remedy("it needs a compiler", compilers=True)
-        else:
-            yield Remedy(f"it needs the header {header}", path=f"/include/{header}")
-    for library in dict.fromkeys(match["library"] for match in _LIBRARY.finditer(tail)):
-        yield Remedy(f"it is linked with lib{library}", path=f"/lib{library}.so")
-    yield from _of_programs(tail)
+    yield from system_remedies(tail)
     named = {tool.lower() for line in _ASKED_FOR.findall(tail)[-3:] for tool in _TOOLS_BY_NAME.findall(line)}
     if named:
         yield Remedy(f"it says that it needs {' and '.join(sorted(named))}", requirements=tuple(sorted(named)))
@@ -130,15 +69,6 @@ def _of_modules(tail: str) -> Iterator[Remedy]:
         elif not root.startswith("_"):
             name = _DISTRIBUTIONS.get(root) or distribution_of(module)
             yield Remedy(f"its build imports {root}", requirements=(name,))
-
-
-def _of_programs(tail: str) -> Iterator[Remedy]:
-    for match in _COMMAND.finditer(tail):
-        program = next(filter(None, match.groups())).rpartition("/")[2]
-        if program in _COMPILERS:
-            yield Remedy(f"it calls {program}", compilers=True)
-        elif program in _PROGRAMS:
-            yield Remedy(f"it calls {program}", packages=(_PROGRAMS[program],), compilers=True)
 
 
 def cause(log: str, ending: str = "") -> str:

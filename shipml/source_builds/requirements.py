@@ -10,6 +10,7 @@ from shipml.facts.plan import LockedWheel
 from shipml.facts.project import Lock
 from shipml.facts.pythons import PythonBase
 from shipml.lock import marker_environment
+from shipml.lock.choosing import marker_holds
 from shipml.resolver.sources import keep_requirements
 from shipml.store import Store
 from shipml.wheels.archive import Archive
@@ -33,7 +34,7 @@ def unmet_requirements(resolved: Lock, built: Lock, suite: PythonBase, store: St
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    environment = cast("dict[str, str]", {**marker_environment(suite, built.platform), "extra": ""})
+    environment = {**cast("dict[str, str]", marker_environment(suite, built.platform)), "extra": ""}
     versions = {wheel.name: wheel.version for wheel in built.wheels}
     by_name = {source.name: source for source in resolved.sources}
     unmet = []
@@ -43,7 +44,7 @@ def unmet_requirements(resolved: Lock, built: Lock, suite: PythonBase, store: St
         lines = tuple(_requirements(wheel, store))
         lacking = []
         for requirement in map(Requirement, lines):
-            if requirement.marker is not None and not requirement.marker.evaluate(environment):
+            if not marker_holds(requirement, environment):
                 continue
             there = versions.get(canonicalize_name(requirement.name))
             if there is None or not requirement.specifier.contains(there, prereleases=True):

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import ast
 import posixpath
-import tomllib
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shipml.errors import UntrustedInputError
+from shipml.formats import load_toml
 from shipml.project.corrections.names import standard_library
 from shipml.project.data import module_names
 from shipml.resolver.sdist import read_sdist
 
 __all__ = ["SourceFacts", "distribution_of", "read_source"]
 
-_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs")
+_CODE_LIMIT = 128 << 10
+"""Characters of setup.py that are looked at."""
+_COMPILED = (".c", ".cc", ".cpp", ".cxx", ".pyx", ".f", ".f90", ".cu", ".i", ".s", ".rs", ".stan")
+_C = (".c", ".cc", ".cpp", ".cxx", ".pyx")
+_FORTRAN = (".f", ".f90", ".f77", ".for")
+_COMPILES = re.compile(r"\b(?:ext_modules|Extension\(|cffi_modules|CMakeExtension|pystan|pybind11|rust_extensions)")
+"""Words of a setup.py that compiles, whatever files it has."""
 _OURS = ("setuptools", "distutils", "wheel", "pkg_resources")
 _ONLY_NAMES = {"cython": "Cython", "skbuild": "scikit-build"}
 _DEFAULT = ("setuptools", "wheel")
@@ -37,6 +44,10 @@ class SourceFacts:
     needs_rust: bool
     text: str
     """setup.py and setup.cfg, for limits."""
+    tools: tuple[str, ...] = ()
+    """Debian's packages with programs that its files surely need."""
+    compiled_bytes: int = 0
+    """Of its C and C++."""
 
 
 def read_source(path: Path, filename: str) -> SourceFacts:
@@ -60,10 +71,23 @@ def read_source(path: Path, filename: str) -> SourceFacts:
         requires=tuple(dict.fromkeys((*listed, *(() if backend else _DEFAULT), *imported))),
         backend=backend,
         backend_path=_strings((system or {}).get("backend-path")),
-        is_native=any(name.endswith(_COMPILED) for name in sdist.names),
+        is_native=any(name.endswith(_COMPILED) for name in sdist.names) or _COMPILES.search(setup) is not None,
         needs_rust=any(posixpath.basename(name) == "Cargo.toml" for name in sdist.names),
         text=text,
+        tools=tuple(_tools(sdist.names, text)),
+        compiled_bytes=sum(size for name, size in sdist.sizes_bytes.items() if name.endswith(_C)),
     )
+
+
+def _tools(members: Collection[str], text: str) -> Iterator[str]:
+    """Debian's packages of the programs that a source calls for: CMake, Fortran, SWIG."""
+    names = {posixpath.basename(name) for name in members}
+    if "CMakeLists.txt" in members or ("CMakeLists.txt" in names and re.search(r"(?i)cmake", text)):
+        yield "cmake"
+    if any(name.lower().endswith(_FORTRAN) for name in members):
+        yield "gfortran"
+    if re.search(r"\bswig\b|swig_opts", text, re.IGNORECASE) or any(name.endswith(".i") for name in members):
+        yield "swig"
 
 
 def distribution_of(module: str) -> str:
@@ -75,7 +99,7 @@ def distribution_of(module: str) -> str:
 
 def _build_system(text: str) -> dict[str, Any] | None:
     try:
-        system = tomllib.loads(text).get("build-system")
+        system = load_toml(text).get("build-system")
     except ValueError:
         return None
     return system if isinstance(system, dict) else None
@@ -92,7 +116,7 @@ def _strings(value: object) -> tuple[str, ...]:
 def _imported(setup: str, members: Collection[str]) -> Iterator[str]:
     """The distributions of what setup.py imports where it would fail without: not in a function, not in a `try`."""
     try:
-        tree = ast.parse(setup)
+        tree = ast.parse(setup[:_CODE_LIMIT])
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return
     # setup.py puts folders of its own on the path, wherever they are

@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from shipml.errors import ResolutionError, ShipmlError
@@ -17,6 +17,7 @@ from shipml.lock import select_wheels
 from shipml.oci.manifest import Platform
 from shipml.resolver.errors import UnsolvableError, explain
 from shipml.resolver.uv import Question, Uv, UvError
+from shipml.source_builds.needs import moments
 from shipml.store import Store
 
 __all__ = ["ToolResolver", "name_of"]
@@ -106,7 +107,7 @@ class ToolResolver:
         # limits by date alone say less than the lock: numpy<2 where the lock has numpy 2 would exclude each other
         limits = tuple(line for line in asked if name_of(line) not in of_lock)
         seen = set()
-        for moment in (as_of, None):
+        for moment in moments(as_of, datetime.now(UTC)):
             for way in ((*limits, *of_lock.values()), asked, ()):
                 if (way, moment) not in seen:
                     seen.add((way, moment))

@@ -11,9 +11,9 @@ from shipml.oci.image import Image
 from shipml.oci.manifest import KEY
 from shipml.store import Store
 from shipml.store.fact import Fact
-from shipml.store.layers import BASE_LAYERS, LAYERS
+from shipml.store.layers import BASE_LAYERS, LAYERS, LayerFact
 
-__all__ = ["BorrowedLayers", "borrowed_layers", "keep_borrowed_layers"]
+__all__ = ["BorrowedLayers", "borrowed_layers", "keep_borrowed_layers", "layer_made_here"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def keep_borrowed_layers(store: Store, image: Image, reference: str, digests: Co
     taken = tuple(
         layer.digest
         for layer in image.layers
-        if layer.digest in digests and (key := layer.annotations.get(KEY)) and not _is_made_here(store, key)
+        if layer.digest in digests and (key := layer.annotations.get(KEY)) and layer_made_here(store, key) is None
     )
     if taken or borrowed_layers(store, image.digest) is not None:
         _BORROWED.keep(store, str(image.digest), BorrowedLayers(reference, taken))
@@ -53,5 +53,6 @@ def borrowed_layers(store: Store, image: Digest) -> BorrowedLayers | None:
     return found if found is not None and found.layers else None
 
 
-def _is_made_here(store: Store, key: str) -> bool:
-    return LAYERS.last(store, key) is not None or BASE_LAYERS.last(store, key) is not None
+def layer_made_here(store: Store, key: str) -> LayerFact | None:
+    """What the store itself knows of the layer with `key`; call it while nothing is borrowed."""
+    return LAYERS.last(store, key) or BASE_LAYERS.last(store, key)

@@ -97,6 +97,8 @@ def _decode_fields(document: dict[str, Any], shape: type[Any]) -> object:
 
 
 def _checked(document: object, shape: type[T]) -> T:
+    if typing.get_origin(shape) is typing.Literal and document in typing.get_args(shape):
+        return typing.cast("T", document)
     if type(document) is not shape:  # True is not a number
         raise TypeError(f"{type(document).__name__} instead of {shape.__name__}")
     return document

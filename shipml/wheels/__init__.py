@@ -5,8 +5,8 @@ from shipml.wheels.fetch import fetch
 from shipml.wheels.interpreter import Interpreter
 from shipml.wheels.layers import (
     LayerRequest,
-    are_known,
     layer,
+    layer_keys,
     layers,
 )
 from shipml.wheels.splice import Venv
@@ -16,9 +16,9 @@ __all__ = [
     "LayerRequest",
     "NativeFacts",
     "Venv",
-    "are_known",
     "fetch",
     "layer",
+    "layer_keys",
     "layers",
     "native_facts",
 ]

@@ -42,9 +42,9 @@ from shipml.wheels.splice import (
     write_wheel,
 )
 
-__all__ = ["LayerRequest", "are_known", "layer", "layers"]
+__all__ = ["LayerRequest", "layer", "layer_keys", "layers"]
 
-LayerKind: TypeAlias = Literal["base", "system", "wheel", "packages", "weights", "application"]
+LayerKind: TypeAlias = Literal["base", "system", "wheel", "packages", "data", "weights", "application"]
 LayerRequest: TypeAlias = tuple[LayerKind, Sequence[LockedWheel]]
 """What kind of layer, and the wheels in it."""
 
@@ -113,18 +113,17 @@ def layers(
     return [target.layer(request) for request in requests]
 
 
-def are_known(
+def layer_keys(
     requests: Sequence[LayerRequest],
     *,
     python: str,
     compiled: bool,
     python_version: str,
-    store: Store,
     venv: Venv | None = None,
-) -> bool:
-    """Whether `layers` would neither download nor make anything; `compiled`: with an interpreter."""
+) -> list[tuple[str, str]]:
+    """Kind and key of each layer that `layers` would give; `compiled`: with an interpreter."""
     keys = _Keys(python, python_version, venv or Venv.of_debian(python, python_version), compiled)
-    return all(LAYERS.last(store, keys.key(request)) is not None for request in requests)
+    return [(request[0], keys.key(request)) for request in requests]
 
 
 class _Once:

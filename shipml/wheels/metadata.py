@@ -19,6 +19,7 @@ from packaging.version import InvalidVersion, Version
 
 from shipml.errors import UntrustedInputError
 from shipml.facts.plan import LockedWheel
+from shipml.formats import load_ini
 from shipml.wheels.archive import Archive, Entry
 
 __all__ = ["EntryPoint", "Metadata", "RecordRow", "read_metadata", "refuse"]
@@ -216,7 +217,7 @@ def _entry_points(text: str, wheel: LockedWheel) -> Iterator[EntryPoint]:
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case
     try:
-        parser.read_string(text)
+        load_ini(parser, text)
     except configparser.Error as error:
         raise refuse(wheel.filename, f"its entry_points.txt is broken ({str(error).splitlines()[0]})") from error
     points = {}

@@ -18,6 +18,7 @@ from shipml.build_elsewhere.in_azure import AzureBuild
 from shipml.errors import (
     BuildError,
     NotAllowedError,
+    PlanError,
     ShipmlError,
     TryAgainError,
     UnavailableError,
@@ -103,6 +104,21 @@ def test_a_folder_with_a_dockerfile_becomes_an_image_in_the_registry(
     assert b"Step 1/6 : FROM python:3.11-slim" in output
     assert output.rstrip().endswith(b"was successful")
     assert find_marks("".join(map(repr, seen))) == []
+
+
+def test_azure_builds_on_allowed_bases_alone(
+    azure_cloud: AzureCloud, azure: AzureSession, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The organisation's rule counts for each stage of a Dockerfile, before anything is sent."""
+    rules = project.parent / "company.toml"
+    rules.write_text('allowed-bases = ["python:3.12-*"]\n')
+    monkeypatch.setenv("SHIPML_CONFIG", str(rules))
+    jobs: list[Job] = []
+    azure_cloud.tasks.build = lambda job: jobs.append(job) or assemble(job)  # type: ignore[func-returns-value]
+    with pytest.raises(PlanError) as caught:
+        _builder(azure, project.parent / "home").build_folder(BuildContext(project, lambda _: None))
+    assert "python:3.12-*" in caught.value.hint
+    assert not jobs
 
 
 def test_what_is_sent_is_what_docker_would_send(azure_cloud: AzureCloud, azure: AzureSession, project: Path) -> None:

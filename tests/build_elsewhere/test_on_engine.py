@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from shipml.oci.archive import read_archive
 from shipml.oci.layout import read_layout
 from shipml.oci.reference import Reference
 from tests.peers.engine import Engine
+from tests.peers.forked import SHIPML, run_forked
 from tests.runtimes.images import busybox_layer, make_image
 
 BASE = Reference.parse("shipml-test-busybox:1")
@@ -109,8 +109,7 @@ def test_without_an_engine_the_hint_leads_to_an_image(
     environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/nobody", "SHIPML_HOME": str(shared_home)}
 
     def build(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [str(Path(sys.executable).with_name("shipml")), "build", str(project), *words, "--json"]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return run_forked([SHIPML, "build", project, *words, "--json"], environment=environment, folder=tmp_path)
 
     failed = build(*options)
     error = json.loads(failed.stdout)["error"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.peers.forked import SHIPML, run_forked
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 PROGRAM = Path(__file__).with_name("program.py")
@@ -20,12 +21,6 @@ def clean_environment(tmp_path: Path) -> dict[str, str]:
     dropped = ("NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return {**kept, "HOME": str(tmp_path), "SHIPML_HOME": str(tmp_path / "store"), "PYTHONWARNINGS": "error"}
-
-
-@pytest.fixture(scope="session")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for all tests that build small images: the base is made once."""
-    return tmp_path_factory.mktemp("shared-home")
 
 
 Project = Callable[..., Path]
@@ -52,15 +47,7 @@ def shipml(tmp_path: Path, clean_environment: dict[str, str]) -> Run:
     folder.mkdir()
 
     def run(*words: str, cwd: Path = folder, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [Path(sys.executable).with_name("shipml"), *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd=cwd,
-            env={**clean_environment, **(env or {})},
-        )
+        return run_forked([SHIPML, *words], folder=cwd, environment={**clean_environment, **(env or {})})
 
     return run
 
@@ -70,14 +57,6 @@ def program(tmp_path: Path, clean_environment: dict[str, str]) -> Run:
     """Runs the command line with the further commands of `program.py`."""
 
     def run(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, PROGRAM, *words],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            cwd=tmp_path,
-            env={**clean_environment, **(env or {})},
-        )
+        return run_forked([PROGRAM, *words], folder=tmp_path, environment={**clean_environment, **(env or {})})
 
     return run

@@ -68,3 +68,58 @@ def test_other_names_of_dockerfiles_are_found(ship: Run, project: Path, name: st
     failed = ship("build", str(project), "--json")
     assert failed.returncode == 2
     assert f"{name}:6" in json.loads(failed.stdout)["error"]["message"]
+
+
+STAGES = """\
+FROM python:3.12-slim-bookworm AS build
+COPY --from=ghcr.io/astral-sh/uv:latest /uv /bin/
+WORKDIR /srv/x
+COPY pyproject.toml ./
+COPY src src
+RUN uv sync --no-dev && touch x.log
+FROM python:3.11-slim-bookworm
+WORKDIR /srv/x
+COPY --from=build /srv/x /srv/x
+VOLUME /data
+CMD ["uv", "run", "hello"]
+"""
+PYPROJECT = """\
+[project]
+name = "hello"
+version = "1.2"
+dependencies = ["six==1.16.0"]
+[project.scripts]
+hello = "hello:main"
+"""
+
+
+def test_stages_and_other_installers_are_followed(ship: Run, tmp_path: Path) -> None:
+    """Packages, the project and its command are there; what is left out is said, and `--strict` refuses it."""
+    folder = tmp_path / "hello"
+    (folder / "src" / "hello").mkdir(parents=True)
+    (folder / "src" / "hello" / "__init__.py").write_text("import six\n\ndef main():\n    print(six.__version__)\n")
+    (folder / "pyproject.toml").write_text(PYPROJECT)
+    (folder / "Dockerfile").write_text(STAGES)
+    done = ship("plan", str(folder), "--json")
+    plan = json.loads(done.stdout)
+    assert (plan["command"], plan["base"]["suite"]) == (["hello"], "bookworm")
+    assert "six" in {wheel["name"] for wheel in plan["wheels"]}
+    assert "/srv/x/src\n" in {file["text"] for file in plan["generated"]}
+    assert "Dockerfile:6" in done.stderr
+    refused = ship("plan", str(folder), "--strict", "--json")
+    assert json.loads(refused.stdout)["error"]["kind"] == "plan"
+
+
+def test_a_script_that_the_dockerfile_holds_gets_a_shell(ship: Run, project: Path) -> None:
+    """`COPY <<EOF` makes a file, `chmod` makes it run; conda's file and names say what is installed."""
+    (project / "env.yml").write_text("dependencies:\n- python=3.11\n- pip:\n  - six==1.16.0\n")
+    (project / "Dockerfile").write_text(
+        "FROM continuumio/miniconda3\nWORKDIR /code\nCOPY . .\n"
+        "RUN conda env create -f env.yml && conda install -y idna=3.10\n"
+        'COPY <<EOF /code/start.sh\n#!/bin/sh\nexec python app.py "$@"\nEOF\n'
+        'RUN chmod +x start.sh\nENTRYPOINT ["./start.sh"]\n'
+    )
+    plan = json.loads(ship("plan", str(project), "--json").stdout)
+    assert {(wheel["name"], wheel["version"]) for wheel in plan["wheels"]} >= {("six", "1.16.0"), ("idna", "3.10")}
+    assert [file["executable"] for file in plan["generated"] if file["path"] == "/code/start.sh"] == [True]
+    assert "bash" in {package["name"] for package in plan["base"]["extra_packages"]}

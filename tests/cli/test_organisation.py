@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shipml.facts.project import Settings
 from shipml.project.organisation import organisation_defaults, with_defaults
 from shipml.project.settings import load_settings
 from tests.cli.conftest import Project, Run
@@ -38,12 +39,15 @@ def config(tmp_path: Path) -> dict[str, str]:
 
 
 def test_strict_is_a_default(shipml: Run, make_project: Project, config: dict[str, str]) -> None:
-    """What would be corrected is refused, naming the file that says so."""
-    folder = make_project({"app.py": "print(1)\n", "requirements.txt": "pywin32==305\n"})
+    """What would be corrected is refused, naming the file that says so; a project cannot end that."""
+    folder = make_project(
+        {"app.py": "print(1)\n", "requirements.txt": "pywin32==305\n", "shipml.toml": "strict = false\n"}
+    )
     error = json.loads(shipml("plan", str(folder), "--json", env=config).stdout)["error"]
     assert (error["kind"], error["exit_code"]) == ("configuration", 2)
     assert config["SHIPML_CONFIG"] in error["message"]
     assert "requirements.txt:1" in error["message"]
+    assert "strict = false" not in error["hint"]
 
 
 @pytest.mark.parametrize("base", ["debian:trixie", "python:3.12-slim"])
@@ -94,15 +98,15 @@ def test_all_wrong_settings_are_named_with_their_lines(shipml: Run, make_project
 
 
 def test_settings_of_the_project_win_key_by_key(config: dict[str, str]) -> None:
-    """A project changes one key of a registry, or ends strict; allowed bases stay."""
+    """A project changes one key of a registry; allowed bases and strict stay, and a project may be strict by itself."""
     defaults = organisation_defaults(config)
     own = load_settings({"strict": False, "registries": {"company": {"repository": "mine/app"}}}, "shipml.toml")
-    merged = with_defaults(own, defaults, strict=False)
+    merged = with_defaults(own, defaults)
     assert dict(merged.registries)["company"] == (("host", "127.0.0.1:1"), ("repository", "mine/app"))
     assert dict(merged.environments) == dict(defaults.environments)
-    assert merged.strict_by == ""
+    assert merged.strict_by == config["SHIPML_CONFIG"]
     assert merged.allowed_bases == ("debian:bookworm",)
-    assert with_defaults(own, defaults, strict=None).strict_by == config["SHIPML_CONFIG"]
+    assert with_defaults(load_settings({"strict": True}, "shipml.toml"), Settings()).strict_by == "shipml.toml"
 
 
 def test_changes_are_the_last_line_in_ci(shipml: Run, make_project: Project, shared_home: Path) -> None:

@@ -22,3 +22,12 @@ def test_strict_refuses_what_would_be_mended(shipml: Run, tmp_path: Path, comman
     assert "requirements.txt:2: pywin32==305 left out: it is for Windows alone" in error["message"]
     assert "requirements.txt:3: sklearn → scikit-learn" in error["message"]
     assert "requirements.txt:2: pywin32==305 left out: it is for Windows alone" in done.stderr
+
+
+def test_strict_refuses_what_only_the_code_shows_to_be_needed(shipml: Run, tmp_path: Path) -> None:
+    """A reader of old Excel files is added with the line that reads one."""
+    (tmp_path / "app.py").write_text("import pandas as pd\nprint(pd.read_excel('rates.xls'))\n")
+    (tmp_path / "requirements.txt").write_text("pandas\n")
+    done = shipml("plan", str(tmp_path), "--strict", "--json")
+    assert (done.returncode, json.loads(done.stdout)["error"]["kind"]) == (2, "configuration"), done.stderr
+    assert "app.py:2: xlrd added" in done.stderr

@@ -54,6 +54,30 @@ def test_first_alternative_that_exists_is_taken() -> None:
     assert list(close(Shelf("a; Depends: gone | b | c", "b", "c"), ["a"])) == ["a", "b"]
 
 
+@pytest.mark.parametrize("roots", [["player", "devel"], ["devel", "player"]])
+def test_of_two_that_conflict_the_one_goes_that_has_an_alternative(roots: list[str]) -> None:
+    """Whichever was found first: what is needed by name stays, and meets the other's alternatives."""
+    shelf = Shelf(
+        "player; Depends: jack2 | jack-api",
+        "devel; Depends: jack1",
+        "jack1; Provides: jack-api; Conflicts: jack-api",
+        "jack2; Provides: jack-api; Conflicts: jack-api, jack1",
+    )
+    assert sorted(close(shelf, roots)) == ["devel", "jack1", "player"]
+
+
+def test_a_conflict_without_another_way_stays() -> None:
+    """Both are needed by name: that is told where their files meet, not by a search without end."""
+    shelf = Shelf("a; Depends: b, c", "b; Conflicts: c", "c; Conflicts: b")
+    assert sorted(close(shelf, ["a"])) == ["a", "b", "c"]
+
+
+def test_a_conflict_with_older_versions_is_none() -> None:
+    """Nor is one with a name that the package provides alone."""
+    shelf = Shelf("a; Depends: b | c; Conflicts: b (<< 2); Provides: d", "b 3; Conflicts: d (<< 1), b-virtual", "c")
+    assert list(close(shelf, ["a"])) == ["a", "b"]
+
+
 def test_chosen_alternative_is_preferred() -> None:
     """What is there already meets a group, even as its last alternative."""
     shelf = Shelf("a; Depends: c, b | c", "b", "c")

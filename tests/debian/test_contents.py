@@ -26,6 +26,11 @@ usr/include/mysql/mysql.h                                   libdevel/libold-dev
 usr/include/x86_64-linux-gnu/mysql.h                        libs/libdefault,libdevel/libdefault-dev
 usr/include/not-mysql.h                                     libdevel/libnot-dev
 usr/share/include/mysql.h                                   doc/y
+usr/lib/x86_64-linux-gnu/pkgconfig/libavformat.pc           libdevel/libavformat-dev
+usr/share/pkgconfig/eigen3.pc                               libdevel/libeigen3-dev
+usr/share/eigen3/cmake/Eigen3Config.cmake                   libdevel/libeigen3-dev
+usr/lib/x86_64-linux-gnu/cmake/fmt/fmt-config.cmake         libdevel/libfmt-dev
+usr/share/doc/x/examples/libavformat.pc                     doc/x
 usr/bin/pg_config                                           libdevel/libpq-dev
 usr/bin/deeper/pg_config                                    database/z
 """
@@ -52,6 +57,19 @@ def test_the_nearest_package_with_a_header_comes_first(
     wanted = ["/include/mysql.h", "/bin/pg_config", "/include/none.h"]
     found = packages_with_paths(wanted, BOOKWORM, AMD64, session=Session(store, http, ignore))
     assert found["/include/mysql.h"] == ("libdefault-dev", "libdefault", "libold-dev")
+    described = [
+        "/pkgconfig/libavformat.pc",
+        "/pkgconfig/eigen3.pc",
+        "/cmake/EIGEN3Config.cmake",
+        "/cmake/fmtConfig.cmake",
+    ]
+    owners = packages_with_paths(described, BOOKWORM, AMD64, session=Session(store, http, ignore))
+    assert [owners[one] for one in described] == [
+        ("libavformat-dev",),
+        ("libeigen3-dev",),
+        ("libeigen3-dev",),
+        ("libfmt-dev",),
+    ]
     assert (found["/bin/pg_config"], found["/include/none.h"]) == (("libpq-dev",), ())
 
 

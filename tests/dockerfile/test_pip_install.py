@@ -35,6 +35,9 @@ CASES: dict[str, list[PipInstall]] = {
         PipInstall(("git+https://g.example.org/a.git@v1", "b @ https://g.example.org/b.zip"))
     ],
     "pip install .[all]": [PipInstall(places=(".[all]",))],
+    "pip install pip install a==1.0 -f links": [PipInstall(("a==1.0",), index_options=("--find-links links",))],
+    "pip install --upgrade pip3 install a": [PipInstall(("a",))],
+    "pip install install": [PipInstall(("install",))],
     "pip install --no-deps a": [PipInstall(("a",), others=("--no-deps",))],
     "pip install --target /x a": [PipInstall(("a",), others=("--target",))],
     "pip install a > /dev/null": [PipInstall(("a",))],

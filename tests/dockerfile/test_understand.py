@@ -50,6 +50,7 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
     assert understood(USUAL) == FollowedDockerfile(
         base="python:3.11-slim-bookworm",
         python="3.11",
+        image="debian:bookworm",
         working_dir="/srv/app",
         copies=(Copied("requirements.txt", "/srv/app/", 10), Copied("", "/srv/app/", 13)),
         environment=(("PYTHONUNBUFFERED", "1"), ("MODE", "a b")),
@@ -73,19 +74,25 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
     [
         ("RUN make\n", 2, "make is not understood"),
         ("WORKDIR /a\nRUN pip install x | tee log", 3, "| needs a shell"),
-        ("RUN curl -O https://example.org/x", 2, "curl is not understood"),
-        ("RUN pip install -e .", 2, "pip install -e .: "),
-        ("RUN pip install .", 2, "what lies in the project"),
+        ("RUN curl -O https://example.org/x", 2, "it downloads https://example.org/x"),
+        ("RUN wget -q https://example.org/x | tar xz", 2, "it downloads https://example.org/x"),
+        ("RUN pip install ./lib", 2, "what lies in the project"),
+        ("RUN pip install --no-deps x", 2, "--no-deps is not understood"),
+        ("RUN python train.py", 2, "only an engine keeps"),
+        ("RUN cat a > b", 2, "it writes b"),
+        ("RUN git clone https://example.org/x", 2, "git clone"),
+        ("RUN npm ci", 2, "npm is not understood"),
         ("RUN pip install -r requirements.txt", 2, "requirements.txt is not copied before it is installed"),
-        ("COPY --from=x a b", 2, "--from=x is not understood"),
+        ("COPY --from=x a b", 2, "from the image x"),
+        ("COPY --from=ghcr.io/astral-sh/uv:latest /etc/x /x", 2, "from the image ghcr.io"),
         ("COPY ../x /x", 2, "lies outside"),
         ("ADD https://example.org/x /x", 2, "ADD of an address"),
-        ("USER somebody", 2, "nothing makes the user somebody"),
-        ("VOLUME /data", 2, "VOLUME is not understood"),
-        ("FROM x", 2, "more than one stage"),
-        ("RUN <<EOF\npip install x\nEOF", 2, "here-documents"),
+        ("FROM scratch", 2, "has no Python"),
+        ("FROM $NAME", 2, "a variable that is not set"),
+        ("RUN python3 <<EOF\nprint()\nEOF", 2, "here-documents"),
         ("RUN pip install 'x", 2, "cannot be split"),
-        ("RUN [ -d /data ] || mkdir /data", 2, "needs a shell"),
+        ("RUN [ -d /data ] || mkdir /data", 2, "[ is not understood"),
+        ("RUN true || mkdir /data", 2, "|| needs a shell"),
         ("RUN [ -d /data ]", 2, "[ is not understood"),
         ('COPY ["a" "b"]', 2, "not a JSON list of strings"),
         ("COPY [1, 2]", 2, "not a JSON list of strings"),
@@ -93,7 +100,7 @@ def test_a_usual_dockerfile_is_understood_whole() -> None:
         ("LABEL description=it's", 2, "quotes or brackets do not match"),
         ("ARG A='x", 2, "quotes or brackets do not match"),
         ("RUN X=$(date) pip install x", 2, "needs a shell"),
-        ("EXPOSE 53/udp", 2, "not a TCP port"),
+        ("EXPOSE x", 2, "not a TCP port"),
     ],
 )
 def test_the_first_instruction_that_is_not_understood_is_named(body: str, line: int, because: str) -> None:
@@ -110,12 +117,6 @@ def test_a_name_after_an_address_is_no_remark() -> None:
         "FROM python:3.11\nRUN pip install git+https://example.org/x#egg=y && pip install z # a remark\n"
     )
     assert [text for text, _ in found.requirements] == ["git+https://example.org/x#egg=y", "z"]
-
-
-@pytest.mark.parametrize("base", ["nvidia/cuda:12", "python:3.11-alpine", "continuumio/miniconda3", "scratch"])
-def test_other_bases_are_not_understood(base: str) -> None:
-    """Only Python's and Debian's images have what wheels need."""
-    assert isinstance(understand_dockerfile(f"FROM {base}\nCMD x\n"), UnsupportedInstruction)
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,18 @@ from shipml.oci.digest import Digest
 from shipml.oci.documents import open_image, parse_index, parse_manifest
 from shipml.oci.layout import read_layout
 from shipml.oci.reference import Reference
+from shipml.oci.source import Source
 from shipml.oci.unpack import unpack_layer
+from shipml.plan.command import choose_command
+from shipml.plan.completing import complete
 from shipml.project import read_project
 from shipml.registry.credential_file import read_file, table_of
+from shipml.registry.credentials import find_credentials
 from shipml.registry.token_service import expires_at_seconds, parse_challenges
+from shipml.resolver.pins import known_pins
 from shipml.wheels.archive import Archive
 from shipml.wheels.elf import elf_files
+from tests.fuzz.outside import OUTSIDE
 
 __all__ = ["READERS", "Reader"]
 
@@ -138,6 +144,9 @@ def _read_stanza(data: bytes, _: Path) -> None:
 def _read_layout(data: bytes, folder: Path) -> None:
     _saved(b'{"imageLayoutVersion": "1.0.0"}', folder, "oci-layout")
     _saved(data, folder, "index.json")
+    archive = _saved(_tar({"manifest.json": data}), folder, "a")
+    for source in (Source("oci", folder, None), Source("docker-archive", archive, None)):
+        source.name_of(Digest("0" * 64))
     read_layout(folder)
 
 
@@ -162,6 +171,7 @@ def _read_docker_file(data: bytes, folder: Path) -> None:
     path = _saved(data, folder, "config.json")
     for table in ("auths", "credHelpers"):
         table_of(read_file(path, "docker"), table, path)
+    find_credentials(Reference.parse("a/b"), environment={"DOCKER_CONFIG": str(folder)}, home=folder)
 
 
 def _read_netrc(data: bytes, folder: Path) -> None:
@@ -180,8 +190,13 @@ def _of_project(name: str) -> Callable[[bytes, Path], object]:
     def read(data: bytes, folder: Path) -> None:
         if name != "app.py":
             _saved(b"import numpy\nprint(1)\n", folder, "app.py")
+        if name == "Dockerfile":
+            _saved(b"numpy\n", folder, "requirements.txt")
         _saved(data, folder, name)
-        read_project(folder, None, dockerfile="try")
+        project, _ = complete(read_project(folder, None, dockerfile="try"))
+        if project.requirements is not None:
+            known_pins(project.requirements)
+        choose_command(project)
 
     return read
 
@@ -295,6 +310,10 @@ _DOCKERFILE = (
     b"  && apt-get update && apt-get install -y libgl1\nCOPY . .\nRUN <<EOF\necho hi\nEOF\nEXPOSE 80\nUSER 1000\n"
     b'HEALTHCHECK CMD true\nENTRYPOINT ["python"]\nCMD ["app.py"]\n'
 )
+_FOLLOWED = (
+    b"FROM python:3.11-slim\nWORKDIR /app\nENV A='x y'\nCOPY . .\nRUN pip install -r requirements.txt 'six>=1'\n"
+    b"CMD python app.py --port ${PORT:-80}\n"
+)
 _REQUIREMENTS = (
     b"--index-url https://u:p@a.example/simple\n-r other.txt\n-c c.txt\nnumpy==1.26.4 --hash=sha256:"
     + b"0" * 64
@@ -302,11 +321,12 @@ _REQUIREMENTS = (
     b"six[a,b]>=1,<2 ; python_version<'3.12' # c\ngit+https://a.example/x.git@v1#egg=x\n-e .\n./local.whl\n"
     b"torch @ https://a.example/torch-2.0-cp311-cp311-linux_x86_64.whl\n"
 )
+_PLACES = b"/home/me/demo-1.0-py3-none-any.whl\nsix; os_name >= 'a' and python_version > '3'\n"
 _PROJECT: dict[str, tuple[bytes, ...]] = {
-    "requirements.txt": (_REQUIREMENTS, "numpy\n".encode("utf-16")),
+    "requirements.txt": (_REQUIREMENTS, _PLACES, "numpy\n".encode("utf-16")),
     "pyproject.toml": (_PYPROJECT,),
     "shipml.toml": (_SETTINGS,),
-    "Dockerfile": (_DOCKERFILE,),
+    "Dockerfile": (_DOCKERFILE, _FOLLOWED),
     ".dockerignore": (b"# c\n**/*.pyc\n!a/b\n/x\n[a-z]?*\\*\n", b"a/../b\n**/**/**\n"),
     "Pipfile": (b'[packages]\nsix = "*"\nnumpy = {version = ">=1"}\n[requires]\npython_version = "3.11"\n',),
     "Pipfile.lock": (_PIPFILE_LOCK,),
@@ -369,5 +389,6 @@ READERS: dict[str, Reader] = {
     "docker-config": Reader(_read_docker_file, (b'{"auths": {"a": {"auth": "YTpi"}}, "credHelpers": {"b": "c"}}',)),
     "netrc": Reader(_read_netrc, (b"machine a.example login a password b\ndefault login x password y\nmacdef z\n\n",)),
     "lock": Reader(_read_lock, (_OUR_LOCK.encode(),)),
+    **{name: Reader(*both) for name, both in OUTSIDE.items()},
     **{f"project-{name.lstrip('.')}": Reader(_of_project(name), seeds) for name, seeds in _PROJECT.items()},
 }

@@ -64,6 +64,9 @@ def test_prints_short_and_canonical(text: str, short: str, canonical: str) -> No
     ("text", "because", "hint"),
     [
         ("MyApp", "lower case", "write myapp"),
+        ("app:feature/x", "slash", "write app:feature-x"),
+        ("localhost:5000/app:feature/x", "slash", "write localhost:5000/app:feature-x"),
+        ("https://localhost:5000/a/b:1", "address", "write localhost:5000/a/b:1"),
         ("MyUser/App:1", "lower case", "write myuser/app:1"),
         ("example.org/My App", "lower case", "write example.org/my-app"),
         ("my app", "may only have", "write my-app"),

@@ -22,6 +22,8 @@ __all__ = ["Engine", "ImageStore", "Result", "engine_28", "engine_2010", "run"]
 
 ImageStore = Literal["overlay2", "containerd"]
 _OWN = ("--bridge", "none", "--iptables=false", "--ip-masq=false", "--ip-forward=false", "--log-level", "warn")
+_QUICK_STOP = ("--shutdown-timeout", "1")
+"""Seconds that containers have to end when the engine stops, instead of 15."""
 _BUILDX = "usr/libexec/docker/cli-plugins/docker-buildx"
 
 
@@ -68,7 +70,7 @@ class Engine:
         self._daemon = Daemon(
             self.folder,
             ["dockerd", "-H", self.host, "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec",
-             "--pidfile", f"{self.folder}/pid", *_OWN, *mirrors, *options],
+             "--pidfile", f"{self.folder}/pid", *_OWN, *_QUICK_STOP, *mirrors, *options],
             root=root,
         )  # fmt: skip
         self._daemon.wait_until(self._answers)

@@ -9,7 +9,9 @@ import pytest
 
 from shipml.errors import PlanError
 from shipml.facts.plan import ApplicationFile, SmokeCheck
-from shipml.facts.project import Distribution, ProcessLine, Program, Project, Settings
+from shipml.facts.programs import Program
+from shipml.facts.project import Distribution, ProcessLine, Project, Settings
+from shipml.facts.requirements import DeclaredRequirement, Requirements
 from shipml.plan.command import choose_command
 
 
@@ -88,6 +90,49 @@ def test_a_module_that_does_not_exist_gives_way_to_the_projects_only_app() -> No
     assert choose_command(replace(found, files=project("server.py").files)).arguments == ("gunicorn", "server:app")
 
 
+@pytest.mark.parametrize(
+    ("web", "files", "expected"),
+    [
+        ("gunicorn src.app:app", ("src/main.py", "web.py"), "gunicorn web:flask_app"),
+        ("gunicorn src.main:app", ("src/main.py", "web.py"), "gunicorn src.main:app"),
+        ("gunicorn mlflow.server:app", ("web.py",), "gunicorn web:flask_app"),
+        ("python main.py", ("web.py",), "python web.py"),
+        ("python main.py", ("web.py", "src/main.py"), "python src/main.py"),
+        ("python -m streamlit run main.py", ("web.py",), ""),
+    ],
+)
+def test_a_procfile_that_names_what_is_not_there_is_corrected(web: str, files: tuple[str, ...], expected: str) -> None:
+    """Where only one file can be meant; it is said. What the settings say is meant as it is."""
+    app = Program("web.py", "flask", object="flask_app")
+    command = choose_command(replace(project(*files, web=web), programs=(app,)))
+    if expected:
+        assert command.arguments == tuple(expected.split())
+    assert bool(command.fixed) == (expected not in {web, ""})
+    listed = Requirements(path="requirements.txt", requirements=(DeclaredRequirement("mlflow", "x:1", "mlflow"),))
+    of_a_package = replace(project("web.py", web="gunicorn mlflow.server:app"), programs=(app,), requirements=listed)
+    assert not choose_command(of_a_package).fixed
+    set_by_hand = choose_command(replace(project(*files, line=web), programs=(app,)))
+    assert not set_by_hand.fixed
+
+
+@pytest.mark.parametrize(
+    ("line", "started", "environment"),
+    [
+        ("cd web && python serve.py", ("--chdir=web", "python", "serve.py"), {}),
+        ("cd web && cd api && exec python x.py", ("--chdir=web/api", "python", "x.py"), {}),
+        ("A=1 B='x y' python serve.py", ("python", "serve.py"), {"A": "1", "B": "x y"}),
+        ("export A=1 && cd web; python serve.py", ("--chdir=web", "python", "serve.py"), {"A": "1"}),
+    ],
+)
+def test_a_folder_and_variables_before_the_program_need_no_shell(
+    line: str, started: tuple[str, ...], environment: dict[str, str]
+) -> None:
+    """A launcher starts it in the folder; the variables are the image's."""
+    command = choose_command(project("web/serve.py", "web/api/x.py", "serve.py", line=line))
+    assert command.arguments == (started if started[0] == "python" else (*EXPANDED, *started))
+    assert dict(command.environment) == environment
+
+
 def test_a_script_that_only_sets_streamlit_up_is_left_out() -> None:
     """What follows is the command; any other script needs a shell."""
     found = replace(project(web="sh setup.sh && streamlit run app.py"), streamlit_setups=("setup.sh",))
@@ -106,7 +151,7 @@ def test_a_script_that_only_sets_streamlit_up_is_left_out() -> None:
         ('echo "`date`"', '"`"'),
         ("echo $(date)", '"$("'),
         ("ls *.py", '"*"'),
-        ("A=1 python x", '"A=1"'),
+        ("A=$(b) python x", '"$("'),
     ],
 )
 def test_what_needs_a_shell_is_refused_unless_there_is_one(line: str, reason: str) -> None:

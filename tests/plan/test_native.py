@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shipml.plan.called_programs import called_packages
+from shipml.plan.called_programs import called_packages, uncalled
 from shipml.plan.native import MissingLibrary, NativeFacts, missing_libraries
 
 
@@ -53,3 +53,10 @@ def test_called_programs_come_with_their_reason() -> None:
         "tesseract-ocr": "pytesseract runs the program tesseract",
         "python3-tk": "Debian keeps the module tkinter in a package of its own",
     }
+
+
+def test_what_a_package_merely_lists_is_called_by_nobody() -> None:
+    """Graphviz of catboost, GitPython of streamlit; librosa does call audioread."""
+    installed = {"catboost", "graphviz", "streamlit", "gitpython", "librosa", "audioread", "numpy"}
+    assert uncalled(installed, {"catboost", "streamlit"}) == {"graphviz", "gitpython", "audioread"}
+    assert uncalled(installed, {"graphviz", "librosa"}) == {"gitpython"}

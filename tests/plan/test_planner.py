@@ -17,14 +17,8 @@ from shipml.facts.plan import (
     Plan,
     SmokeCheck,
 )
-from shipml.facts.project import (
-    Lock,
-    Program,
-    Project,
-    RefusedPython,
-    Revision,
-    Settings,
-)
+from shipml.facts.programs import Program
+from shipml.facts.project import Lock, Project, RefusedPython, Revision, Settings
 from shipml.facts.pythons import HUB_PYTHONS, ImagePython, suite_named
 from shipml.facts.requirements import (
     Correction,

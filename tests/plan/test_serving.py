@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from shipml.errors import PlanError
-from shipml.facts.project import ProcessLine, Program, Project
-from shipml.plan.command import choose_command, choose_program
+from shipml.facts.programs import Program
+from shipml.facts.project import ProcessLine, Project
+from shipml.plan.command import choose_command
 from shipml.plan.serving import needed_packages, serve
+from shipml.plan.which import choose_program
 
 STREAMLIT = "python /opt/shipml/expand.py python -m streamlit"
 FLASK = Program("app.py", "flask", line=3, object="app", routes=("/predict", "/health"))
@@ -147,8 +149,8 @@ def project(*programs: Program, web: str = "") -> Project:
 )
 def test_the_likeliest_program_is_taken(programs: tuple[Program, ...], expected: str, others: tuple[str, ...]) -> None:
     """Apps before scripts, shallow before deep, telling names before others, notebooks last; the rest is named."""
-    program, rest = choose_program(project(*programs))
-    assert (program.path, rest) == (expected, others)
+    choice = choose_program(project(*programs))
+    assert (choice.program.path, choice.others) == (expected, others)
 
 
 def test_a_procfiles_app_is_asked_for_its_health() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from shipml.oci.reference import Reference
 from shipml.publish.hub import explain
 from shipml.registry.credentials import Credentials
 from shipml.store import Store
+from tests.peers.forked import SHIPML, run_forked
 from tests.peers.hub import Hub
 from tests.peers.marks import find_marks
 from tests.runtimes.images import shell_image
@@ -60,10 +60,7 @@ def shipml(hub_service: Hub, tmp_path: Path) -> Run:
 
     def run(*words: str, stdin: str = "", **more: str) -> subprocess.CompletedProcess[str]:
         environment = {**kept, **own, **hub_service.environment(), **more}
-        program = Path(sys.executable).with_name("shipml")
-        done = subprocess.run(
-            [program, *words], input=stdin, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path
-        )
+        done = run_forked([SHIPML, *words], stdin=stdin, environment=environment, folder=tmp_path)
         assert find_marks(done.stdout + done.stderr) == []
         return done
 

@@ -25,6 +25,7 @@ from shipml.publish.login import (
 )
 from shipml.registry.credentials import Credentials, find_credentials
 from shipml.registry.keychain import Keychain
+from tests.peers.forked import SHIPML, run_forked
 from tests.peers.registry import Registry, start_registry
 
 HOST = "r.example.org:5000"
@@ -269,10 +270,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 def shipml(*words: str, stdin: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """Run the command line."""
-    program = Path(sys.executable).with_name("shipml")
-    return subprocess.run(
-        [program, *words], input=stdin, capture_output=True, text=True, check=False, env=env, cwd=env["HOME"]
-    )
+    return run_forked([SHIPML, *words], stdin=stdin, environment=env, folder=Path(env["HOME"]))
 
 
 def can_log_in(tool: str, host: str, env: dict[str, str]) -> bool:

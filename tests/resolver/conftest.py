@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,3 +92,11 @@ def resolving(folder: Path, tmp_path: Path) -> Iterator[Resolving]:
     made = Resolving(folder, tmp_path / "shipml")
     yield made
     made.store.close()
+
+
+def commit(folder: Path, day: str) -> None:
+    """Make the folder a git repository whose one commit is of that day."""
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    variables = {"GIT_COMMITTER_DATE": day, "GIT_AUTHOR_DATE": day, "PATH": "/usr/bin:/bin"}
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "all"]):
+        subprocess.run(["git", *who, *words], cwd=folder, env=variables, check=True)

@@ -126,3 +126,21 @@ def test_other_words_are_understood(line: str, words: str, kind: type[Exception]
     problem = explain_address(words, Requirements("r.txt", (DeclaredRequirement(line, "r.txt:1"),)))
     assert isinstance(problem, kind)
     assert message in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("detectron2", "write: detectron2 @ git+https://github.com/facebookresearch/detectron2"),
+        ("no-such-thing-at-all", "check how no-such-thing-at-all is spelled"),
+    ],
+)
+def test_what_authors_publish_elsewhere_is_not_misspelled(name: str, hint: str) -> None:
+    """A known name that no index has comes with its place; another is a question of spelling."""
+    text = (
+        f"error: No solution found when resolving dependencies\n  cause: Because {name} was not found in the package"
+        f" registry and you require {name}, we can conclude that your requirements are unsatisfiable."
+    )
+    problem = explain(text, SUITES[0], Platform("linux", "amd64"))
+    assert problem.kind == "resolution"
+    assert hint in problem.hint

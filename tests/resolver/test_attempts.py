@@ -11,7 +11,7 @@ from shipml.errors import ResolutionError, TryAgainError
 from shipml.plan import python_candidates
 from shipml.project import read_project
 from tests.package_index import PackageIndex
-from tests.resolver.conftest import AMD64, Resolving
+from tests.resolver.conftest import AMD64, Resolving, commit
 
 OLD_BINARY = "cp39-cp39-manylinux_2_17_x86_64"
 
@@ -75,6 +75,28 @@ def test_what_the_past_lacks_comes_from_today(web: PackageIndex, resolving: Reso
     assert any("the index as of 2022-03-29" in message for message in resolving.notices)
 
 
+def test_what_only_pins_need_keeps_their_day_with_todays_index(web: PackageIndex, resolving: Resolving) -> None:
+    """No new major version must tell that a dependency is too new; what a newer package needs, too, is of today."""
+    web.add("flask", "2.1.1", requires=["werkzeug>=2", "escape", "click"], uploaded="2022-04-02")
+    for name in ("escape", "click"):
+        web.add(name, "2.0", uploaded="2022-03-28")
+        web.add(name, "2.1", uploaded="2022-05-28")
+    web.add("later", "1.0", requires=["click"], uploaded="2024-01-01")
+    _, lock = resolving("flask==2.1.1\nlater\n")
+    taken = {wheel.name: wheel.version for wheel in lock.wheels}
+    assert taken == {"flask": "2.1.1", "werkzeug": "2.1.0", "escape": "2.0", "click": "2.1", "later": "1.0"}
+
+
+def test_what_the_day_of_the_pins_lacks_is_of_today_as_well(web: PackageIndex, resolving: Resolving) -> None:
+    """Where that day has no solution, all that is open is of today, and only a new major version is held back."""
+    web.add("flask", "2.1.1", requires=["werkzeug>=2.3"], uploaded="2022-04-02")
+    web.add("werkzeug", "2.3.0", uploaded="2023-04-02")
+    web.add("later", "1.0", uploaded="2024-01-01")
+    _, lock = resolving("flask==2.1.1\nlater\n")
+    assert {wheel.name: wheel.version for wheel in lock.wheels}["werkzeug"] == "2.3.0"
+    assert sum(one.kind == "tried" for one in lock.decisions) == 2
+
+
 def test_an_old_pin_among_new_ones_holds_its_dependencies_back(web: PackageIndex, resolving: Resolving) -> None:
     """A breaking release that came after a pinned package which needs it is left out, with the reason."""
     web.add("other", "1.0", uploaded="2023-12-01")
@@ -83,6 +105,19 @@ def test_an_old_pin_among_new_ones_holds_its_dependencies_back(web: PackageIndex
     held = next(one for one in lock.decisions if one.what == "held back")
     assert held.value == "werkzeug<3"
     assert held.because == ("flask 2.1.0 of 2022-03-28 needs werkzeug and was released with 2.1.0, long before 3.0.0")
+
+
+def test_only_the_bounds_in_conflict_are_given_up(web: PackageIndex, resolving: Resolving) -> None:
+    """One package that a third needs in its newer series does not let go of all the others."""
+    web.add("frame", "1.0", requires=["figures>=1"], uploaded="2022-03-01")
+    web.add("frame", "1.5", requires=["figures>=1"], uploaded="2023-03-01")
+    web.add("figures", "1.0", uploaded="2022-03-01")
+    web.add("figures", "2.0", uploaded="2023-09-30")
+    web.add("other", "1.0", requires=["figures>=2"], uploaded="2023-12-01")
+    _, lock = resolving("flask==2.1.0\nframe==1.0\nother==1.0\n")
+    taken = {wheel.name: wheel.version for wheel in lock.wheels}
+    assert (taken["figures"], taken["werkzeug"]) == ("2.0", "2.1.0")
+    assert [one.value for one in lock.decisions if one.what == "held back"] == ["werkzeug<3"]
 
 
 def test_numpy_2_is_kept_from_wheels_that_were_built_for_numpy_1(index: PackageIndex, resolving: Resolving) -> None:
@@ -219,6 +254,20 @@ def test_an_abandoned_source_brings_its_time_with_it(index: PackageIndex, resolv
     assert "prophet 0.7 is the newest, has no wheel" in next(
         one.because for one in lock.decisions if one.what == "index"
     )
+
+
+def test_the_last_commit_with_sources_comes_before_the_day_of_one_source(
+    index: PackageIndex, resolving: Resolving
+) -> None:
+    """What was current when the project was made goes together, though it must be built."""
+    index.add_source("prophet", "0.7", requires=["stan"], uploaded="2020-09-05")
+    index.add_source("stan", "2.19", uploaded="2019-01-01")
+    index.add_source("stan", "3.0", requires=["other"], uploaded="2024-03-01")
+    index.add("other", "1.0", uploaded="2024-01-01")
+    (resolving.folder / "requirements.txt").write_text("prophet\n")
+    commit(resolving.folder, "2020-11-02T00:00:00Z")
+    _, lock = resolving()
+    assert [(one.name, one.version) for one in lock.sources] == [("prophet", "0.7"), ("stan", "2.19")]
 
 
 def test_what_has_neither_wheel_nor_source_is_named_with_what_has(index: PackageIndex, resolving: Resolving) -> None:

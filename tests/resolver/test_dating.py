@@ -49,6 +49,17 @@ def test_old_pins_come_before_today(
     assert ["" if one.as_of is None else f"{one.as_of:%Y-%m-%d}" for one in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("committed_at", "expected"),
+    [(None, ["2021-12-26", ""]), (NEW, ["", "2021-12-26"]), (OLD, ["2021-12-26", ""])],
+)
+def test_a_range_dates_what_nobody_works_on(committed_at: datetime | None, expected: list[str]) -> None:
+    """An upper end counts as a pin does, but not against a project that was changed this year."""
+    ranged = Survey(ceilings=((Pin("p", "1.9", "requirements.txt:1"), OLD),))
+    found = datings(ranged, now=NOW, committed_at=committed_at, fixed=False)
+    assert ["" if one.as_of is None else f"{one.as_of:%Y-%m-%d}" for one in found] == expected
+
+
 def test_a_date_that_was_set_leaves_one_way() -> None:
     """Whoever tells uv a date has decided."""
     assert len(datings(survey(OLD), now=NOW, committed_at=OLD, fixed=True)) == 1

@@ -21,6 +21,7 @@ from shipml.errors import (
 )
 from shipml.events import Notice
 from shipml.facts.project import RefusedPython
+from shipml.facts.requirements import Learned
 from shipml.lock import dump_lock
 from shipml.oci.digest import Digest
 from shipml.oci.manifest import Platform
@@ -357,7 +358,9 @@ def test_a_lock_with_what_was_learned_is_fresh_where_nothing_was_learned(
     index.add("setuptools", "80.0")
     (folder / "requirements.txt").write_text("alpha\n")
     project = read_project(folder, resolving.store)
-    taught, candidates = heed(project, python_candidates(project), Lesson(packages=("setuptools<81",)))
+    taught, candidates = heed(
+        project, python_candidates(project), Lesson(packages=(Learned("setuptools<81", "why", "app.py:1"),))
+    )
     _, lock = resolve_first(taught, candidates, platform=AMD64, store=resolving.store, emit=resolving.heard.append)
     (folder / "pylock.toml").write_text(dump_lock(lock, None))
     assert [wheel.name for wheel in resolving(locked=True)[1].wheels] == ["alpha", "setuptools"]

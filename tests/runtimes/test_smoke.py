@@ -168,6 +168,10 @@ def test_exit_codes_are_explained(exit_code: int, because: str) -> None:
             "pkg.errors.MyError",
         ),
         (
+            "Traceback (most recent call last):\n  x\nLookupError: \n*****\n  Resource 'stopwords' not found.\n",
+            "LookupError: Resource 'stopwords' not found",
+        ),
+        (
             "python: error while loading shared libraries: libfoo.so.1: cannot open shared object file\n",
             "error while loading shared libraries: libfoo.so.1: cannot open shared object file",
         ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from shipml.source_builds.needs import Needs, as_of, bounds
+from shipml.source_builds.needs import Needs, as_of, bounds, moments
 from shipml.source_builds.remedies import Remedy, cause, remedies
 
 GCC = """\
@@ -29,6 +31,32 @@ def first(log: str) -> Remedy | None:
         (GCC, "/include/libpq-fe.h"),
         ("x.c:1:10: fatal error: libxml/xmlversion.h: No such file or directory", "/include/libxml/xmlversion.h"),
         ("/usr/bin/ld: cannot find -lportaudio\ncollect2: error: ld returned 1 exit status", "/libportaudio.so"),
+        ("x.cpp:3:10: fatal error: 'boost/any.hpp' file not found", "/include/boost/any.hpp"),
+        ("configure: error: Cannot find header file <sasl/sasl.h>", "/include/sasl/sasl.h"),
+        (
+            "Package libavformat was not found in the pkg-config search path.\nNo package 'libavformat' found",
+            "/pkgconfig/libavformat.pc",
+        ),
+        ("Package 'cairo', required by 'virtual:world', not found", "/pkgconfig/cairo.pc"),
+        (
+            "Command '['pkg-config', '--cflags', 'libxml-2.0']' returned non-zero exit status 1.",
+            "/pkgconfig/libxml-2.0.pc",
+        ),
+        (
+            '../meson.build:9:0: ERROR: Dependency "glib-2.0" not found, tried pkgconfig and cmake',
+            "/pkgconfig/glib-2.0.pc",
+        ),
+        (
+            "CMake Error:\n  The following required packages were not found:\n\n   - libpcre2-8\n",
+            "/pkgconfig/libpcre2-8.pc",
+        ),
+        (
+            'Could not find a package configuration file provided by "Ceres" with any of\n  the following names:',
+            "/cmake/CeresConfig.cmake",
+        ),
+        ("-- Could NOT find Qhull (missing: Qhull_LIBRARY)", "/cmake/QhullConfig.cmake"),
+        ("/bin/sh: 1: sassc: not found", "/bin/sassc"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'ragel'", "/bin/ragel"),
     ],
 )
 def test_missing_files_are_looked_for_in_debian(log: str, path: str) -> None:
@@ -43,6 +71,11 @@ def test_missing_files_are_looked_for_in_debian(log: str, path: str) -> None:
     [
         ("Error: pg_config executable not found.", ("libpq-dev",)),
         ("/bin/sh: 1: mysql_config: not found", ("default-libmysqlclient-dev",)),
+        ("-- Could NOT find OpenSSL, try to set the path\n-- Could NOT find OpenSSL (missing: X)", ("libssl-dev",)),
+        ("No CMAKE_Fortran_COMPILER could be found.", ("gfortran",)),
+        ("ERROR: Unknown compiler(s): [['gfortran'], ['flang']]", ("gfortran",)),
+        ("OSError: Could not find gdal-config. Make sure you have it", ("libgdal-dev",)),
+        ("RuntimeError: Could not find `llvm-config` binary", ("llvm-dev",)),
         ("error: command 'swig' failed: No such file or directory", ("swig",)),
         ("FileNotFoundError: [Errno 2] No such file or directory: 'cmake'", ("cmake",)),
         ("ModuleNotFoundError: No module named 'lib2to3'", ("python3-lib2to3",)),
@@ -100,6 +133,20 @@ def test_what_a_build_imports_is_added(log: str, requirement: str) -> None:
     assert any(requirement in found.requirements for found in remedies(log))
 
 
+@pytest.mark.parametrize(
+    "log",
+    [
+        "FileNotFoundError: [Errno 2] No such file or directory: 'README.md'",
+        "FileNotFoundError: [Errno 2] No such file or directory: '../requirements.txt'",
+        "-- Could NOT find Python3 (missing: Development)",
+        "error: command 'cargo' failed: No such file or directory",
+    ],
+)
+def test_files_of_the_source_are_nothing_that_debian_has(log: str) -> None:
+    """Nor are Python, which is there, and Rust's tools, which would need the network."""
+    assert first(log) is None
+
+
 def test_no_remedy_for_what_is_not_understood() -> None:
     """Nothing is tried at random."""
     assert list(remedies("ValueError: the moon is wrong\nerror: subprocess-exited-with-error")) == []
@@ -146,6 +193,14 @@ def test_limits_come_from_the_source_s_day_and_words(
 ) -> None:
     """Cython 3 and NumPy 2 broke what was before them; setuptools let go of things one by one."""
     assert tuple(bounds(uploaded, python, text)) == limits
+
+
+def test_tools_are_looked_for_year_by_year_after_the_source_s_day() -> None:
+    """What had only source then is looked for a year later, before today's is taken."""
+    day = datetime(2020, 10, 1, tzinfo=UTC)
+    years = [moment and moment.year for moment in moments(day, datetime(2023, 1, 1, tzinfo=UTC))]
+    assert years == [2020, 2021, 2022, None]
+    assert list(moments(None, day)) == [None]
 
 
 def test_needs_that_had_it_all_stay_equal() -> None:

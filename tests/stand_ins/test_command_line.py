@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ import pytest
 
 from tests.peers.azure_cloud import AzureCloud
 from tests.peers.faults import Fault
+from tests.peers.forked import SHIPML, run_forked
 from tests.peers.marks import find_marks
 
 pytestmark = pytest.mark.engine
@@ -48,15 +47,7 @@ def shipml(in_cloud: AzureCloud, small_layout: Path, tmp_path: Path) -> Shipml:
 
     def run(*arguments: str, **variables: str) -> Done:
         environment: Mapping[str, str] = os.environ | own | variables
-        done = subprocess.run(
-            [sys.executable, "-m", "shipml", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        done = run_forked([SHIPML, *arguments], environment=environment, folder=tmp_path)
         assert find_marks(done.stdout + done.stderr) == []
         for path in (tmp_path / "home").rglob("*"):
             assert not path.is_file() or find_marks(path.read_bytes()) == [], path

@@ -1,4 +1,4 @@
-"""Thirty wheels of the index, large and small: the layer unpacks to exactly what `installer` installs."""
+"""Twenty-eight wheels of the index, large and small: the layer unpacks to exactly what `installer` installs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,6 @@ REAL = [
     "lxml",
     "matplotlib",
     "numpy",
-    "opencv-python-headless",
     "pandas",
     "pillow",
     "pip",
@@ -54,7 +53,6 @@ REAL = [
     "sympy",
     "tokenizers",
     "uvicorn",
-    "xgboost",
 ]
 
 

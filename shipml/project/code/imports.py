@@ -9,12 +9,12 @@ import ast
 import posixpath
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from shipml.errors import ConfigurationError
-from shipml.facts.project import ProcessLine, PythonEvidence, Settings
+from shipml.facts.project import PythonEvidence
 from shipml.facts.requirements import ImportedModule
 from shipml.project.code.notebooks import read_notebook
 from shipml.project.code.syntax import BrokenFile, find_fault
@@ -23,7 +23,7 @@ from shipml.project.data import module_names
 from shipml.project.requirements.choose import Taken
 from shipml.project.text import read_any_text
 
-__all__ = ["Code", "Imported", "python_hints", "running_files", "scan_code", "surely_running"]
+__all__ = ["Code", "Imported", "files_of", "python_hints", "scan_code"]
 
 _LIMIT_BYTES = 1 << 20
 _LIMIT_FILES = 2000
@@ -33,7 +33,8 @@ _ASIDE = re.compile(
 )
 _TEST = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test|conftest|setup|noxfile|fabfile|tasks)\.py")
 _PYTHON_2 = re.compile(
-    r"^\s*print\s+[\"'\w]|^\s*except\s+[\w.]+\s*,\s*\w+\s*:|\braise\s+\w+\s*,|\bxrange\(", re.MULTILINE
+    r"^[ \t]*print[ \t]+[\"'\w]|^[ \t]*except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:|\braise[ \t]+\w+[ \t]*,|\bxrange\(",
+    re.MULTILINE,
 )
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _FOR_THE_COMPILER = frozenset({"__future__", "__main__"})
@@ -111,8 +112,17 @@ class Code:
             path = todo.pop()
             if path not in found:
                 found.add(path)
-                todo += [one for imported in by_path[path] for one in _files_of(path, imported, by_path)]
+                todo += [one for imported in by_path[path] for one in files_of(path, imported, by_path)]
         return tuple(sorted(found))
+
+    def importers(self) -> dict[str, frozenset[str]]:
+        """The files that import each file of the project, by its path."""
+        by_path = dict(self.by_file)
+        found: dict[str, set[str]] = {}
+        for path, imports in self.by_file:
+            for used in (one for imported in imports for one in files_of(path, imported, by_path) if one != path):
+                found.setdefault(used, set()).add(path)
+        return {path: frozenset(users) for path, users in found.items()}
 
 
 def _together(one: ImportedModule, other: ImportedModule) -> ImportedModule:
@@ -125,7 +135,7 @@ def _together(one: ImportedModule, other: ImportedModule) -> ImportedModule:
     )
 
 
-def _files_of(path: str, imported: Imported, known: dict[str, tuple[Imported, ...]]) -> Iterator[str]:
+def files_of(path: str, imported: Imported, known: Container[str]) -> Iterator[str]:
     """The project's files that an import in `path` runs."""
     here = posixpath.dirname(path)
     if imported.level:
@@ -292,58 +302,7 @@ def _local_modules(paths: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-_USUAL = (
-    "app.py",
-    "main.py",
-    "streamlit_app.py",
-    "server.py",
-    "api.py",
-    "wsgi.py",
-    "asgi.py",
-    "application.py",
-    "run.py",
-)
 _PYTHON = re.compile(r"python\s*(?P<operator>[=<>!~]=?=?)\s*(?P<version>3[\d.]*)(?P<rest>(?:,.*|=\w+)?)")
-_WORD = re.compile(r"(?<![\w:])[\w./-]+")
-
-
-def running_files(code: Code, settings: Settings, processes: Sequence[ProcessLine]) -> tuple[str, ...]:
-    """The files of the program: those that a command names and what they import of the project; else all at its top.
-
-    A Django project imports by name what its settings say, so all of it counts. Notebooks count where there is
-    nothing else.
-    """
-    paths = [path for path, _ in code.by_file]
-    programs = [path for path in paths if path.endswith(".py")]
-    if not programs or "manage.py" in programs:
-        return tuple(programs or paths)
-    return code.reachable(_entries(programs, settings, processes) or programs)
-
-
-def surely_running(code: Code, settings: Settings, processes: Sequence[ProcessLine]) -> frozenset[str]:
-    """The files that run whichever of the possible programs is chosen."""
-    programs = [path for path, _ in code.by_file if path.endswith(".py")]
-    reached = [frozenset(code.reachable([entry])) for entry in _entries(programs, settings, processes)]
-    return frozenset.intersection(*reached) if reached else frozenset()
-
-
-def _entries(programs: Sequence[str], settings: Settings, processes: Sequence[ProcessLine]) -> list[str]:
-    """The programs that may be meant: those that commands name, else those of usual names, else all at the top."""
-    lines = [settings.command_line or "", *settings.command, *(process.command for process in processes)]
-    entries = [path for line in lines for path in _named(line, programs)]
-    entries = entries or [path for path in _USUAL if path in programs]
-    return entries or [path for path in programs if "/" not in path]
-
-
-def _named(line: str, programs: Iterable[str]) -> Iterator[str]:
-    """Programs that a command line names: `python src/app.py`, `gunicorn files.app:app`, `python -m package.tool`."""
-    known = frozenset(programs)
-    for word in _WORD.findall(line):
-        path = word.removeprefix("./")
-        module = path.replace(".", "/")
-        for candidate in (path, f"{module}.py", f"{module}/__init__.py", f"{module}/__main__.py", f"src/{module}.py"):
-            if candidate in known:
-                yield candidate
 
 
 def python_hints(taken: Taken | None, code: Code) -> Iterator[PythonEvidence]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from shipml.facts.plan import ApplicationFile
-from shipml.facts.project import Program, ProgramKind
+from shipml.facts.programs import Program, ProgramKind
+from shipml.project.code.imports import Code, Imported, files_of, scan_code
+from shipml.project.code.module_syntax import ModuleSyntax, read_module
 from shipml.project.code.running import (
     calls_nothing,
     calls_shell,
@@ -27,59 +29,90 @@ _NOTEBOOK_LIMIT_BYTES = 32 << 20
 _MOST_FILES = 400
 _DEEPEST = 4
 _NOT_PROGRAMS = re.compile(
-    r"(?:^|/)(?:tests?|docs?|examples?|migrations|node_modules|site-packages|\.[^/]+)/"
+    r"(?:^|/)(?:(?:\w+[_-])?tests?|docs?|examples?|migrations|node_modules|site-packages|\.[^/]+)/"
     r"|(?:^|/)(?:test_[^/]*|[^/]*_test|conftest|setup|__init__|noxfile|fabfile)\.py$"
 )
-_MAKERS: Mapping[str, ProgramKind] = {
-    "flask.Flask": "flask",
-    "apiflask.APIFlask": "flask",
-    "connexion.FlaskApp": "flask",
-    "fastapi.FastAPI": "fastapi",
-    "starlette.applications.Starlette": "fastapi",
-    "dash.Dash": "dash",
-    "gradio.Interface": "gradio",
-    "gradio.Blocks": "gradio",
-    "gradio.ChatInterface": "gradio",
-    "gradio.TabbedInterface": "gradio",
-}
-"""What makes the object that a server serves."""
-_FACTORIES = ("create_app", "make_app", "build_app", "get_app", "application_factory")
-_RUNS = ("run", "run_server", "launch")
-_PORTS = ("port", "server_port")
-_HOSTS = ("host", "server_name")
-_ROUTES = ("route", "get", "api_route")
+_ENTRIES = frozenset({"wsgi", "asgi", "application", "app", "main", "server", "run", "serve", "start", "index"})
+"""Names of files that do no more than import an app for its server."""
 
 
-def find_programs(folder: Path, files: Sequence[ApplicationFile]) -> tuple[Program, ...]:
+def find_programs(
+    folder: Path, files: Sequence[ApplicationFile], code: Code | None = None, named: Collection[str] = ()
+) -> tuple[Program, ...]:
     """The programs among the project's files, in the order of their paths; those nearest to the root first.
 
     Modules that show no sign of being started count only where there is nothing else.
     Files that cannot be read or parsed are left out: they are not programs of Python 3.
+
+    Args:
+        folder: the project.
+        files: of it.
+        code: what they import of each other; None reads it.
+        named: files that something of the project says are run, whatever they look like.
     """
     paths = [file.path for file in files if file.kind == "file" and file.size_bytes <= _limit_bytes(file.path)]
+    code = code or scan_code(folder, paths)
     known = frozenset(paths)
-    found: list[Program] = []
-    modules: list[Program] = []
-    used: dict[str, set[str]] = {}
-    wanted = sorted((path for path in paths if _may_be_program(path)), key=lambda path: (path.count("/"), path))
-    for path in wanted[:_MOST_FILES]:
-        if path.endswith(".ipynb"):
-            if is_python_notebook(folder / path):
-                found.append(Program(path, "notebook", calls_shell=calls_shell(folder / path)))
-        elif (tree := _parsed(folder / path)) is not None:
-            module = _read(tree)
-            used[path] = _local_imports(path, module.roots, known)
-            program = _program(path, module, known)
-            package = package_folder(path, known)
-            if package is not None and (
-                is_relative(tree) or path.endswith("/__main__.py") or not program.needs_its_folder
-            ):
-                program = replace(program, as_module=True, package_folder=package)
-            program = replace(program, calls_nothing=calls_nothing(tree))
-            (found if program.kind != "script" or _starts_something(path, module) else modules).append(program)
-    imported = {other for path, others in used.items() for other in others if other != path}
-    programs = found or [one for one in modules if one.path not in imported]
-    return tuple(replace(one, is_imported=one.path in imported) for one in programs)
+    wanted = [path for path in paths if _may_be_program(path) or path in named or path.endswith("__init__.py")]
+    wanted = sorted(wanted, key=lambda path: (path.count("/"), path))[:_MOST_FILES]
+    found = [
+        Program(path, "notebook", calls_shell=calls_shell(folder / path))
+        for path in wanted
+        if path.endswith(".ipynb") and is_python_notebook(folder / path)
+    ]
+    plain: list[Program] = []
+    modules = _read_modules(folder, (path for path in wanted if path.endswith(".py")))
+    for path, (tree, module) in modules.items():
+        if not _may_be_program(path) and path not in named:
+            continue
+        program = replace(_program(path, module, known), calls_nothing=calls_nothing(tree))
+        package = package_folder(path, known)
+        is_run_as_module = is_relative(tree) or path.endswith("/__main__.py") or not program.needs_its_folder
+        if package is not None and is_run_as_module:
+            program = replace(program, as_module=True, package_folder=package)
+        starts = program.kind != "script" or path in named or _starts_something(path, module)
+        (found if starts else plain).append(program)
+    users = code.importers()
+    programs = found or [one for one in plain if not users.get(one.path)]
+    programs.sort(key=lambda one: (one.path.count("/"), one.path))
+    servers = {one.path for one in programs if one.kind not in {"script", "notebook"}}
+    return tuple(replace(one, is_imported=_is_imported(one, users, servers, code)) for one in programs)
+
+
+def _is_imported(program: Program, users: Mapping[str, Collection[str]], servers: Collection[str], code: Code) -> bool:
+    """Whether a program is a part of another: a job that uses an app has no part in it, and its parts may import it."""
+    if not users.get(program.path):
+        return False
+    own = code.reachable([program.path])
+    if program.path not in servers:
+        return any(user not in own or user in servers for user in users[program.path])
+    return any(user not in own and (user in servers or not _may_be_program(user)) for user in users[program.path])
+
+
+def _read_modules(folder: Path, paths: Iterable[str]) -> dict[str, tuple[ast.Module, ModuleSyntax]]:
+    """Each module with what it serves, be it made by another file of the project."""
+    trees = {path: tree for path in paths if (tree := _parsed(folder / path)) is not None}
+    alone = {path: read_module(tree) for path, tree in trees.items()}
+    return {path: (tree, _with_given(path, tree, alone)) for path, tree in trees.items()}
+
+
+def _with_given(path: str, tree: ast.Module, modules: Mapping[str, ModuleSyntax]) -> ModuleSyntax:
+    """A module with the apps and factories that it imports: `from web import app`, `from web import create_app`."""
+    given: dict[str, ProgramKind] = {}
+    routes: list[str] = []
+    for name, (level, module, member) in modules[path].members.items():
+        files = [*files_of(path, Imported(module, 0, optional=False, top_level=True, level=level), modules)]
+        for kind, made, _ in modules[files[-1]].objects if files and files[-1] != path else ():
+            if made in {member, f"{member}()"}:
+                given[made.replace(member, name)] = kind
+                routes += modules[files[-1]].routes
+    if not given:
+        return modules[path]
+    found = read_module(tree, given)
+    found.routes += routes
+    makes = any(name not in given for _, name, _ in found.objects)
+    is_entry = found.runs or makes or path.rpartition("/")[2].removesuffix(".py") in _ENTRIES
+    return found if is_entry else modules[path]  # a job may use the app as well
 
 
 def _limit_bytes(path: str) -> int:
@@ -104,29 +137,11 @@ def _parsed(path: Path) -> ast.Module | None:
             return None
 
 
-@dataclass(slots=True)
-class _Module:
-    """What one pass over a module's syntax tells."""
-
-    names: dict[str, str] = field(default_factory=dict)
-    """Local name → dotted name of what was imported under it."""
-    roots: set[str] = field(default_factory=set)
-    """Top-level modules that are imported when the file is."""
-    objects: list[tuple[ProgramKind, str, int]] = field(default_factory=list)
-    """Kind, name and line of what a server could serve."""
-    routes: list[str] = field(default_factory=list)
-    port: int | None = None
-    host: str = ""
-    runs: bool = False
-    main: ast.If | None = None
-    prepares: bool = False
-
-
-def _starts_something(path: str, module: _Module) -> bool:
+def _starts_something(path: str, module: ModuleSyntax) -> bool:
     return module.main is not None or module.runs or "/" not in path or path.endswith("/__main__.py")
 
 
-def _program(path: str, module: _Module, known: frozenset[str]) -> Program:
+def _program(path: str, module: ModuleSyntax, known: frozenset[str]) -> Program:
     kind, name, line = _what_it_is(path, module)
     return Program(
         path,
@@ -142,7 +157,7 @@ def _program(path: str, module: _Module, known: frozenset[str]) -> Program:
     )
 
 
-def _what_it_is(path: str, module: _Module) -> tuple[ProgramKind, str, int]:
+def _what_it_is(path: str, module: ModuleSyntax) -> tuple[ProgramKind, str, int]:
     served = sorted(
         module.objects, key=lambda one: (one[1].endswith("()"), one[1] not in {"app", "application", "server"})
     )
@@ -156,191 +171,6 @@ def _what_it_is(path: str, module: _Module) -> tuple[ProgramKind, str, int]:
     if "streamlit" in module.roots:
         return "streamlit", "", 0
     return "script", "", 0
-
-
-def _read(tree: ast.Module) -> _Module:
-    module = _Module()
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            _take_import(node, module)
-    for node in _top_level(tree.body):
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            module.roots.update(_roots(node))
-        elif isinstance(node, ast.If) and _is_main_guard(node):
-            module.main = node
-        _take_object(node, module)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            _take_call(node, module)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            _take_routes(node, module)
-    module.prepares = _prepares(module.main, tree)
-    return module
-
-
-def _top_level(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements that run when the module is imported, those of `if`, `try` and `with` included."""
-    for node in body:
-        yield node
-        if isinstance(node, ast.If) and not _is_main_guard(node):
-            yield from _top_level([*node.body, *node.orelse])
-        elif isinstance(node, ast.Try):
-            yield from _top_level([*node.body, *(item for one in node.handlers for item in one.body), *node.orelse])
-        elif isinstance(node, ast.With):
-            yield from _top_level(node.body)
-
-
-def _is_main_guard(node: ast.If) -> bool:
-    test = node.test
-    if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
-        return False
-    sides = [test.left, test.comparators[0]]
-    return any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides) and any(
-        isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
-    )
-
-
-def _roots(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name.partition(".")[0] for alias in node.names)
-    elif node.module and not node.level:
-        yield node.module.partition(".")[0]
-
-
-def _take_import(node: ast.Import | ast.ImportFrom, module: _Module) -> None:
-    if isinstance(node, ast.Import):
-        for alias in node.names:
-            module.names[alias.asname or alias.name.partition(".")[0]] = (
-                alias.name if alias.asname else alias.name.partition(".")[0]
-            )
-    elif node.module and not node.level:
-        for alias in node.names:
-            module.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-
-
-def _take_object(node: ast.stmt, module: _Module) -> None:
-    """`app = Flask(…)`, `with gr.Blocks() as demo:`, `def create_app():` that makes one."""
-    if isinstance(node, (ast.Assign, ast.AnnAssign)) and isinstance(node.value, ast.Call):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        kind = _kind_of(node.value, module)
-        for target in targets:
-            if kind and isinstance(target, ast.Name):
-                module.objects.append((kind, target.id, node.lineno))
-    elif isinstance(node, ast.With):
-        for item in node.items:
-            if (
-                isinstance(item.context_expr, ast.Call)
-                and isinstance(item.optional_vars, ast.Name)
-                and (kind := _kind_of(item.context_expr, module))
-            ):
-                module.objects.append((kind, item.optional_vars.id, node.lineno))
-    elif isinstance(node, ast.FunctionDef) and node.name in _FACTORIES and not _required_arguments(node):
-        for inner in ast.walk(node):
-            if isinstance(inner, ast.Call) and (kind := _kind_of(inner, module)) in {"flask", "fastapi"}:
-                module.objects.append((kind, f"{node.name}()", node.lineno))
-                break
-
-
-def _required_arguments(node: ast.FunctionDef) -> int:
-    return len(node.args.args) + len(node.args.posonlyargs) - len(node.args.defaults)
-
-
-def _kind_of(call: ast.Call, module: _Module) -> ProgramKind | None:
-    return _MAKERS.get(_dotted(call.func, module))
-
-
-def _dotted(node: ast.expr, module: _Module) -> str:
-    """The full name of what an expression names: `gr.Blocks` → `gradio.Blocks`; "" for anything else."""
-    parts: list[str] = []
-    while isinstance(node, ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, ast.Name):
-        return ""
-    return ".".join([module.names.get(node.id, node.id), *reversed(parts)])
-
-
-def _take_call(node: ast.Call, module: _Module) -> None:
-    """`app.run(port=5000)`, `uvicorn.run(app, port=8000)`, `demo.launch(server_port=7860)`."""
-    if not isinstance(node.func, ast.Attribute) or node.func.attr not in _RUNS:
-        return
-    owner = node.func.value
-    objects = {name for _, name, _ in module.objects}
-    is_ours = isinstance(owner, ast.Name) and (owner.id in objects or owner.id in {"uvicorn", "waitress"})
-    if not is_ours and not (isinstance(owner, ast.Call) and _kind_of(owner, module)):
-        return
-    module.runs = True
-    if isinstance(owner, ast.Call) and (kind := _kind_of(owner, module)):
-        module.objects.append((kind, "", node.lineno))
-    for keyword in node.keywords:
-        if keyword.arg in _PORTS and (port := _number(keyword.value)):
-            module.port = port
-        elif keyword.arg in _HOSTS and (texts := _strings(keyword.value)):
-            module.host = texts[-1].lower()
-
-
-def _number(node: ast.expr) -> int | None:
-    """5000, or the default in `int(os.environ.get("PORT", 5000))`."""
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Constant):
-            value = inner.value
-            if isinstance(value, str) and value.isdecimal():
-                value = int(value)
-            if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 16:
-                return value
-    return None
-
-
-def _take_routes(node: ast.FunctionDef | ast.AsyncFunctionDef, module: _Module) -> None:
-    for decorator in node.decorator_list:
-        if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
-            continue
-        owner = decorator.func.value
-        if decorator.func.attr not in _ROUTES or not (
-            isinstance(owner, ast.Name) and owner.id in {name for _, name, _ in module.objects}
-        ):
-            continue
-        given = [*decorator.args[:1], *(one.value for one in decorator.keywords if one.arg in {"rule", "path"})]
-        methods = next((one.value for one in decorator.keywords if one.arg == "methods"), None)
-        for path in given[:1]:
-            if (
-                isinstance(path, ast.Constant)
-                and isinstance(path.value, str)
-                and path.value.startswith("/")
-                and not re.search(r"[<{]", path.value)
-                and (methods is None or "GET" in _strings(methods))
-            ):
-                module.routes.append(path.value)
-
-
-def _strings(node: ast.expr) -> list[str]:
-    return [one.value.upper() for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-
-
-def _prepares(main: ast.If | None, tree: ast.Module) -> bool:
-    """Whether the block binds names that functions of the module read."""
-    if main is None:
-        return False
-    bound = {
-        target.id
-        for node in main.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
-    return any(
-        isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Load) and inner.id in bound
-        for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
-        for inner in ast.walk(node)
-    )
-
-
-def _local_imports(path: str, roots: Iterable[str], known: frozenset[str]) -> set[str]:
-    """The project's own files that a file imports at its top, as far as the first name tells."""
-    folder = path.rpartition("/")[0]
-    places = {"", f"{folder}/" if folder else ""}
-    return {f"{place}{root}.py" for place in places for root in roots} & known
 
 
 def _needs_its_folder(path: str, roots: Iterable[str], known: frozenset[str]) -> bool:

@@ -15,7 +15,10 @@ _LIMIT_BYTES = 64 << 10
 
 
 def find_streamlit_setups(folder: Path, files: Sequence[ApplicationFile]) -> tuple[str, ...]:
-    """Paths of the scripts in `files` that make a folder `.streamlit` and write files into it, and do nothing else."""
+    """Paths of the scripts in `files` that make a folder `.streamlit` and write files into it, and do nothing else.
+
+    What they install with pip does not count: the image has what its program imports.
+    """
     found = []
     for file in files:
         if file.kind != "file" or not file.path.endswith(".sh") or file.size_bytes > _LIMIT_BYTES:
@@ -44,4 +47,4 @@ def _is_harmless(command: str) -> bool:
         return all(word.startswith("-") or ".streamlit" in word for word in words[1:])
     if words[0] in {"echo", "printf", "cat"}:
         return re.search(r">>?\s*\"?[^\s\"]*\.streamlit/[^\s\"]+\"?\s*$", command) is not None and "`" not in command
-    return words[0] == "set"
+    return words[0] == "set" or words[:2] in (["pip", "install"], ["pip3", "install"])

@@ -6,7 +6,7 @@ import ast
 import posixpath
 from collections.abc import Iterator, Mapping
 
-__all__ = ["written_files"]
+__all__ = ["PathNames", "written_files"]
 
 _SAVES = ("dump", "save", "to_", "write_", "export")
 """How the methods begin that write the file that they are given: joblib.dump, torch.save, to_csv, write_image."""
@@ -24,7 +24,7 @@ def written_files(path: str, tree: ast.Module) -> Iterator[tuple[str, str]]:
 
     Names that are built from literals, from constants at the module's top and from `__file__` are understood.
     """
-    names = _Names(path, tree)
+    names = PathNames(path, tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             for target in _targets(node):
@@ -52,7 +52,7 @@ def _targets(call: ast.Call) -> Iterator[ast.expr]:
         yield from (one.value for one in call.keywords if one.arg is not None)
 
 
-class _Names:
+class PathNames:
     """What expressions come to that name a file."""
 
     def __init__(self, path: str, tree: ast.Module) -> None:

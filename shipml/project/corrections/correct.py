@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import insort
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from shipml.facts.gpu_packages import PYTORCH_BUILDS
 from shipml.facts.requirements import Correction
 from shipml.project.corrections.duplicates import merge
 from shipml.project.corrections.item import Item, local_segment
-from shipml.project.corrections.lines import repair
+from shipml.project.corrections.lines import has_odd_version, repair
 from shipml.project.corrections.models import place_models
 from shipml.project.corrections.names import correct_name, nearest_name, without_local
 from shipml.project.corrections.places import is_place, settle
@@ -27,6 +28,7 @@ _OPTIONS = re.compile(r"\s+(?=--(?:hash|global-option|install-option|build-optio
 _LONGEST_SHOWN = 200
 _LONGEST_LINE = 16_384
 """Many hashes are long; what is longer than this is not a requirement, and costs patterns too much."""
+_MOST_LINES = 5000
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _NO_BUILDS = "the index has no local versions, and no file names an index that does"
 
@@ -50,10 +52,16 @@ def correct(lines: Iterable[Line], folder: Path, *, imported: Collection[str], h
 
     Raises:
         ConfigurationError: a line whose meaning is not certain; names it and, where there is one, what it may mean.
+            Or there are more lines than any project has.
     """
     corrected = Corrected()
     named: list[Item] = []
-    for line in lines:
+    for number, line in enumerate(lines):
+        if number >= _MOST_LINES:
+            raise ConfigurationError(
+                f"{line.source} is beyond {_MOST_LINES} requirements",
+                hint="no project has as many: is it the right file?",
+            )
         for item in understand(line, folder, corrected.changes):
             kept, change = correct_name(item, imported)
             corrected.changes += [change] if change is not None else []
@@ -71,19 +79,20 @@ def correct(lines: Iterable[Line], folder: Path, *, imported: Collection[str], h
 def chained(changes: Iterable[Correction]) -> list[Correction]:
     """What was changed step by step as one change for each: from what is written to what is taken."""
     said: list[Correction] = []
+    places: dict[tuple[str, str], list[int]] = {}
+    """By source and what it came to: which of `said`, in order."""
     for change in changes:
-        at = next((number for number, one in enumerate(said) if _leads_to(one, change)), None)
-        if at is None:
+        numbers = places.get((change.source, change.before))
+        if numbers and change.before:
+            at = numbers.pop(0)
+            first = said[at]
+            because = change.because if change.kind == "dropped" else f"{first.because}; {change.because}"
+            said[at] = replace(change, before=first.before, because=because)
+        else:
+            at = len(said)
             said.append(change)
-            continue
-        first = said[at]
-        because = change.because if change.kind == "dropped" else f"{first.because}; {change.because}"
-        said[at] = replace(change, before=first.before, because=because)
+        insort(places.setdefault((change.source, change.after), []), at)
     return [replace(change, before=_shown(change.before), after=_shown(change.after)) for change in said]
-
-
-def _leads_to(first: Correction, second: Correction) -> bool:
-    return bool(first.after) and first.source == second.source and first.after == second.before
 
 
 def understand(line: Line, folder: Path, changes: list[Correction]) -> Iterator[Item]:
@@ -116,6 +125,8 @@ def _item(text: str, line: Line, hashes: tuple[str, ...], folder: Path, changes:
         if not is_place(text):
             return None
     else:
+        if has_odd_version(requirement):
+            return None
         if not requirement.url:
             item = Item(text, line.source, requirement, hashes)
             return Item(text, line.source, requirement, hashes, local_segment(item.pin))

@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
 
 from shipml.dockerfile.pip_install import find_pip_installs
-from shipml.project.data import conda_names, module_names, normalised
+from shipml.project.corrections.conda_names import index_name, is_version
+from shipml.project.data import module_names, normalised
 
-__all__ = ["Repair", "is_requirement", "repair"]
+__all__ = ["Repair", "has_odd_version", "is_requirement", "repair"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,9 @@ _TILDE = re.compile(r"(?<![~=<>!])~\s*(?=\d)")
 _NO_COMMA = re.compile(r"((?:[<>=!~]=|[<>])\s*[\w.*]+)\s*(?=[<>!~]=|[<>])")
 _RUN = re.compile(r"[A-Za-z][\w.-]*(?:\[[^\]]*\])?\s*(?:(?:[=<>!~]=|[<>])\s*[\w.*+]+\s*,?\s*)+")
 _EQUALS = re.compile(r"={3,}(?=\s*\d)")
+_ODD_VERSION = re.compile(
+    rf"{_NAME}\s*(?P<operator>={{2,3}}|[<>~]=)\s*(?P<release>v?\d+(?:\.\d+)*)(?P<rest>[\w.+*-]*)(?P<marker>\s*;.*)?"
+)
 _DECORATION = re.compile(r"^(?:[-*•+]\s+|\d+[.)]\s+|>\s+)|^[\"'`*(\[]+|[\"'`,;:.)\]*\\]+$")
 _PROSE_WORDS = 3
 
@@ -59,6 +64,17 @@ def is_requirement(text: str) -> bool:
     except InvalidRequirement:
         return False
     return True
+
+
+def has_odd_version(requirement: Requirement) -> bool:
+    """Whether a version is none (PEP 440): `===` takes any text, and uv does not."""
+    for spec in requirement.specifier:
+        try:
+            if spec.operator == "===":
+                Version(spec.version)
+        except InvalidVersion:
+            return True
+    return False
 
 
 def repair(text: str) -> Repair | None:
@@ -120,14 +136,15 @@ def _conda(text: str) -> Repair | None:
     match = _CONDA.fullmatch(text) or _CONDA_URL.fullmatch(text)
     if match is None:
         return None
-    names = conda_names()
-    name = match["name"].lower()
+    pin = f"=={match['version']}"
     if match["build"].startswith("pypi"):
-        return Repair((f"{match['name']}=={match['version']}",), "that is how conda writes it")
-    if name in names.system or name.startswith(("lib", "_")):
-        return Repair((), f"it is a package of conda: {names.system.get(name, 'wheels bring their own')}")
-    renamed = names.renamed.get(name, match["name"])
-    return Repair((f"{renamed}=={match['version']}",) if renamed else (), "that is how conda writes it")
+        return Repair((f"{match['name']}{pin}",), "that is how conda writes it")
+    found = index_name(match["name"], match["build"])
+    if not found.name:
+        return Repair((), found.because)
+    pin = f"{pin}.*" if found.name == "opencv-python-headless" else pin
+    pin = pin if found.counts_alike and is_version(pin) else ""
+    return Repair((f"{found.name}{pin}",), "that is how conda writes it")
 
 
 def _operators(text: str) -> Repair | None:
@@ -153,6 +170,17 @@ def _operators(text: str) -> Repair | None:
         if reasons and is_requirement(corrected):
             return Repair((corrected,), "; ".join(reasons))
     return None
+
+
+def _odd_version(text: str) -> Repair | None:
+    """`pyodbc===4.0.0-unsupported`, `pytz==2004d`: no index has such versions today (PEP 440)."""
+    match = _ODD_VERSION.fullmatch(text)
+    if match is None or not match["rest"]:
+        return None
+    operator = "==" if match["operator"] == "===" else match["operator"]
+    plain = f"{match['name']}{match['extras'] or ''}{operator}{match['release']}{match['marker'] or ''}"
+    because = f"{match['release']}{match['rest']} is not a version (PEP 440)"
+    return Repair((plain,), because) if is_requirement(plain) else None
 
 
 def _pins(text: str) -> Repair | None:
@@ -207,6 +235,7 @@ _ATTEMPTS: tuple[Callable[[str], Repair | None], ...] = (
     _conda,
     _operators,
     _pins,
+    _odd_version,
     _several,
     _undecorated,
     _prose,

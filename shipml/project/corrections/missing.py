@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from packaging.requirements import Requirement
 
@@ -10,7 +11,14 @@ from shipml.facts.requirements import Correction, ImportedModule
 from shipml.project.corrections.item import Item
 from shipml.project.data import module_names, normalised
 
-__all__ = ["add_missing"]
+__all__ = ["add_missing", "equal_names", "provided_by"]
+
+_VARIANT = re.compile(
+    r"(?:-(?:aws|binary|cpu|cu\d+|cuda\d*x?|directml|gpu|headless|intel|macos|mkl|nightly|openvino|rocm[\d.]*|rolling"
+    r"|silicon|simd))+"
+)
+_REPOSITORY = 3
+"""Parts of an address before those of a repository: scheme, nothing, host."""
 
 
 def add_missing(
@@ -25,7 +33,7 @@ def add_missing(
         named: how to call the place where it should be asked for, as "requirements.txt"; "" where no file asks for
             anything: then imports in functions count too.
     """
-    provided = _provided({item.name for item in items})
+    provided = provided_by({name for item in items for name in (item.name, *_names_of_place(item)) if name})
     nameless = any(item.requirement is None for item in items)
     added: list[Item] = []
     changes: list[Correction] = []
@@ -41,7 +49,7 @@ def add_missing(
             continue
         item = offers.get(normalised(candidates[0])) or _item(candidates[0], module)
         added.append(item)
-        provided |= _provided({item.name})
+        provided |= provided_by({item.name})
         changes.append(Correction("added", "", item.text, _because(module, item, named), module.source))
     return added, changes, unknown
 
@@ -58,19 +66,42 @@ def _because(module: ImportedModule, item: Item, named: str) -> str:
     return f"{text}, and {named} does not ask for it" if named else text
 
 
-def _provided(names: set[str]) -> set[str]:
+def provided_by(names: set[str]) -> set[str]:
     """`names` and what they surely bring along."""
     brings = module_names().brings
     found, todo = set(names), list(names)
     while todo:
-        new = brings.get(todo.pop(), frozenset()) - found
+        name = todo.pop()
+        new = frozenset[str]().union(*(brings.get(one, ()) for one in equal_names(name))) - found
         found |= new
         todo += new
     return found
 
 
+def equal_names(name: str) -> frozenset[str]:
+    """The distributions, normalised, that have the same modules as `name`, itself among them."""
+    return next((names for names in module_names().equal if name in names), frozenset({name}))
+
+
+def _names_of_place(item: Item) -> Iterator[str]:
+    """What the URL or path of a requirement without a name calls it: a file's name, or the repository's."""
+    if item.requirement is not None:
+        return
+    place = item.text.partition(" ;")[0].partition("#")[0].rstrip("/")
+    words = [re.sub(r"@[^/]*$|\.git$", "", word) for word in place.split("/")]
+    yield normalised(re.split(r"-\d", words[-1], maxsplit=1)[0].removesuffix(".git"))
+    if len(words) > _REPOSITORY and "archive" in words:
+        yield normalised(words[words.index("archive") - 1])
+
+
 def _is_provided(module: ImportedModule, candidates: tuple[str, ...] | None, provided: set[str]) -> bool:
     names = {normalised(name) for name in candidates or ()} | {normalised(module.root), normalised(module.name)}
-    if names & provided:
+    names = {equal for name in names for equal in equal_names(name)}
+    if names & provided or any(_is_variant(one, name) for one in provided for name in names):
         return True
     return any(name.startswith(f"{normalised(module.root)}-") for name in provided) and not candidates
+
+
+def _is_variant(name: str, of: str) -> bool:
+    """Whether a distribution is another build of one: tensorflow-cpu, onnxruntime-gpu, dgl-cu113, pillow-simd."""
+    return name.startswith(of) and _VARIANT.fullmatch(name[len(of) :]) is not None

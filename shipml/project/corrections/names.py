@@ -31,6 +31,11 @@ def standard_library() -> frozenset[str]:
     return frozenset(sys.stdlib_module_names).union(_ONCE.split(), _SINCE.split())
 
 
+@cache
+def _standard_names() -> frozenset[str]:
+    return frozenset(module.lower() for module in standard_library())
+
+
 def correct_name(item: Item, imported: Collection[str]) -> tuple[Item | None, Correction | None]:
     """The item under the name that is meant (None: none is), and what was changed.
 
@@ -57,8 +62,7 @@ def _reason_to_drop(item: Item, imported: Collection[str]) -> str:
         return f"it is for {system} alone"
     if name in _OLD:
         return "it brings to Python 2 what Python 3 has"
-    modules = {module.lower() for module in standard_library()}
-    if name.replace("-", "_") in modules and not (name in table.living and item.pin):
+    if name.replace("-", "_") in _standard_names() and not (name in table.living and item.pin):
         return "it is a part of Python itself"
     return ""
 

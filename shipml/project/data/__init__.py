@@ -41,6 +41,8 @@ class ModuleNames:
     """Module (dotted for parts of namespaces) → distributions, the preferred one first; () where no index has it."""
     brings: Mapping[str, frozenset[str]]
     """Distribution → what it surely depends on; all normalised."""
+    equal: tuple[frozenset[str], ...] = ()
+    """Distributions that have the same modules: one stands for the others; normalised."""
 
     def distributions(self, name: str, members: tuple[str, ...] = ()) -> tuple[str, ...] | None:
         """Of the module `name`, from which `members` are imported; None: not known, (): no index has any."""
@@ -70,6 +72,7 @@ def module_names() -> ModuleNames:
         brings={
             normalised(name): frozenset(normalised(one) for one in brought) for name, brought in table["brings"].items()
         },
+        equal=tuple(frozenset(map(normalised, names.split())) for names in table["equal"]["names"]),
     )
 
 
@@ -85,6 +88,8 @@ class RequirementNames:
     """Operating system → patterns of normalised names that only it can use."""
     living: frozenset[str]
     """Names of the standard library that are distributions of their own, too."""
+    elsewhere: Mapping[str, str]
+    """Normalised name that no index has → where its authors publish it, as pip takes it."""
 
     def platform_of(self, name: str) -> str:
         """The one operating system, not Linux, that the distribution is for; "" where it is for any."""
@@ -103,6 +108,7 @@ def requirement_names() -> RequirementNames:
         dropped={normalised(name): reason for name, reason in table["dropped"].items()},
         platforms={system: tuple(names.split()) for system, names in table["platform"].items()},
         living=frozenset(table["living"]["names"].split()),
+        elsewhere=table["elsewhere"],
     )
 
 

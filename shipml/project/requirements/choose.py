@@ -10,6 +10,7 @@ from shipml.errors import ConfigurationError
 from shipml.facts.dockerfile import FollowedDockerfile
 from shipml.facts.project import PythonEvidence
 from shipml.facts.requirements import IgnoredFile
+from shipml.folders import is_file
 from shipml.project.requirements.conda import CondaEnvironment
 from shipml.project.requirements.dockerfile import DockerfileInstalls, read_dockerfile
 from shipml.project.requirements.locks import (
@@ -69,9 +70,48 @@ def take(folder: Folder, dockerfile: FollowedDockerfile | None = None) -> Taken 
     Raises:
         ConfigurationError: the file that counts cannot be read.
     """
-    if dockerfile is not None and (installed := read_dockerfile(folder, dockerfile)) is not None:
-        return Taken(installed, None, (), installed.texts)
+    installed = read_dockerfile(folder, dockerfile) if dockerfile is not None else None
     all_found = [(reader, path) for reader in READERS for path in _find(reader, folder)]
+    if dockerfile is not None and (of_tools := _of_tools(folder, dockerfile)):
+        return _with(_take(folder, of_tools), installed)
+    if installed is not None:
+        return Taken(installed, None, (), installed.texts)
+    return _take(folder, all_found)
+
+
+def _of_tools(folder: Folder, dockerfile: FollowedDockerfile) -> list[tuple[Reader, str]]:
+    """What poetry, uv, pipenv or conda install from, as the Dockerfile says; a setup.py for `pip install .`."""
+    found: list[tuple[Reader, str]] = []
+    for path in dockerfile.project_files:
+        if path.endswith((".yml", ".yaml")):
+            found += [(CondaEnvironment(), path)] if is_file(folder.path / path) else []
+        elif path == "Pipfile":
+            found += [(Pipfile(), name) for name in _find(Pipfile(), folder)]
+        else:
+            readers: tuple[Reader, ...] = (Pyproject(), SetupCfg(), SetupPy())
+            found += [(reader, name) for reader in readers for name in _find(reader, folder)][:1]
+    return found
+
+
+def _with(taken: Taken | None, installed: Found | None) -> Taken | None:
+    """What a tool installs, and what pip does besides."""
+    if taken is None or installed is None:
+        return taken or (Taken(installed, None, (), installed.texts) if installed is not None else None)
+    found = replace(
+        taken.found,
+        requirements=(*taken.found.requirements, *installed.requirements),
+        constraints=(*taken.found.constraints, *installed.constraints),
+        options=(*taken.found.options, *installed.options),
+        changes=(*taken.found.changes, *installed.changes),
+        texts=(*taken.found.texts, *installed.texts),
+    )
+    return replace(taken, found=found, texts=(*taken.texts, *installed.texts))
+
+
+def _take(folder: Folder, all_found: list[tuple[Reader, str]]) -> Taken | None:
+    """The file that counts among those that there are; where extras or groups are wanted, pyproject.toml has them."""
+    if folder.extras or folder.groups:
+        all_found = sorted(all_found, key=lambda one: one[1] != "pyproject.toml")
     if not all_found:
         return None
     chosen, number = _widest(folder, all_found, *_first(folder, all_found))

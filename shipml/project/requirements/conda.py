@@ -6,14 +6,15 @@ Channels have no counterpart; what is not a Python package is dropped with its r
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
 from shipml.facts.requirements import Correction, IgnoredFile
-from shipml.project.data import conda_names, module_names
+from shipml.project.corrections.conda_names import index_name, is_version
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import read_requirements_file
 from shipml.project.text import read_any_text
@@ -21,7 +22,7 @@ from shipml.project.text import read_any_text
 if TYPE_CHECKING:
     from yaml import Node
 
-__all__ = ["CondaEnvironment"]
+__all__ = ["CondaEnvironment", "conda_lines"]
 
 _STEMS = ("environment", "conda", "env", "conda_env", "conda-env", "conda_environment")
 _FILES = tuple(f"{stem}.{ending}" for stem in _STEMS for ending in ("yml", "yaml"))
@@ -41,7 +42,6 @@ _USUAL = {
     "huggingface",
 }
 _THREE = 3
-_SYSTEM_PREFIXES = ("_", "lib", "r-", "xorg-", "font-", "cuda-", "m2w64-")
 
 
 class CondaEnvironment:
@@ -70,6 +70,14 @@ class CondaEnvironment:
         )
 
 
+def conda_lines(packages: Sequence[tuple[str, int]], file: str) -> tuple[Line, ...]:
+    """What `conda install` names, by the names of the index: (package, line of `file`)."""
+    reading = _Reading(Folder(Path(), ()), file)
+    for text, line in packages:
+        reading.take_package(text, line)
+    return tuple(reading.requirements)
+
+
 @dataclass(slots=True)
 class _Reading:
     """What is gathered from one file."""
@@ -90,6 +98,10 @@ class _Reading:
                 self._dependencies(value)
             elif key == "channels":
                 self._channels(value)
+
+    def take_package(self, text: str, line: int) -> None:
+        """One package as `conda install` takes it."""
+        self._dependency(text, f"{self.path}:{line}")
 
     def _channels(self, node: Node) -> None:
         names = [text for text, _ in _scalars(node)]
@@ -140,31 +152,23 @@ class _Reading:
         self._package(name, version, text, source)
 
     def _package(self, name: str, version: str, text: str, source: str) -> None:
-        table = conda_names()
-        lower = name.lower()
-        if _is_system(lower):
-            because = table.system.get(lower, "wheels bring their own")
-            self.changes.append(Correction("dropped", text, "", f"it is not a Python package: {because}", source))
+        found = index_name(name, version.lstrip("=").partition("=")[2])
+        if not found.name:
+            self.changes.append(Correction("dropped", text, "", found.because, source))
             return
-        new_name = table.renamed.get(lower, name)
-        if not new_name:
-            self.changes.append(Correction("dropped", text, "", "the index needs no such package", source))
+        new_name = found.name
+        specifier, is_exact = _specifier(version if found.counts_alike else "")
+        if specifier.startswith("==") and not is_version(specifier):
+            because = f"{specifier.lstrip('=<>!~')} is not a version that an index can have"
+            self.changes.append(Correction("version", text, new_name, because, source))
+            self.requirements.append(Line(new_name, source))
             return
-        specifier, is_exact = _specifier("" if lower in table.recounted else version)
         if new_name == "opencv-python-headless" and is_exact:
             specifier += "" if specifier.endswith(".*") else ".*"
         self.requirements.append(Line(f"{new_name}{specifier}", source))
-        if new_name.lower() != lower:
+        if new_name.lower() != name.lower():
             because = "that is what the index calls it"
             self.changes.append(Correction("name", text, f"{new_name}{specifier}", because, source))
-
-
-def _is_system(name: str) -> bool:
-    """Whether conda's package `name` is not a Python package: a library, a compiler, a font."""
-    table = conda_names()
-    if name in table.system:
-        return True
-    return name.startswith(_SYSTEM_PREFIXES) and name not in table.renamed and name not in module_names().known
 
 
 def _specifier(version: str) -> tuple[str, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from shipml.dockerfile.names import find_dockerfile
@@ -10,6 +10,7 @@ from shipml.dockerfile.pip_install import find_pip_installs
 from shipml.dockerfile.text import parse_dockerfile
 from shipml.errors import ConfigurationError
 from shipml.facts.dockerfile import FollowedDockerfile
+from shipml.project.requirements.conda import conda_lines
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import read_requirements_file
 from shipml.project.text import read_any_text
@@ -25,18 +26,13 @@ def read_dockerfile(folder: Folder, dockerfile: FollowedDockerfile) -> Found | N
     """
     file = dockerfile.file
     lines = tuple(Line(text, f"{file}:{line}") for text, line in dockerfile.requirements)
+    lines += tuple(conda_lines(dockerfile.conda_packages, file))
     if not lines and not dockerfile.requirement_files:
         return None
     files = dict.fromkeys(path for path, _ in dockerfile.requirement_files)
     found = Found(next(iter(files), file), "the Dockerfile installs it")
     for path in files:
-        one = read_requirements_file(folder, path, "")
-        if not one.texts:
-            line = next(line for name, line in dockerfile.requirement_files if name == path)
-            raise ConfigurationError(
-                f"{file}:{line} installs {path}, which is not in the project",
-                hint=f"add {path}, or correct the line; to build without the Dockerfile: --no-dockerfile",
-            )
+        one = _installed(folder, path, dockerfile.requirement_files, file)
         found = replace(
             found,
             requirements=(*found.requirements, *one.requirements),
@@ -45,8 +41,24 @@ def read_dockerfile(folder: Folder, dockerfile: FollowedDockerfile) -> Found | N
             changes=(*found.changes, *one.changes),
             texts=(*found.texts, *one.texts),
         )
+    for path in dict.fromkeys(path for path, _ in dockerfile.constraint_files):
+        one = _installed(folder, path, dockerfile.constraint_files, file)
+        constraints = (*found.constraints, *one.requirements, *one.constraints)
+        found = replace(found, constraints=constraints, texts=(*found.texts, *one.texts))
     options = tuple(Line(text, file) for text in dockerfile.index_options)
     return replace(found, requirements=(*found.requirements, *lines), options=(*found.options, *options))
+
+
+def _installed(folder: Folder, path: str, named: Sequence[tuple[str, int]], file: str) -> Found:
+    """A requirements file, or one of constraints, that a line of the Dockerfile names."""
+    one = read_requirements_file(folder, path, "")
+    if not one.texts:
+        line = next(line for name, line in named if name == path)
+        raise ConfigurationError(
+            f"{file}:{line} installs {path}, which is not in the project",
+            hint=f"add {path}, or correct the line; to build without the Dockerfile: --no-dockerfile",
+        )
+    return one
 
 
 _INSTALLERS = {"pip", "setuptools", "wheel", "uv"}

@@ -159,9 +159,9 @@ def specifier(text: str) -> str:
 
     Alternatives (`^1 || ^2`) have no such form: the last one, the newest, is taken.
     """
-    last = re.split(r"\s*\|\|?\s*", text)[-1]
+    last = " ".join(text.split()).replace("||", "|").rpartition("|")[2].strip()
     parts = []
-    for piece in filter(None, re.split(r"\s*,\s*|\s+(?=[\^~<>=!])", last.strip())):
+    for piece in filter(None, re.split(r" ?, ?| (?=[\^~<>=!])", last)):
         match = _PART.fullmatch(piece)
         if match is None:
             return text

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shipml.facts.project import PythonEvidence
 from shipml.facts.requirements import IgnoredFile
+from shipml.project.data import normalised
 from shipml.project.requirements.poetry import indexes, poetry_lines, poetry_python
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
 from shipml.project.text import line_of, read_any_text
 
-__all__ = ["Pyproject", "line_of_entry", "uv_settings"]
+__all__ = ["Pyproject", "known_choices", "line_of_entry", "uv_settings"]
 
 FILE = "pyproject.toml"
 _UV_KEYS = ("requires-python", "dependencies", "dynamic", "optional-dependencies")
@@ -31,23 +33,28 @@ class Pyproject:
         return (FILE,) if declares else ()
 
     def read(self, folder: Folder, path: str) -> Found:
-        """Its dependencies; groups and extras are ignored, and remembered for what the code turns out to need."""
+        """Its dependencies, with what is wanted of extras and groups; the others are remembered: code may need them."""
         project = _table(folder.pyproject, "project")
         if "dependencies" not in project and "dependencies" not in _strings(project.get("dynamic")):
             return _poetry(folder)
         dynamic, texts = _dynamic(folder)
         needs_uv = _needs_uv(folder)
         kept = {key: project[key] for key in _UV_KEYS if key in project}
-        offers, left_aside = _conditional(folder)
+        kept |= {"chosen": [folder.extras, folder.groups]} if folder.extras or folder.groups else {}
+        wanted, offers, left_aside = _conditional(folder)
         return Found(
             path,
             "its [project] names the dependencies",
-            requirements=(*_lines(folder, project.get("dependencies"), "dependencies"), *dynamic),
+            requirements=(*_lines(folder, project.get("dependencies"), "dependencies"), *dynamic, *wanted),
             offers=tuple(offers),
             left_aside=left_aside,
             texts=tuple(texts),
             inputs=(((FILE, _canonical(kept)),) if needs_uv else ()),
             as_it_stands=needs_uv,
+            uv_choices=(
+                *(part for name in folder.extras for part in ("--extra", name)),
+                *(part for name in folder.groups for part in ("--group", name)),
+            ),
         )
 
 
@@ -87,26 +94,44 @@ def _dynamic(folder: Folder) -> tuple[list[Line], list[tuple[str, str]]]:
     return lines, texts
 
 
-def _conditional(folder: Folder) -> tuple[list[Line], tuple[IgnoredFile, ...]]:
-    """Extras (PEP 621) and groups (PEP 735): what they ask for, and that they are ignored."""
+def _conditional(folder: Folder) -> tuple[list[Line], list[Line], tuple[IgnoredFile, ...]]:
+    """Extras (PEP 621) and groups (PEP 735): what is wanted of them, what the others ask for, and their names."""
+    wanted: list[Line] = []
     offers: list[Line] = []
     left_aside = []
     project = _table(folder.pyproject, "project")
-    for kind, table in (
-        ("extra", project.get("optional-dependencies")),
-        ("group", folder.pyproject.get("dependency-groups")),
+    groups = _table(folder.pyproject, "dependency-groups")
+    for kind, table, asked in (
+        ("extra", project.get("optional-dependencies"), folder.extras),
+        ("group", groups, folder.groups),
     ):
         for name, entries in table.items() if isinstance(table, Mapping) else ():
-            offers += _lines(folder, entries, name)
-            left_aside.append(
-                IgnoredFile(
-                    f"{FILE} [{name}]",
-                    f"it is an {kind} that nobody asked for"
-                    if kind == "extra"
-                    else "it is a group beside what the program needs",
-                )
-            )
-    return offers, tuple(left_aside)
+            lines = [*_lines(folder, entries, name), *_included(folder, entries, groups, {name})]
+            if normalised(name) in asked:
+                wanted += lines
+                continue
+            offers += lines
+            because = "an extra that nobody asked for" if kind == "extra" else "a group beside what the program needs"
+            left_aside.append(IgnoredFile(f"{FILE} [{name}]", f"it is {because}"))
+    return wanted, offers, tuple(left_aside)
+
+
+def _included(folder: Folder, entries: object, groups: Mapping[str, Any], seen: set[str]) -> Iterator[Line]:
+    """What `{include-group = "x"}` brings along."""
+    for entry in entries if isinstance(entries, list) else ():
+        name = entry.get("include-group") if isinstance(entry, Mapping) else None
+        if isinstance(name, str) and name in groups and name not in seen:
+            yield from _lines(folder, groups[name], name)
+            yield from _included(folder, groups[name], groups, {*seen, name})
+
+
+def known_choices(folder: Folder) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The extras and the groups that pyproject.toml has, normalised and sorted."""
+    poetry = _table(folder.pyproject, "tool", "poetry")
+    extras = {*_table(folder.pyproject, "project", "optional-dependencies"), *_table(poetry, "extras")}
+    groups = {*_table(folder.pyproject, "dependency-groups"), *_table(poetry, "group")}
+    groups |= {"dev"} if "dev-dependencies" in poetry else set()
+    return tuple(sorted(map(normalised, extras))), tuple(sorted(map(normalised, groups)))
 
 
 def _poetry(folder: Folder) -> Found:
@@ -114,18 +139,23 @@ def _poetry(folder: Folder) -> Found:
     requirements, optional = poetry_lines(
         poetry.get("dependencies"), folder.pyproject_text, "[tool.poetry.dependencies"
     )
-    offers, left_aside = list(optional), []
+    extras = _table(poetry, "extras")
+    chosen = {normalised(one) for name in extras if normalised(name) in folder.extras for one in _strings(extras[name])}
+    wanted = [line for line in optional if normalised(re.split(r"[^\w.-]", line.text)[0]) in chosen]
+    offers, left_aside = [line for line in optional if line not in wanted], []
     groups = [("dev", "[tool.poetry.dev-dependencies", poetry.get("dev-dependencies"))]
     for name, group in _table(poetry, "group").items():
         groups.append((name, f"[tool.poetry.group.{name}.", _table(group).get("dependencies")))
     for name, header, table in groups:
-        if isinstance(table, Mapping) and table:
+        if isinstance(table, Mapping) and table and normalised(name) in folder.groups:
+            wanted += poetry_lines(table, folder.pyproject_text, header)[0]
+        elif isinstance(table, Mapping) and table:
             offers += poetry_lines(table, folder.pyproject_text, header)[0]
             left_aside.append(IgnoredFile(f"{FILE} [{name}]", "it is a group beside what the program needs"))
     return Found(
         FILE,
         "its [tool.poetry.dependencies] names them",
-        requirements=tuple(requirements),
+        requirements=(*requirements, *wanted),
         options=tuple(indexes(poetry.get("source"), folder.pyproject_text, FILE)),
         offers=tuple(offers),
         left_aside=tuple(left_aside),

@@ -12,9 +12,11 @@ from shipml.facts.requirements import Correction, ImportedModule, Requirements, 
 from shipml.folders import is_file
 from shipml.oci.digest import Digest
 from shipml.project.code.imports import Code
+from shipml.project.code.uses import FileUses
 from shipml.project.corrections.correct import Corrected, correct, understand
 from shipml.project.corrections.item import Item
 from shipml.project.corrections.missing import add_missing
+from shipml.project.corrections.optional_parts import add_optional_parts
 from shipml.project.requirements.choose import Taken
 from shipml.project.requirements.local_projects import local_projects
 from shipml.project.requirements.own_project import expand, source_folder
@@ -28,7 +30,11 @@ _INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url|-f|--find-links)\b.*")
 
 
 def read_requirements(
-    folder: Folder, taken: Taken | None, imports: Sequence[ImportedModule], code: Code
+    folder: Folder,
+    taken: Taken | None,
+    imports: Sequence[ImportedModule],
+    code: Code,
+    uses: Sequence[FileUses] = (),
 ) -> Requirements | None:
     """What the project asks for; None: nothing.
 
@@ -37,12 +43,13 @@ def read_requirements(
         taken: the file that counts, as `take` finds it.
         imports: of third parties, by the code that runs.
         code: all of it: notebooks say in pip lines what they need.
+        uses: of packages, by the code that runs: what these need for that is added, too.
 
     Raises:
         ConfigurationError: a line's meaning is not certain.
     """
     if taken is None:
-        return _of_code(folder, imports, code)
+        return _of_code(folder, imports, code, uses)
     found = taken.found
     imported = {module.root for module in imports}
     settings = tuple(uv_settings(folder))
@@ -55,6 +62,10 @@ def read_requirements(
     locked = _locked(taken, corrected, folder, has_indexes=has_indexes)
     offers = _offers(found.offers, folder.path)
     added, additions, unknown = add_missing(corrected.items, imports, offers, named=found.path)
+    parts, part_changes = add_optional_parts(
+        [*corrected.items, *added], uses, locked=locked.items, offers=offers, named=found.path
+    )
+    added, additions = [*added, *parts], [*additions, *part_changes]
     if found.as_it_stands:
         corrected, added, additions = _as_it_stands(found, folder), [], []
     return Requirements(
@@ -69,6 +80,7 @@ def read_requirements(
         left_aside=found.left_aside,
         locked_by=taken.lock.path if taken.lock is not None else "",
         as_it_stands=found.as_it_stands,
+        uv_choices=found.uv_choices,
         texts=found.texts,
         inputs=(*found.inputs, *settings, *_local_archives(folder.path, corrected.items)),
         pytorch_backends=pytorch_backends,
@@ -102,11 +114,15 @@ def _place(change: Correction) -> tuple[str, int]:
     return (file, int(line)) if colon and line.isdecimal() else (change.source, 0)
 
 
-def _of_code(folder: Folder, imports: Sequence[ImportedModule], code: Code) -> Requirements | None:
+def _of_code(
+    folder: Folder, imports: Sequence[ImportedModule], code: Code, uses: Sequence[FileUses]
+) -> Requirements | None:
     """No file says anything: what the code imports is what it needs, and pip lines in notebooks say which versions."""
     lines = [Line(text, source) for source, text in code.installs]
     corrected = correct(lines, folder.path, imported={module.root for module in imports}, has_indexes=False)
     added, additions, unknown = add_missing(corrected.items, imports, {}, named="")
+    parts, part_changes = add_optional_parts([*corrected.items, *added], uses, named="")
+    added, additions = [*added, *parts], [*additions, *part_changes]
     if not corrected.items and not added and not unknown:
         return None
     return Requirements(

@@ -38,6 +38,10 @@ class Folder:
     pyproject: Mapping[str, Any] = field(default_factory=dict)
     """The document of pyproject.toml; empty where there is none."""
     pyproject_text: str = ""
+    extras: tuple[str, ...] = ()
+    """Of pyproject.toml, that are wanted besides: normalised."""
+    groups: tuple[str, ...] = ()
+    """The same of its dependency groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Found:
     python: tuple[PythonEvidence, ...] = ()
     hashes: tuple[StatedHashes, ...] = ()
     """Of a lock that is taken for the file itself."""
+    uv_choices: tuple[str, ...] = ()
+    """Options that name extras and groups, for uv where it reads the file itself."""
     own_folders: tuple[str, ...] = ()
     """Folders, relative to the project, in which the project's own packages lie."""
 

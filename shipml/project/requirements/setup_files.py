@@ -12,12 +12,16 @@ from pathlib import Path
 from shipml.errors import ConfigurationError
 from shipml.facts.project import PythonEvidence
 from shipml.folders import is_file
+from shipml.formats import load_ini
 from shipml.project.requirements.reader import Folder, Found, Line
 from shipml.project.requirements.requirements_txt import logical_lines
 from shipml.project.setup_call import setup_keywords
 from shipml.project.text import line_of, read_any_text
 
 __all__ = ["SetupCfg", "SetupPy", "setup_arguments"]
+
+_LONGEST = 128 << 10
+"""Characters of a setup.py that is read as code."""
 
 
 class SetupCfg:
@@ -48,7 +52,7 @@ def _options(folder: Folder) -> dict[str, str]:
     found = read_any_text(folder.path, "setup.cfg")
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        parser.read_string(found[0] if found is not None else "")
+        load_ini(parser, found[0] if found is not None else "")
     except configparser.Error as error:
         raise ConfigurationError(f"setup.cfg cannot be read: {error.message}", hint="correct setup.cfg") from error
     return dict(parser["options"]) if parser.has_section("options") else {}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from shipml.facts.project import ProcessLine, Settings
 from shipml.facts.requirements import ImportedModule
-from shipml.project.code.imports import Code, running_files, scan_code
+from shipml.project.code.imports import Code, scan_code
+from shipml.project.code.reach import running_files
 from shipml.project.corrections.names import standard_library
 
 

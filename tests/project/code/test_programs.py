@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from shipml.facts.plan import ApplicationFile
-from shipml.facts.project import Program
+from shipml.facts.programs import Program
 from shipml.project.code.programs import find_programs
 
 FLASK_APP = """
@@ -118,3 +118,32 @@ def test_notebooks_of_python_are_programs(tmp_path: Path) -> None:
         c_ipynb="no json",
     )
     assert set(found) == {"a.ipynb"}
+
+
+def test_an_app_that_another_file_makes_is_served_from_where_it_is_started(tmp_path: Path) -> None:
+    """`from web import app`, a factory of a package: what starts it is the program, with the routes of the other."""
+    found = programs(
+        tmp_path,
+        web=FLASK_APP,
+        wsgi="from web import app\n",
+        shop__made="from fastapi import FastAPI\ndef create_app():\n    return FastAPI()\n",
+        start="from shop.made import create_app as make\nservice = make()\n",
+    )
+    assert (found["wsgi.py"].kind, found["wsgi.py"].object, found["wsgi.py"].routes) == ("flask", "app", ("/status",))
+    assert (found["start.py"].kind, found["start.py"].object) == ("fastapi", "service")
+    assert found["web.py"].is_imported
+    assert not found["wsgi.py"].is_imported
+
+
+def test_a_part_of_another_program_is_no_candidate(tmp_path: Path) -> None:
+    """However it is imported; an app that a job uses stays one, and so does one whose own parts import it."""
+    guard = 'if __name__ == "__main__":\n    print(1)\n'
+    found = programs(
+        tmp_path,
+        src__steps__clean=guard,
+        run=f"from src.steps import clean\n{guard}",
+        app="from flask import Flask\nimport models\napp = Flask(__name__)\n",
+        models="from app import app\n",
+        seed=f"from app import app\n{guard}",
+    )
+    assert {path for path, one in found.items() if one.is_imported} == {"src/steps/clean.py", "models.py"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shipml.facts.project import Program
+from shipml.facts.programs import Program
 from shipml.project import read_project
 
 

@@ -38,6 +38,8 @@ from shipml.project.requirements.reader import Line
         ("numpy~1.2", ["numpy~=1.2"]),
         ("numpy~=1", ["numpy~=1.0"]),
         ("pandas^1.5", ["pandas>=1.5,<2.0"]),
+        ("pytz==2004d", ["pytz==2004"]),
+        ("thing[x]>=1.5.dev-2-gabc ; python_version > '3'", ["thing[x]>=1.5 ; python_version > '3'"]),
         ("numpy==", ["numpy"]),
         ("numpy==latest", ["numpy"]),
         ("numpy, pandas", ["numpy", "pandas"]),

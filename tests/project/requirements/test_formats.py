@@ -91,12 +91,36 @@ def test_poetrys_descriptions(value: dict[str, object], text: str | None) -> Non
         ("brotlipy=0.7.0=py39", "brotli"),
         ("python-fastjsonschema=2.16", "fastjsonschema==2.16.*"),
         ("docker-py=5.0.3", "docker"),
+        ("pyodbc=4.0.0_unsupported=py38_0", "pyodbc"),
+        ("importlib_metadata=2.0.0=1", "importlib-metadata==2.0.0"),
+        ("opencv=4.5.1=py38h578d9bd_0", "opencv-python-headless==4.5.1.*"),
+        ("pytables=3.6.1=py38h9fd0a39_0", "tables==3.6.1"),
+        ("msgpack-python=1.0.1=py38hff7bd54_0", "msgpack==1.0.1"),
         ("backports.tempfile=1.0", "backports.tempfile==1.0.*"),
     ],
 )
 def test_condas_versions(conda: str, taken: str, tmp_path: Path) -> None:
     """One equals sign is a prefix, two are exact, a build makes it exact."""
     assert declared(tmp_path, environment_yml=f"dependencies:\n  - '{conda}'\n").names == (taken,)
+
+
+@pytest.mark.parametrize(
+    "conda",
+    [
+        "pcre=8.44=he6710b0_0",
+        "qtwebkit=5.212=0",
+        "numpy-base=1.19.2=py38hfa32c7d_0",
+        "mkl_fft=1.2.0=py38h23d657b_0",
+        "unheard-of-library=1.2=h7b6447c_0",
+    ],
+)
+@pytest.mark.parametrize("file", ["environment.yml", "requirements.txt"])
+def test_what_conda_has_and_no_index_is_left_out(conda: str, file: str, tmp_path: Path) -> None:
+    """Native packages, by name and by a build that names no Python, in an environment and in a list of `conda list`."""
+    text = f"dependencies:\n  - numpy\n  - {conda}\n" if file == "environment.yml" else f"numpy\n{conda}\n"
+    requirements = declared(tmp_path, **{file.replace(".", "_"): text})
+    assert requirements.names == ("numpy",)
+    assert [change.kind for change in requirements.changes if change.before == conda] != []
 
 
 def test_a_broken_environment_is_named_with_its_line(tmp_path: Path) -> None:
