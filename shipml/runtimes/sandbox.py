@@ -84,6 +84,7 @@ class Sandbox:
                 runtime=self.name,
                 command=command_of(read_config(image).get("config") or {}, options),
                 ran_out=ran_out,
+                listening=lambda: _listening(program),
             )
 
     @contextlib.contextmanager
@@ -206,6 +207,17 @@ def _server_probe(program: Confined, port: int, options: RunOptions) -> ServerPr
         questions=questions(check, options.environment, is_found),
         timeout_seconds=check.timeout_seconds,
     )
+
+
+def _listening(program: Confined) -> tuple[str, ...]:
+    """Where a program listens that nobody took for a server."""
+    network = SandboxNetwork(program.probe)
+    try:
+        return tuple(str(one) for one in network.listeners())
+    except OSError:
+        return ()
+    finally:
+        network.close()
 
 
 def _boot_id() -> str:

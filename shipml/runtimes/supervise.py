@@ -43,11 +43,12 @@ def attend(
     runtime: str,
     command: Sequence[str],
     ran_out: Callable[[], bool] = lambda: False,
+    listening: Callable[[], tuple[str, ...]] = tuple,
 ) -> SmokeResult:
     """Until the program ends by itself, its server answers well, or its time is over; then it is told to end.
 
     `command` is what the image was told to run; `ran_out` says whether a memory limit outside the program's knowledge
-    was reached.
+    was reached; `listening` says where the program listens, as `address:port`, where that can be seen.
 
     Raises:
         ConfigurationError: the check makes no sense.
@@ -63,6 +64,9 @@ def attend(
         probe.start()
     try:
         ended = _wait(program, probe, options.check.timeout_seconds, received, emit)
+        found = () if ended or probe else listening()
+        if not ended:
+            _end(program, probe, received)
     finally:
         if probe:
             probe.stop()
@@ -70,6 +74,7 @@ def attend(
     ending = _ending(program, probe, options, ended=ended, ran_out=ran_out)
     judgement = judge(options.check, ending, log)
     failure = _failure(judgement, ending, log, probe, options, program=_program(command))
+    failure = replace(failure, listeners=failure.listeners or found)
     hint = "" if judgement.passed else remedy(failure, options.check, options.called)
     return SmokeResult(
         digest=digest,
@@ -148,9 +153,12 @@ def _wait(program: Program, probe: ServerProbe | None, timeout_seconds: float, r
         if program.listen(min(left, _PROBE_SECONDS if probe else _LOOK_SECONDS), received):
             return not (probe and probe.is_final)
         beat.look()
+    return False
+
+
+def _end(program: Program, probe: ServerProbe | None, received: Received) -> None:
     program.send_signal(signal.SIGTERM)
     program.listen(_SHORT_GRACE_SECONDS if probe and probe.answered_well else _GRACE_SECONDS, received)
-    return False
 
 
 def _ending(

@@ -16,7 +16,7 @@ from shipml.cli.app import run as run_line
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 PROGRAM = """\
-import os, signal, socket, sqlite3, subprocess, sys
+import http.server, os, signal, socket, sqlite3, subprocess, sys
 
 def listen(port):
     server = socket.create_server(("0.0.0.0", port))
@@ -47,6 +47,8 @@ def main(kind):
         socket.create_connection(("db.example.org", 5432))
     elif kind == "memory":
         bytearray(300 << 20)
+    elif kind == "serve":
+        http.server.HTTPServer((sys.argv[2], 8080), http.server.SimpleHTTPRequestHandler).serve_forever()
     elif kind == "module":
         import helper
     elif kind == "signal":
@@ -124,3 +126,13 @@ def test_a_hint_carried_out_helps(fails: Fails, folder: Path) -> None:
     code, document = fails("memory", options=("--memory", "200m"))
     assert (code, "--memory 400m" in document["error"]["hint"]) == (3, True)
     assert fails("memory", options=("--memory", "400m"))[0] == 0
+
+
+def test_a_server_that_nobody_took_for_one(fails: Fails) -> None:
+    """Still running at the limit: the socket table says where it listens, and asked as the hint says, it passes."""
+    code, document = fails("serve", "0.0.0.0", options=("--timeout", "2"))
+    assert (code, "listens at 0.0.0.0:8080:" in document["error"]["hint"]) == (3, True)
+    assert "--http /" in document["error"]["hint"]
+    assert fails("serve", "0.0.0.0", options=("--http", "/"))[0] == 0
+    code, document = fails("serve", "127.0.0.1", options=("--timeout", "2"))
+    assert (code, "127.0.0.1:8080 only" in document["error"]["hint"]) == (3, True)

@@ -60,7 +60,12 @@ def _doubled(failure: Failure) -> str:
 
 def _still_running(failure: Failure, check: SmokeCheck, image: str) -> str:
     if failure.listeners:
-        return f'it listens at {listed(failure.listeners, most=3)}: test it as a server: smoke.http = "/"'
+        where = listed(failure.listeners, most=3)
+        only = "" if any(not one.startswith(("127.", "[::1]", "::1")) for one in failure.listeners) else " only"
+        bind = " let it listen on 0.0.0.0 in its code, build again, and" if only else ""
+        return (
+            f'it listens at {where}{only}:{bind} test it as a server: shipml run{image} --http /, or smoke.http = "/"'
+        )
     return (
         f"give it more time: shipml run{image} --timeout {check.timeout_seconds * 2:g}; "
         "for a program that is meant to go on: smoke.alive = true and a timeout"
