@@ -15,7 +15,7 @@ from shipml.resolver.compatibility import is_near
 from shipml.resolver.context import Work
 from shipml.resolver.integrity import has_stated_hash
 from shipml.resolver.pins import can_stand_for, nearest_newer, normalised, why_instead
-from shipml.resolver.release_lookup import filename, nearest_versions, uploaded_at
+from shipml.resolver.release_lookup import filename, is_released, nearest_versions, uploaded_at
 from shipml.resolver.sources import Sources
 from shipml.resolver.uv import (
     Question,
@@ -186,6 +186,8 @@ def overridden(work: Work, question: Question, missing: str) -> tuple[Question, 
     is_asked = any(one.name == pin.name for one in work.declared.requirements)
     if not missing or is_asked or any(name_of(line) == pin.name for line in question.overrides):
         return None
+    if pin.name not in question.exempt and is_released(work.uv, pin, question.declared.options):
+        return replace(question, exempt=(*question.exempt, pin.name)), ()  # it came out after the day that is asked of
     nearest = next(iter(nearest_versions(work.uv, pin, question.declared.options)), "")
     if not nearest or not can_stand_for(nearest, pin):
         return None

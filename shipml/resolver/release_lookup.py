@@ -19,6 +19,7 @@ from shipml.resolver.errors import is_about_packages
 from shipml.resolver.uv import Uv, UvError
 
 __all__ = [
+    "is_released",
     "nearest_versions",
     "newest_releases",
     "newest_source",
@@ -130,6 +131,11 @@ def nearest_versions(uv: Uv, pin: Pin, options: Sequence[str]) -> tuple[str, ...
     below = _versions(uv, f"{pin.name}<{pin.version}", options, "highest")
     found = (*above[:1], *below[-1:])
     return tuple(sorted(found, key=lambda version: series(version) != series(pin.version)))
+
+
+def is_released(uv: Uv, pin: Pin, options: Sequence[str]) -> bool:
+    """Whether today's index has that release, whatever day a question is asked as of."""
+    return bool(_versions(uv, f"{pin.name}=={pin.version}", options, "highest"))
 
 
 def _versions(uv: Uv, requirement: str, options: Sequence[str], order: str) -> list[str]:

@@ -82,7 +82,7 @@ def plan_text(folder: Path) -> str:
 def test_each_project_has_the_plan_that_is_kept_beside_it(case: str, tmp_path: Path) -> None:
     """A change of a plan shows as a change of a file."""
     folder = tmp_path / case
-    shutil.copytree(PROJECTS / case, folder, symlinks=True)
+    shutil.copytree(PROJECTS / case, folder, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     kept = PROJECTS / f"{case}.plan.json"
     if os.environ.get("SHIPML_UPDATE_SNAPSHOTS"):
         kept.write_text(plan_text(folder))

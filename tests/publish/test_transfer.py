@@ -152,7 +152,8 @@ def test_largest_first_and_four_at_once(client: RegistryClient, proxy: FaultProx
     image = made_image(*(noise_layer(size, opened) for size in (10, 40_000, 20, 50_000, 30, 60_000, 70_000, 5)))
     copy_image(image, named(proxy.host, new_name()), client)
     sizes = {layer.digest: layer.size_bytes for layer in image.layers}
-    assert {sizes[digest] for digest in opened.digests[:4]} == {40_000, 50_000, 60_000, 70_000}
+    first = {sizes[digest] for digest in opened.digests[:5]}  # one thread may be slow to open what it took
+    assert first > {40_000, 50_000, 60_000, 70_000}
     assert 1 < proxy.most_at_work <= 4
 
 
