@@ -92,7 +92,7 @@ def test_without_a_dockerfile_no_engine_is_needed(folder: Path) -> None:
     ("dockerfile", "options", "named", "flags"),
     [
         ("FROM python:3.11\nCOPY . .\nRUN make all\nCMD python app.py\n", (), "Dockerfile:3", ("--no-dockerfile",)),
-        ("FROM alpine\nCMD x\n", ("--build-arg", "A=1"), "Docker Engine", ("--no-dockerfile",)),
+        ("FROM alpine\nCMD python app.py\n", ("--build-arg", "A=1"), "Docker Engine", ()),
         ("FROM python:3.11\nCOPY . .\nCMD python app.py\n", ("--builder", "docker"), "--builder", ()),
     ],
 )
