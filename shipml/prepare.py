@@ -43,8 +43,6 @@ from shipml.project import read_outline
 from shipml.project.folder import require_project_folder
 from shipml.resolver import UV_CACHE, inputs_digest, resolve_first
 from shipml.resolver.index_logins import asked_keyring, index_logins
-from shipml.resolver.teaching import teach
-from shipml.resolver.uv import Uv
 from shipml.session import Session
 from shipml.text import counted
 from shipml.wheels.facts import are_known
@@ -210,6 +208,10 @@ def learn(session: Session, request: PlanRequest, prepared: Prepared, error: Imp
     known = Lesson.from_json(session.store.fact(_LESSON_FACT, prepared.lesson_key))
     lesson = lessons.learn(error.failures, known, is_open=prepared.candidate.open)
     if lesson is None:
+        # Late: builds whose imports work do not pay for it.
+        from shipml.resolver.teaching import teach
+        from shipml.resolver.uv import Uv
+
         uv = Uv(project.folder, session.store.home / UV_CACHE)
         lesson = teach(error.failures, known, project=project, lock=prepared.lock, uv=uv)
     if lesson is None:

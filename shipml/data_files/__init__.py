@@ -1,7 +1,7 @@
 """Data that code reads and no package brings, for an image: found at its publisher, fetched, hashed and kept.
 
-A publisher that cannot be reached is no error: the plan says what is missing, what reads it, and the command that gets
-it. What was fetched once stays the same until `--upgrade`.
+A publisher that cannot be reached is not an error: the plan says what is missing, what reads it, and the command that
+gets it. What was fetched once stays the same until `--upgrade`.
 """
 
 from __future__ import annotations

@@ -179,7 +179,7 @@ def _first_possible(
 ) -> PackageRecord | str | None:
     """The package to take; the reason, where the first that is available is excluded; None where there is none.
 
-    One that is to be avoided is taken where there is no other.
+    One that is to be avoided is taken only where nothing else answers.
     """
     last_resort = None
     for wanted in group:

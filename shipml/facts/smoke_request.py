@@ -25,7 +25,7 @@ class SmokeRequest:
     body: str = ""
     content_type: str = ""
     is_base64: bool = False
-    """Whether `body` is the body in base64, as it is no text."""
+    """Whether `body` is the body in base64, where it is not text."""
     file: str = ""
     """The file that is the body, relative to the project; "" once it has been read."""
     form: tuple[tuple[str, str], ...] = ()

@@ -116,7 +116,7 @@ def read_layout(folder: Path, reference: str | None = None, *, platform: Platfor
     (this machine's by default) where it has several.
 
     Raises:
-        UsageError: there is no such image, or no telling which is meant.
+        UsageError: there is no such image, or it is unclear which is meant.
         UntrustedInputError: the layout is broken.
     """
     return read_layout_from(_Folder(folder), str(folder), reference, platform=platform)
@@ -145,7 +145,7 @@ def read_whole_layout(folder: Path, reference: str | None = None) -> Image | Ima
     """As `read_layout`, but where a name means several platforms it is the index with all of them.
 
     Raises:
-        UsageError: there is no such image, or no telling which is meant.
+        UsageError: there is no such image, or it is unclear which is meant.
         UntrustedInputError: the layout is broken, or lacks the image of a platform.
     """
     source, what = _Folder(folder), str(folder)

@@ -62,7 +62,7 @@ class Source:
         """The image, or the index of a layout that has several platforms; layers are read when asked for.
 
         Raises:
-            UsageError: there is no such image, or no telling which is meant.
+            UsageError: there is no such image, or it is unclear which is meant.
             UntrustedInputError: what is there is broken.
         """
         if self.kind == "oci":

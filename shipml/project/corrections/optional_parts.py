@@ -77,16 +77,16 @@ def _applies(need: Need, pins: Mapping[str, str]) -> bool:
 def _evidence(need: Need, files: Iterable[FileUses]) -> Iterator[Use]:
     for file in files:
         is_beside = not need.beside or need.beside & file.roots
-        if is_beside and (need.where is None or need.where.fullmatch(file.path)):
+        if is_beside and (need.where is None or need.where.fit(file.path)):
             yield from (use for use in file.uses if _shows(use, need))
 
 
 def _shows(use: Use, need: Need) -> bool:
-    if use.kind not in need.kinds or not need.evidence.fullmatch(use.name) or need.besides.fullmatch(use.name):
+    if use.kind not in need.kinds or not need.evidence.fit(use.name) or need.besides.fit(use.name):
         return False
-    if need.unless is not None and any(map(need.unless.fullmatch, use.arguments)):
+    if need.unless is not None and any(map(need.unless.fit, use.arguments)):
         return False
-    return need.arguments is None or any(map(need.arguments.fullmatch, use.arguments))
+    return need.arguments is None or any(map(need.arguments.fit, use.arguments))
 
 
 def _because(use: Use, item: Item, named: str) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +9,42 @@ from importlib.resources import files
 from tomllib import loads
 from typing import Any, Literal
 
-__all__ = ["Need", "needs", "needs_know"]
+__all__ = ["Names", "Need", "needs", "needs_know"]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names that may hold `*`. Without regular expressions: compiling hundreds takes longer than reading a project."""
+
+    exact: frozenset[str]
+    starred: tuple[tuple[str, ...], ...]
+    """What stands between the stars of each."""
+    ignores_case: bool = False
+
+    @classmethod
+    def of(cls, names: Iterable[str], *, ignores_case: bool = False) -> Names:
+        """The names, as they are written."""
+        every = [name.lower() if ignores_case else name for name in names]
+        starred = tuple(tuple(name.split("*")) for name in every if "*" in name)
+        return cls(frozenset(name for name in every if "*" not in name), starred, ignores_case)
+
+    def fit(self, name: str) -> bool:
+        """Whether `name` is one of them."""
+        name = name.lower() if self.ignores_case else name
+        return name in self.exact or any(_fits(pieces, name) for pieces in self.starred)
+
+
+def _fits(pieces: tuple[str, ...], name: str) -> bool:
+    first, *middle, last = pieces
+    at, end = len(first), len(name) - len(last)
+    if at > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for piece in middle:
+        found = name.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +57,17 @@ class Need:
     """Normalised names of distributions that serve as well."""
     kinds: frozenset[str]
     """Of uses that count as evidence: "import", "name", "text"."""
-    evidence: re.Pattern[str]
+    evidence: Names
     """Names of uses."""
-    besides: re.Pattern[str]
-    """Names that `evidence` matches, too, and that are no evidence."""
-    arguments: re.Pattern[str] | None
+    besides: Names
+    """Names that `evidence` has, too, and that show nothing."""
+    arguments: Names | None
     """One argument must be such; None where any call, and any mention, counts."""
-    unless: re.Pattern[str] | None
+    unless: Names | None
     """No argument may be such."""
     beside: frozenset[str]
     """Top-level modules of which the file must import one; empty for any file."""
-    where: re.Pattern[str] | None
+    where: Names | None
     """The file's path must be such."""
     of: tuple[str, ...]
     """Requirements, "pandas<1.2", that the versions that are pinned must meet; what is not pinned is new."""
@@ -49,12 +82,14 @@ def needs() -> tuple[Need, ...]:
 
 def needs_know(kind: Literal["import", "name", "text"], name: str) -> bool:
     """Whether a use of this kind and name can be evidence."""
-    return _known(kind).fullmatch(name) is not None
+    return _known(kind).fit(name)
 
 
 @cache
-def _known(kind: str) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{one.evidence.pattern})" for one in needs() if kind in one.kinds), re.DOTALL)
+def _known(kind: str) -> Names:
+    of_kind = [one.evidence for one in needs() if kind in one.kinds]
+    starred = dict.fromkeys(pieces for names in of_kind for pieces in names.starred)
+    return Names(frozenset().union(*(names.exact for names in of_kind)), tuple(starred))
 
 
 _KINDS = {"imports": "import", "calls": "name", "texts": "text"}
@@ -66,16 +101,11 @@ def _need(entry: dict[str, Any]) -> Need:
         packages=tuple(entry["add"].split()),
         instead=frozenset(entry.get("instead", "").split()),
         kinds=frozenset(kind for key, kind in _KINDS.items() if key in entry),
-        evidence=_pattern(name for name in names if not name.startswith("!")),
-        besides=_pattern(name[1:] for name in names if name.startswith("!")),
-        arguments=_pattern(entry["arguments"].split(), re.IGNORECASE) if "arguments" in entry else None,
-        unless=_pattern(entry["unless"].split(), re.IGNORECASE) if "unless" in entry else None,
+        evidence=Names.of(name for name in names if not name.startswith("!")),
+        besides=Names.of(name[1:] for name in names if name.startswith("!")),
+        arguments=Names.of(entry["arguments"].split(), ignores_case=True) if "arguments" in entry else None,
+        unless=Names.of(entry["unless"].split(), ignores_case=True) if "unless" in entry else None,
         beside=frozenset(entry.get("beside", "").split()),
-        where=_pattern(entry["where"].split()) if "where" in entry else None,
+        where=Names.of(entry["where"].split()) if "where" in entry else None,
         of=tuple(entry.get("of", "").split()),
     )
-
-
-def _pattern(names: Iterable[str], flags: int = re.DOTALL) -> re.Pattern[str]:
-    """Of any of the names, which may hold `*`; nothing matches none."""
-    return re.compile("|".join(fnmatch.translate(name) for name in names) or r"(?!)", flags)

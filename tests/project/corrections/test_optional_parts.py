@@ -10,6 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from shipml.project import read_project
+from shipml.project.data.needs import Names
 
 
 def added(folder: Path, code: str, *listed: str) -> list[str]:
@@ -153,3 +154,22 @@ def test_passwords_in_urls_are_not_shown(tmp_path: Path) -> None:
     requirements = read_project(tmp_path, None).requirements
     assert requirements is not None
     assert "hunter2" not in requirements.changes[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("pandas.read_excel", True),
+        ("x.keras.y.load_img", True),
+        ("keras.load_img", False),
+        ("load_img", False),
+        (".save", True),
+        ("a.save", False),
+        ("", False),
+    ],
+)
+def test_names_with_stars(name: str, fits: bool) -> None:
+    """Stars stand for any text, an empty one too; what stands between them comes in its order and does not overlap."""
+    assert Names.of(["pandas.read_excel", "*.keras.*.load_img", ".save"]).fit(name) == fits
+    assert not Names.of(["ab*ba"]).fit("aba")
+    assert Names.of(["*.XLS"], ignores_case=True).fit("a.xls")
