@@ -80,6 +80,8 @@ class Daemon:
 
     def stop(self) -> None:
         """Ask the program to end, then make sure of it."""
+        if self._process.poll() is not None:
+            return  # it has ended: its number may be another process's by now
         for pid in _children(self._process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
